@@ -1,0 +1,113 @@
+/**
+ * Errors: one class, one table from code to HTTP status, one place that turns virsh's words into codes.
+ */
+import type * as z from "zod";
+
+/** Every `code` an answer can carry, and its HTTP status. The reference knows 400, 404, 405 and 500. */
+export const STATUS = {
+  invalid_input: 400,
+  not_found: 404,
+  method_not_allowed: 405,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  already_exists: 500,
+  already_active: 500,
+  not_active: 500,
+  in_use: 500,
+  unsupported: 500,
+  permission_denied: 500,
+  no_space: 500,
+  virsh_failed: 500,
+  command_failed: 500,
+  outcome_unknown: 500,
+  internal: 500,
+  busy: 503,
+  unreachable: 503,
+  function_unavailable: 503,
+  timed_out: 504,
+  cancelled: 504,
+} as const;
+
+export type ErrorCode = keyof typeof STATUS;
+
+/** An error whose message may be shown to the caller. What only the log may see goes into `cause`. */
+export class HyperError extends Error {
+  readonly code: ErrorCode;
+  /** Extra fields of the error answer, such as `issues`. */
+  readonly details: Record<string, unknown>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown> } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.name = "HyperError";
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  get status() {
+    return STATUS[this.code];
+  }
+}
+
+/** First match wins, so what looks like another kind stands above it. Source: virsh-facts, section 9. */
+const VIRSH_WORDS: [ErrorCode, RegExp][] = [
+  [
+    "permission_denied",
+    /Permission denied|authentication (failed|unavailable)|access denied|operation forbidden/i,
+  ],
+  ["unreachable", /Failed to (re)?connect|Cannot recv data|Cannot write data|keepalive timeout/i],
+  ["unreachable", /End of file while reading|client socket is closed|Disconnected from/i],
+  ["already_active", /is already (active|running)|already active/],
+  ["already_exists", /already exists|exists already|bridge name '' already in use/],
+  ["in_use", /already in use|is in use|Failed to get "?\w+"? lock/],
+  ["not_active", /is not (active|running)/],
+  ["not_found", /[Nn]ot found: |^failed to get (domain|network|pool|vol|interface) ''/m],
+  ["not_found", /No (interface|disk) .*found|interface '' not found|no domain snapshot/],
+  ["no_space", /No space left on device|File too large|not enough free space/i],
+  ["timed_out", /Timed out during operation|cannot acquire state change lock/],
+  ["invalid_input", /^invalid argument: |^XML error: |Numeric value .* is malformed/m],
+  ["unsupported", /not supported|unsupported (configuration|flags)/],
+];
+
+/** What virsh wrote to standard error, as messages: `error: ` starts one, and each may have many lines. */
+export function virshMessages(stderr: string): string[] {
+  const [, ...messages] = `\n${stderr}`.split(/\nerror: /);
+  return messages.map((message) => message.trim()).filter((message) => message !== "");
+}
+
+/** The error that virsh's messages mean. A name in quotes can hold any words, so it does not count. */
+export function virshError(messages: string[], command: string): HyperError {
+  const words = messages.join("\n").replace(/'.*'/g, "''");
+  const code = VIRSH_WORDS.find(([, pattern]) => pattern.test(words))?.[0] ?? "virsh_failed";
+  // virsh says in general words what failed, and libvirt adds the reason: the last says the most.
+  const text = code === "unreachable" ? `hypervisor: ${messages.join("; ")}` : messages.join("; ");
+  return new HyperError(code, text || `virsh ${command} failed without saying why`, {
+    cause: { command, messages },
+  });
+}
+
+/** The connection broke while the command ran: nobody can say from here whether it was done. */
+export function outcomeUnknown(command: string, cause: unknown): HyperError {
+  return new HyperError(
+    "outcome_unknown",
+    `The connection to the hypervisor was lost while "virsh ${command}" ran. It was not repeated; ` +
+      "look at the object's present state before you call again.",
+    { cause },
+  );
+}
+
+/** One line a problem, each naming the field and what is allowed. */
+export function inputError(error: z.core.$ZodError): HyperError {
+  const issues = error.issues.map((issue) => ({
+    path: issue.path.join("."),
+    message:
+      issue.code === "unrecognized_keys"
+        ? `unknown ${issue.keys.length > 1 ? "keys" : "key"} ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}`
+        : issue.message,
+  }));
+  const text = issues.map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  return new HyperError("invalid_input", text.join("; "), { cause: error, details: { issues } });
+}

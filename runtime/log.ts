@@ -1,0 +1,14 @@
+/** The log goes to standard error, so that a script's own output stays clean; `LOG_LEVEL` sets how much. */
+import { type DestinationStream, type Logger, pino } from "pino";
+import pretty from "pino-pretty";
+
+const target: DestinationStream = process.stderr.isTTY
+  ? pretty({ destination: 2, sync: true, ignore: "pid,hostname" })
+  : pino.destination({ dest: 2, sync: true });
+
+export type { Logger };
+
+export const log: Logger = pino(
+  { level: process.env.LOG_LEVEL ?? "warn", serializers: { error: pino.stdSerializers.err } },
+  target,
+);
