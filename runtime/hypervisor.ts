@@ -1,0 +1,188 @@
+/** One hypervisor: its transport, and its lanes of warm virsh sessions. */
+import type { Config } from "./config.ts";
+import { HyperError, outcomeUnknown, virshError, virshMessages } from "./errors.ts";
+import { log } from "./log.ts";
+import { Pool } from "./pool.ts";
+import { commandLine } from "./quote.ts";
+import { type Reply, Session, SessionLost } from "./session.ts";
+import type { ExecOptions, ExecResult, TextFile, Transport } from "./transport.ts";
+import { type Lane, laneOf } from "./verbs.ts";
+
+/** One word of a virsh command. `{ text }` is handed over as a file whose path takes its place. */
+export type Arg = string | number | { text: string };
+
+export interface CallOptions {
+  /** Milliseconds; the configured `virsh.timeout` unless given. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+/** What a command printed, or why it failed. */
+export type Outcome = string | HyperError;
+
+const NOTICE = /^(Disconnected from .* due to|Reconnected to the hypervisor)/;
+const NOT_REACHED = /^(Failed to (re)?connect to the hypervisor|Failed to connect socket to .*)/i;
+
+export class Hypervisor {
+  readonly alias: string;
+  readonly uri: string;
+  #transport: Transport;
+  #lanes: Record<Lane, Pool>;
+  #timeout: number;
+
+  constructor(alias: string, uri: string, settings: Config["virsh"], transport: Transport) {
+    this.alias = alias;
+    this.uri = uri;
+    this.#transport = transport;
+    this.#timeout = settings.timeout * 1000;
+    const open = async () => new Session(await transport.openSession());
+    const lane = (max: number, idle = settings.idle * 1000) =>
+      new Pool(open, { max, queue: settings.queue, idle });
+    // The state of the test driver lives in its one process: one session, never closed.
+    const only = this.isTest ? lane(1, 2 ** 31 - 1) : undefined;
+    this.#lanes = {
+      read: only ?? lane(settings.sessions),
+      change: only ?? lane(settings.sessions),
+      agent: only ?? lane(Math.ceil(settings.sessions / 2)),
+    };
+  }
+
+  get isTest() {
+    return this.uri.startsWith("test:");
+  }
+
+  /** Run commands, in order, in one round trip on a warm session. A failed one does not stop the next. */
+  async virsh(commands: Arg[][], options: CallOptions = {}): Promise<Outcome[]> {
+    if (commands.length === 0) return [];
+    const lanes = commands.map((command) =>
+      laneOf(command.map((arg) => (typeof arg === "object" ? "" : `${arg}`))),
+    );
+    const lane = lanes.find((one) => one !== "read") ?? "read";
+    const files: TextFile[] = [];
+    try {
+      const argvs = await Promise.all(commands.map((command) => this.#argv(command, files)));
+      return await this.#attempt(lane, argvs, options, true);
+    } finally {
+      for (const file of files) file.remove();
+    }
+  }
+
+  /** A process of its own, ended when the signal says so: for what is long or must be cancelled. */
+  async long(command: Arg[], options: CallOptions & { timeout: number }): Promise<string> {
+    const verb = `${command[0]}`;
+    if (this.isTest) return unwrap((await this.virsh([command], { timeout: options.timeout }))[0]);
+    const files: TextFile[] = [];
+    try {
+      const argv = ["virsh", "-q", "-c", this.uri, ...(await this.#argv(command, files))];
+      const { stdout, stderr, exitCode } = await this.exec(argv, options);
+      if (exitCode !== 0) throw virshError(virshMessages(stderr), verb);
+      return stdout;
+    } finally {
+      for (const file of files) file.remove();
+    }
+  }
+
+  exec(argv: string[], options: ExecOptions): Promise<ExecResult> {
+    return this.#transport.exec(argv, options);
+  }
+
+  async close() {
+    for (const pool of new Set(Object.values(this.#lanes))) pool.close();
+    await this.#transport.close();
+  }
+
+  #argv(command: Arg[], files: TextFile[]): Promise<string[]> {
+    return Promise.all(
+      command.map(async (arg) => {
+        if (typeof arg !== "object") return `${arg}`;
+        const file = await this.#transport.putText(arg.text);
+        files.push(file);
+        return file.path;
+      }),
+    );
+  }
+
+  /** Repeated once, on a fresh session: a read that lost its connection, and a change that did not begin. */
+  async #attempt(
+    lane: Lane,
+    argvs: string[][],
+    options: CallOptions,
+    again: boolean,
+  ): Promise<Outcome[]> {
+    const started = performance.now();
+    const command = argvs.map(([verb]) => verb).join("; ");
+    try {
+      const outcomes = await this.#once(lane, argvs, options);
+      log.debug({ host: this.alias, argvs, ms: performance.now() - started }, "virsh");
+      const broken = outcomes.filter((one) => one instanceof HyperError && isLost(one));
+      const unbegun = broken.every((one) => (one as HyperError).code === "unreachable");
+      if (
+        !again ||
+        broken.length === 0 ||
+        !(lane === "read" || (unbegun && broken.length === outcomes.length))
+      ) {
+        return outcomes;
+      }
+      log.info(
+        { host: this.alias, command, cause: broken[0] },
+        "connection lost, trying once more",
+      );
+    } catch (error) {
+      if (!(error instanceof SessionLost)) throw error;
+      log.warn(
+        { host: this.alias, argvs, ms: performance.now() - started, error },
+        "virsh session lost",
+      );
+      if (error.reason === "aborted") throw new HyperError("cancelled", error.message);
+      if (error.reason === "timeout") throw this.#late(lane, command, error);
+      if (lane !== "read" && error.started) throw outcomeUnknown(command, error);
+      if (!again) throw new HyperError("unreachable", `hypervisor ${this.alias}: ${error.message}`);
+    }
+    return this.#attempt(lane, argvs, options, false);
+  }
+
+  #once(lane: Lane, argvs: string[][], options: CallOptions): Promise<Outcome[]> {
+    const { timeout = this.#timeout, signal } = options;
+    if (signal?.aborted) throw new HyperError("cancelled", "the caller went away");
+    // A change is never cut off in the middle, and the test driver would lose its state with the session.
+    const cancel = lane === "change" || this.isTest ? undefined : signal;
+    const work = async (session: Session) => {
+      const replies = await session.run(argvs.map(commandLine), timeout, cancel);
+      const outcomes = replies.map((reply, i) => judge(reply, argvs[i]?.[0] ?? "", lane));
+      if (outcomes.some((one) => one instanceof HyperError && isLost(one))) session.kill();
+      return outcomes;
+    };
+    return this.#lanes[lane].use(work, timeout, signal);
+  }
+
+  #late(lane: Lane, command: string, cause: SessionLost): HyperError {
+    const text = `virsh ${command} on ${this.alias}: ${cause.message}`;
+    const change =
+      "; it may still be carried out, so look at the present state before you call again";
+    return new HyperError("timed_out", lane === "change" ? text + change : text, { cause });
+  }
+}
+
+const isLost = ({ code }: HyperError) => code === "unreachable" || code === "outcome_unknown";
+
+/** Failure is a message on stderr; virsh has no exit code here. */
+function judge(reply: Reply, verb: string, lane: Lane): Outcome {
+  const messages = virshMessages(reply.stderr);
+  if (!reply.ran) return new HyperError("unsupported", `virsh refused: ${messages.join("; ")}`);
+  const errors = messages.filter((message) => !NOTICE.test(message));
+  if (errors.length === 0) return reply.stdout;
+  if (errors.every((message) => NOT_REACHED.test(message))) return virshError(errors, verb);
+  // A lookup that loses its connection also says "failed to get domain": the notice tells them apart.
+  const error = virshError(messages, verb);
+  const cut =
+    error.code === "unreachable" || messages.some((message) => /^Disconnected/.test(message));
+  if (!cut) return error;
+  return lane === "read"
+    ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
+    : outcomeUnknown(verb, messages);
+}
+
+export function unwrap(outcome: Outcome | undefined): string {
+  if (outcome instanceof HyperError) throw outcome;
+  return outcome ?? "";
+}

@@ -1,0 +1,138 @@
+/** The transport to the libvirt of this machine: processes started from an argv, never through a shell. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
+import type { Socket } from "node:net";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { HyperError } from "./errors.ts";
+import {
+  type Channel,
+  type ExecOptions,
+  type ExecResult,
+  MAX_OUTPUT,
+  type TextFile,
+  type Transport,
+  virshEnvironment,
+  virshOptions,
+} from "./transport.ts";
+
+/** Debug output would stand in the middle of answers, and LANGUAGE translates them. */
+const { LANGUAGE, VIRSH_DEBUG, VIRSH_LOG_FILE, ...inherited } = process.env;
+
+export function localTransport(uri: string): Transport {
+  const channels = new Set<Channel>();
+  return {
+    exec: (argv, options) => exec(argv, options, { LIBVIRT_DEFAULT_URI: uri }),
+    async openSession() {
+      const channel = await openSession(uri);
+      channels.add(channel);
+      channel.closed.then(() => channels.delete(channel));
+      return channel;
+    },
+    async putText(text) {
+      return putText(text);
+    },
+    async close() {
+      for (const channel of channels) channel.kill();
+      await Promise.all([...channels].map((channel) => channel.closed));
+    },
+  };
+}
+
+async function openSession(uri: string): Promise<Channel> {
+  const cache = join(homedir(), ".cache", "hypersdk"); // or virsh empties the person's own history
+  const env = { ...inherited, XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
+  const child = spawn("virsh", virshOptions(uri), { env, detached: true });
+  await started(child, "virsh");
+  const { stdin, stdout, stderr } = child;
+  stdin.on("error", () => {}); // a closed pipe is told by `closed`
+  const handles = [child, stdout as Socket, stderr as Socket];
+  return {
+    stdin,
+    stdout,
+    stderr,
+    closed: new Promise((resolve) => {
+      child.once("close", (code, signal) =>
+        resolve(`virsh ended with ${signal ?? `exit ${code}`}`),
+      );
+    }),
+    kill: () => killGroup(child),
+    ref(on) {
+      for (const handle of handles) on ? handle.ref() : handle.unref();
+    },
+  };
+}
+
+/** Rejects with what to do when the program is not there. */
+function started(child: ChildProcess, program: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (cause) => {
+      const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+      const text = missing
+        ? `${program} is not installed on this machine`
+        : `${program} cannot start`;
+      reject(new HyperError(program === "virsh" ? "unreachable" : "unsupported", text, { cause }));
+    });
+  });
+}
+
+/** Children lead a process group (`detached`), so what they started ends with them. */
+function killGroup(child: ChildProcess) {
+  try {
+    if (child.pid) process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // already gone
+  }
+}
+
+async function exec(
+  argv: string[],
+  { timeout, input, signal }: ExecOptions,
+  extra: Record<string, string>,
+): Promise<ExecResult> {
+  const [program = "", ...args] = argv;
+  signal?.throwIfAborted();
+  const env = { ...inherited, ...extra, LC_ALL: "C" };
+  const child = spawn(program, args, { env, detached: true });
+  await started(child, program);
+  child.stdin.on("error", () => {});
+  child.stdin.end(input ?? "");
+  const result: ExecResult = { stdout: "", stderr: "", exitCode: -1 };
+  let cut: HyperError | undefined;
+  const cutOff = (error: HyperError) => {
+    cut ??= error;
+    killGroup(child);
+  };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      result[name] += text;
+      if (result[name].length > MAX_OUTPUT) {
+        cutOff(
+          new HyperError("command_failed", `${program} printed more than ${MAX_OUTPUT} bytes`),
+        );
+      }
+    });
+  }
+  const onAbort = () => cutOff(new HyperError("cancelled", `${program} was cancelled`));
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const seconds = timeout / 1000;
+  const late = () =>
+    cutOff(new HyperError("timed_out", `${program} took longer than ${seconds} s`));
+  const timer = setTimeout(late, timeout);
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", onAbort);
+  if (cut) throw cut;
+  return { ...result, exitCode: code ?? -1 };
+}
+
+/** The file has no name any more when virsh reads it, so nobody else can open it and nothing is left behind. */
+function putText(text: string): TextFile {
+  const name = join(tmpdir(), `hypersdk-${randomUUID()}`);
+  const file = openSync(name, "wx+", 0o600);
+  unlinkSync(name);
+  writeSync(file, text);
+  return { path: `/proc/${process.pid}/fd/${file}`, remove: () => closeSync(file) };
+}

@@ -1,0 +1,163 @@
+/**
+ * One long-lived `virsh`, fed line by line (virsh-facts, "Recommended design"). Each command stands between
+ * a begin and an end marker on stdout, and a finish marker follows on both streams:
+ *
+ *     echo @@'B'tok.n:; COMMAND; echo @@'E'tok.n:
+ *     echo @@'F'tok.n:; echo --err @@'F'tok.n:
+ *
+ * The quotes make the echo that readline writes differ from the marker. No B means that nothing ran: a
+ * syntax error drops the whole line. Between B and E is the command's output, exactly.
+ */
+import { randomBytes } from "node:crypto";
+import { type Channel, MAX_OUTPUT } from "./transport.ts";
+
+/** What one command wrote. `ran` is false when virsh refused the line. */
+export interface Reply {
+  ran: boolean;
+  stdout: string;
+  stderr: string;
+}
+
+/** The session is of no more use. `started` is false only when the first command provably did not begin. */
+export class SessionLost extends Error {
+  readonly started: boolean;
+  readonly reason: "timeout" | "aborted" | "ended";
+
+  constructor(reason: "timeout" | "aborted" | "ended", started: boolean, message: string) {
+    super(message);
+    this.name = "SessionLost";
+    this.reason = reason;
+    this.started = started;
+  }
+}
+
+interface Call {
+  first: number;
+  last: number;
+  seen: { out: boolean; err: boolean };
+  resolve(replies: Reply[]): void;
+  reject(error: unknown): void;
+}
+
+export class Session {
+  #channel: Channel;
+  #token = randomBytes(6).toString("base64url").replace(/\W/g, "x"); // short: readline echoes every byte of it
+  #count = 0;
+  #text = { out: "", err: "" };
+  #call: Call | undefined;
+  #ended: string | undefined;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+    channel.stdout.setEncoding("utf8").on("data", (text: string) => this.#read("out", text));
+    channel.stderr.setEncoding("utf8").on("data", (text: string) => this.#read("err", text));
+    channel.closed.then((reason) => this.#end(reason));
+    channel.ref(false);
+  }
+
+  get alive() {
+    return this.#ended === undefined;
+  }
+
+  kill() {
+    this.#ended ??= "killed";
+    this.#channel.kill();
+  }
+
+  /** Run the lines one after the other in one round trip. A failed line does not stop the next. */
+  async run(lines: string[], timeout: number, signal?: AbortSignal): Promise<Reply[]> {
+    if (this.#call) throw new Error("a session runs one call at a time");
+    if (this.#ended !== undefined) throw new SessionLost("ended", false, this.#ended);
+    const first = this.#count + 1;
+    this.#count += lines.length;
+    this.#text = { out: "", err: "" }; // notices between calls belong to none
+    this.#channel.ref(true);
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort = () => {};
+    try {
+      return await new Promise<Reply[]>((resolve, reject) => {
+        const giveUp = (reason: "timeout" | "aborted", text: string) => {
+          reject(new SessionLost(reason, true, text));
+          this.kill();
+        };
+        timer = setTimeout(
+          () => giveUp("timeout", `no answer within ${timeout / 1000} s`),
+          timeout,
+        );
+        onAbort = () => giveUp("aborted", "the caller went away");
+        signal?.addEventListener("abort", onAbort, { once: true });
+        this.#call = {
+          first,
+          last: this.#count,
+          seen: { out: false, err: false },
+          resolve,
+          reject,
+        };
+        this.#channel.stdin.write(lines.map((line, i) => this.#frame(line, first + i)).join(""));
+      });
+    } finally {
+      this.#call = undefined;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      this.#channel.ref(false);
+    }
+  }
+
+  #frame(line: string, n: number) {
+    const id = `${this.#token}.${n}:`;
+    return `echo @@'B'${id}; ${line}; echo @@'E'${id}\necho @@'F'${id}; echo --err @@'F'${id}\n`;
+  }
+
+  #marker(letter: "B" | "E" | "F", n: number) {
+    return `@@${letter}${this.#token}.${n}:`;
+  }
+
+  #read(stream: "out" | "err", text: string) {
+    const call = this.#call;
+    if (!call) return;
+    const marker = this.#marker("F", call.last);
+    const from = Math.max(0, this.#text[stream].length - marker.length);
+    this.#text[stream] += text;
+    if (this.#text[stream].length > MAX_OUTPUT) return this.#fail("too much output");
+    call.seen[stream] ||= this.#text[stream].includes(marker, from);
+    if (!call.seen.out || !call.seen.err) return;
+    const replies: Reply[] = [];
+    for (let n = call.first; n <= call.last; n++) {
+      const reply = this.#take(n);
+      if (!reply) return this.#fail("unexpected bytes");
+      replies.push(reply);
+    }
+    call.resolve(replies);
+  }
+
+  /** Cut one command's window off the front of both streams. */
+  #take(n: number): Reply | undefined {
+    const [out, restOut] = cut(this.#text.out, this.#marker("F", n));
+    const [err, restErr] = cut(this.#text.err, this.#marker("F", n));
+    this.#text = { out: restOut, err: restErr };
+    const [, answer] = cut(out, this.#marker("B", n));
+    // readline rings the bell on stderr; the finish marker itself comes as an error message
+    const stderr = err.replaceAll("\x07", "").replace(/error: $/, "");
+    if (!out.includes(this.#marker("B", n))) return { ran: false, stdout: "", stderr };
+    if (!answer.includes(this.#marker("E", n))) return undefined;
+    return { ran: true, stdout: cut(answer, this.#marker("E", n))[0], stderr };
+  }
+
+  #fail(why: string) {
+    this.#call?.reject(new SessionLost("ended", true, why));
+    this.kill();
+  }
+
+  /** All output has been read by now: without the first begin marker, virsh never came to the command. */
+  #end(reason: string) {
+    this.#ended ??= reason;
+    const call = this.#call;
+    const begun = call && this.#text.out.includes(this.#marker("B", call.first));
+    call?.reject(new SessionLost("ended", begun ?? false, reason));
+  }
+}
+
+function cut(text: string, marker: string): [before: string, after: string] {
+  const at = text.indexOf(marker);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + marker.length)];
+}
