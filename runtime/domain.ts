@@ -1,0 +1,41 @@
+/** What functions share about domains: which one a name means, and what it is made of. */
+import type { Context } from "./context.ts";
+import { HyperError } from "./errors.ts";
+import { keyValues, lines } from "./text.ts";
+import { children, type Element, parseXml } from "./xml.ts";
+
+/**
+ * The words for `--domain`. virsh tries a number as an ID first, so a domain with such a name is looked up
+ * by its UUID; every other name stands for itself and costs no round trip.
+ */
+export async function domainRef({ virsh }: Pick<Context, "virsh">, name: string): Promise<string> {
+  if (!/^\s*\+?\d+$/.test(name)) return name;
+  const rows = lines(await virsh(["list", "--all", "--uuid", "--name"]));
+  const row = rows.find((line) => line.replace(/^\S+ +/, "") === name);
+  if (!row)
+    throw new HyperError("not_found", `Domain not found: no domain with matching name '${name}'`);
+  return row.split(" ")[0] as string;
+}
+
+/** Where a change to a domain must go: to what runs, to what is stored, or to both. */
+export interface DomainState {
+  live: boolean;
+  persistent: boolean;
+}
+
+/** From the text of `dominfo`. */
+export function domainState(dominfo: string): DomainState {
+  const { State, Persistent } = keyValues(dominfo);
+  return { live: State !== "shut off" && State !== "crashed", persistent: Persistent === "yes" };
+}
+
+/** The virsh options for a change: `--live`, `--config` or both. */
+export function scope({ live, persistent }: DomainState): string[] {
+  return [...(live ? ["--live"] : []), ...(persistent ? ["--config"] : [])];
+}
+
+/** The `<interface>` with a MAC address in a domain's XML. */
+export function findInterface(definition: string, mac: string): Element | undefined {
+  const interfaces = children(parseXml(definition, "domain"), "devices", "interface");
+  return interfaces.find((one) => `${children(one, "mac")[0]?.["@address"]}`.toLowerCase() === mac);
+}

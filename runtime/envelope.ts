@@ -1,0 +1,34 @@
+/** The answers' envelopes, as in the reference, and the one place where an error becomes an answer. */
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { HyperError } from "./errors.ts";
+import { log } from "./log.ts";
+
+/** RFC 3339, UTC. */
+export const timestamp = () => new Date().toISOString();
+
+export function success(message: string, data: unknown) {
+  return { status: "success", message, data, timestamp: timestamp() };
+}
+
+/** The caller sees a safe message, the log sees everything. */
+export function failure(error: Error, c: Context): Response {
+  const known = toHyperError(error);
+  const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
+  const { method, path } = c.req;
+  log[level]({ method, path, code: known.code, error, cause: error.cause }, known.message);
+  const { code, message, details } = known;
+  return c.json(
+    { error: message, code, ...details, timestamp: timestamp() },
+    known.status as ContentfulStatusCode,
+  );
+}
+
+function toHyperError(error: Error): HyperError {
+  if (error instanceof HyperError) return error;
+  if (error instanceof HTTPException && error.status === 400) {
+    return new HyperError("invalid_input", `body: ${error.message}`, { cause: error });
+  }
+  return new HyperError("internal", "internal error; the server's log says more", { cause: error });
+}

@@ -1,0 +1,144 @@
+/**
+ * The function contract. A function file has one default export made by `defineFunction`: it can be called
+ * from a script, it serves itself (`bun functions/libvirt/networks.ts`), and the router mounts it.
+ */
+import { zValidator } from "@hono/zod-validator";
+import { Hono, type Context as HonoContext } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type * as z from "zod";
+import { type Context, type ContextOptions, createContext, settings } from "./context.ts";
+import { failure, success } from "./envelope.ts";
+import { HyperError, inputError } from "./errors.ts";
+
+/** What a function file declares. */
+export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
+  /** GET reads the query string, POST a JSON body. */
+  method: "GET" | "POST";
+  /** One line for people: the endpoint list, the API description, the command line. */
+  summary: string;
+  /** A strict object: an unknown key is an error that names it. */
+  input: I;
+  /** The shape of `data` in the answer. */
+  output: O;
+  /** 201 for what creates. @default 200 */
+  status?: 200 | 201;
+  /** The sentence of a successful answer. */
+  message: string | ((data: z.output<O>, input: z.output<I>) => string);
+  /** Example inputs. */
+  examples?: z.input<I>[];
+  run(input: z.output<I>, ctx: Context): Promise<z.input<O>>;
+}
+
+/** What a function file exports: callable, fetchable and described. */
+export interface HyperFunction<
+  I extends z.ZodObject = z.ZodObject,
+  O extends z.ZodType = z.ZodType,
+> {
+  /** Resolves to the answer's `data`; throws `HyperError`. */
+  (input: z.input<I>, options?: ContextOptions): Promise<z.output<O>>;
+  readonly spec: Spec<I, O>;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Bun serves this export when its file is run: on loopback, and without cutting off a long call. */
+  readonly hostname: string;
+  readonly idleTimeout: 0;
+}
+
+export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
+  spec: Spec<I, O>,
+): HyperFunction<I, O> {
+  const run = async (input: z.output<I>, options?: ContextOptions) =>
+    spec.output.parse(await spec.run(input, createContext(options, spec.method === "GET")));
+
+  const call = async (input: z.input<I>, options?: ContextOptions) => {
+    const parsed = spec.input.safeParse(input);
+    if (!parsed.success) throw unknownKeys(spec, inputError(parsed.error));
+    return run(parsed.data, options);
+  };
+
+  const app = new Hono();
+  app.onError(failure);
+  app.use(checkMethod(spec));
+  const limit = bodyLimit({
+    get maxSize() {
+      return settings().max_body;
+    },
+    onError() {
+      throw new HyperError("payload_too_large", `body: at most ${settings().max_body} bytes`);
+    },
+  });
+  const validate = zValidator(
+    spec.method === "GET" ? "query" : "json",
+    spec.input,
+    (result) => {
+      if (!result.success) throw unknownKeys(spec, inputError(result.error));
+    },
+    // its types know a schema, not one that is still open
+    { validationFunction: (schema, value) => schema.safeParse(withoutHost(spec, value)) as never },
+  );
+  if (spec.method === "POST") app.use(checkBody, limit);
+  app.on([spec.method], "*", validate, async (c) => {
+    const input = c.req.valid((spec.method === "GET" ? "query" : "json") as never) as z.output<I>;
+    const host = c.req.query("host") ?? c.req.header("X-Hypervisor");
+    const data = await run(input, {
+      signal: c.req.raw.signal,
+      ...(host !== undefined && { host }),
+    });
+    const message = typeof spec.message === "string" ? spec.message : spec.message(data, input);
+    return c.json(success(message, data), spec.status ?? 200);
+  });
+
+  const fetch = (request: Request) => app.fetch(request);
+  return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
+}
+
+type Next = () => Promise<void>;
+
+function checkMethod({ method }: Pick<Spec, "method">) {
+  const allow = method === "GET" ? ["GET", "HEAD"] : ["POST"];
+  return async (c: HonoContext, next: Next) => {
+    if (allow.includes(c.req.method)) return next();
+    c.header("Allow", allow.join(", "));
+    throw new HyperError(
+      "method_not_allowed",
+      `${c.req.method} is not allowed here; use ${method}`,
+    );
+  };
+}
+
+/** Hono's validator reads a body of another content type as `{}`. */
+async function checkBody(c: HonoContext, next: Next) {
+  const type = c.req.header("Content-Type") ?? "none";
+  if (!/^application\/([a-z-.]+\+)?json\s*(;|$)/i.test(type)) {
+    throw new HyperError(
+      "unsupported_media_type",
+      `Content-Type must be application/json, not ${type}`,
+    );
+  }
+  const extra = Object.keys(c.req.query()).filter((key) => key !== "host");
+  if (extra.length > 0) {
+    const keys = extra.map((key) => JSON.stringify(key)).join(", ");
+    throw new HyperError(
+      "invalid_input",
+      `query: unknown key ${keys}; parameters belong in the JSON body`,
+    );
+  }
+  return next();
+}
+
+/** `?host=` chooses the hypervisor and is no input of the function. */
+function withoutHost({ method }: Pick<Spec, "method">, value: unknown): unknown {
+  if (method !== "GET") return value;
+  const { host, ...input } = value as Record<string, unknown>;
+  return input;
+}
+
+/** Say beside an unknown key which ones there are. */
+function unknownKeys({ input }: Pick<Spec, "input">, error: HyperError): HyperError {
+  if (!/unknown keys? /.test(error.message)) return error;
+  const allowed = Object.keys(input.shape).join(", ") || "none";
+  const { cause, details } = error;
+  return new HyperError("invalid_input", `${error.message} (allowed: ${allowed})`, {
+    cause,
+    details,
+  });
+}

@@ -1,0 +1,26 @@
+/** The words that inputs share. */
+import * as z from "zod";
+
+/**
+ * A name of a domain, network, pool, volume or snapshot. libvirt allows spaces, quotes and Unicode; what
+ * would be a path, an option or an editing key is refused.
+ */
+export const Name = z
+  .string()
+  .min(1, "must not be empty")
+  .regex(
+    /^(?!-)[^/\p{Cc}\p{Cs}\uFFFE\uFFFF]*$/u,
+    'must not contain "/" or control characters, nor begin with "-"',
+  )
+  .refine((name) => Buffer.byteLength(name) <= 255, "must be at most 255 bytes");
+
+/** A MAC address; answers have it in lower case. */
+export const Mac = z
+  .string()
+  .regex(/^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$/, "must be a MAC address such as 52:54:00:12:34:56")
+  .toLowerCase();
+
+/** The name of a network interface or bridge on the hypervisor. */
+export const InterfaceName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/, 'must be 1 to 15 letters, digits, ".", "_" and "-"');

@@ -1,0 +1,87 @@
+/** Addresses of a virtual network: the bridge's own, its prefix, and a DHCP range within. */
+import ipaddr from "ipaddr.js";
+import * as z from "zod";
+
+/** One IPv4 or IPv6 address. */
+export const Address = z.union([z.ipv4(), z.ipv6()], { error: "must be an IPv4 or IPv6 address" });
+
+/** The bridge's address, with or without a prefix: `192.168.100.1`, `192.168.100.1/26`, `fd00::1/64`. */
+export const Subnet = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: "must be the bridge's IPv4 or IPv6 address, as 192.168.100.1 or 192.168.100.1/24",
+});
+
+export interface BridgeAddress {
+  family: "ipv4" | "ipv6";
+  address: string;
+  prefix: number;
+}
+
+/** /24 for IPv4 and /64 for IPv6 unless written. */
+export function bridgeAddress(subnet: string): BridgeAddress {
+  const [address = "", prefix] = subnet.split("/");
+  const family = ipaddr.parse(address).kind();
+  return { family, address, prefix: Number(prefix ?? (family === "ipv4" ? 24 : 64)) };
+}
+
+/** What is wrong with a bridge's address, as a sentence. */
+export function bridgeProblem({ family, address, prefix }: BridgeAddress): string | undefined {
+  const longest = family === "ipv4" ? 30 : 126;
+  if (prefix < 1 || prefix > longest) return `the prefix must be 1 to ${longest}, not ${prefix}`;
+  const [first, last] = edges(family, address, prefix);
+  const bytes = ipaddr.parse(address).toByteArray();
+  if (compare(bytes, first) === 0 || (family === "ipv4" && compare(bytes, last) === 0)) {
+    return `${address}/${prefix} is no address for a bridge; give one of its hosts, such as the first`;
+  }
+  return undefined;
+}
+
+/** What is wrong with a DHCP range, as a sentence. */
+export function rangeProblem(
+  bridge: BridgeAddress,
+  start: string,
+  end: string,
+): string | undefined {
+  const [from, to] = [ipaddr.parse(start), ipaddr.parse(end)];
+  const subnet = `${bridge.address}/${bridge.prefix}`;
+  const [first, last] = edges(bridge.family, bridge.address, bridge.prefix);
+  for (const [text, ip] of [
+    [start, from],
+    [end, to],
+  ] as const) {
+    if (ip.kind() !== bridge.family) return `${text} is not of the same family as ${subnet}`;
+    const [low, high] = [compare(ip.toByteArray(), first), compare(ip.toByteArray(), last)];
+    if (low <= 0 || high > 0 || (high === 0 && bridge.family === "ipv4")) {
+      return `${text} is not a host address of ${subnet}`;
+    }
+  }
+  if (compare(from.toByteArray(), to.toByteArray()) > 0) return `${end} comes before ${start}`;
+  return undefined;
+}
+
+/** Whether two IPv4 subnets share addresses. */
+export function overlap(
+  a: Pick<BridgeAddress, "address" | "prefix">,
+  b: Pick<BridgeAddress, "address" | "prefix">,
+): boolean {
+  return ipaddr.IPv4.parse(a.address).match(
+    ipaddr.IPv4.parse(b.address),
+    Math.min(a.prefix, b.prefix),
+  );
+}
+
+/** The first and the last address of a subnet, as bytes. */
+function edges(family: "ipv4" | "ipv6", address: string, prefix: number): [number[], number[]] {
+  const bytes = ipaddr.parse(address).toByteArray();
+  const mask = (family === "ipv4" ? ipaddr.IPv4 : ipaddr.IPv6)
+    .subnetMaskFromPrefixLength(prefix)
+    .toByteArray();
+  return [
+    bytes.map((byte, i) => byte & (mask[i] ?? 0)),
+    bytes.map((byte, i) => byte | (~(mask[i] ?? 0) & 255)),
+  ];
+}
+
+function compare(a: number[], b: number[]): number {
+  const at = a.findIndex((byte, i) => byte !== b[i]);
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+}

@@ -1,0 +1,87 @@
+/** Reading and writing libvirt's XML: one parser configuration, and a template tag that escapes. */
+import { XMLParser } from "fast-xml-parser";
+
+/** An element: attributes as `@name`, text as `#text`, children always in lists. */
+export interface Element {
+  [child: string]: Element[] | string | undefined;
+}
+
+/** Values stay text (a machine may be named 007), and a single child is a list too. */
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: "@",
+  alwaysCreateTextNode: true,
+  parseTagValue: false,
+  parseAttributeValue: false,
+  trimValues: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  isArray: (_name, _path, _leaf, isAttribute) => !isAttribute,
+});
+
+/** The root element of a document. Throws when it is another than `root`. */
+export function parseXml(text: string, root: string): Element {
+  const element = (parser.parse(text) as Element)[root];
+  if (!Array.isArray(element) || !element[0]) throw new Error(`no <${root}> in the XML`);
+  return element[0];
+}
+
+/** The elements at a path of child names: `children(domain, "devices", "disk")`. */
+export function children(element: Element | undefined, ...path: string[]): Element[] {
+  return path.reduce<Element[]>(
+    (found, name) => found.flatMap((one) => (one[name] as Element[] | undefined) ?? []),
+    element ? [element] : [],
+  );
+}
+
+/** An attribute of the first element at a path. */
+export function attribute(
+  element: Element | undefined,
+  name: string,
+  ...path: string[]
+): string | undefined {
+  return children(element, ...path)[0]?.[`@${name}`] as string | undefined;
+}
+
+/** The text of the first element at a path. */
+export function textOf(element: Element | undefined, ...path: string[]): string | undefined {
+  return children(element, ...path)[0]?.["#text"] as string | undefined;
+}
+
+/** A piece of XML that is written as it is. */
+export class Xml {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toString() {
+    return this.text;
+  }
+}
+
+type Value = Xml | string | number | undefined | false | Value[];
+
+/** XML with every value escaped; `undefined` and `false` write nothing, lists are joined. */
+export function xml(parts: TemplateStringsArray, ...values: Value[]): Xml {
+  return new Xml(String.raw({ raw: parts }, ...values.map(write)));
+}
+
+function write(value: Value): string {
+  if (value === undefined || value === false) return "";
+  if (Array.isArray(value)) return value.map(write).join("");
+  return value instanceof Xml ? value.text : escapeXml(`${value}`);
+}
+
+const ENTITIES: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&apos;",
+};
+
+function escapeXml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
+}
