@@ -1,0 +1,14 @@
+/** GET /health: the process is up. Asks no hypervisor. */
+import * as z from "zod";
+import { defineFunction } from "../runtime/function.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "Tell that the process is up",
+  input: z.strictObject({}),
+  output: z.object({ uptime_seconds: z.number() }),
+  message: "The process is up",
+  async run() {
+    return { uptime_seconds: Math.round(process.uptime()) };
+  },
+});

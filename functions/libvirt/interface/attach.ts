@@ -1,0 +1,43 @@
+/** POST /libvirt/interface/attach: give a domain an interface on a network, live and in its definition alike. */
+import { randomBytes } from "node:crypto";
+import * as z from "zod";
+import { domainRef, domainState, scope } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Mac, Name } from "../../../runtime/schemas.ts";
+
+/** libvirt stores any name in a shut-off domain, which then cannot start: so the ones that QEMU knows. */
+const Model = z.enum(
+  "virtio virtio-transitional virtio-non-transitional e1000 e1000e igb rtl8139 vmxnet3 ne2k_pci pcnet usb-net spapr-vlan".split(
+    " ",
+  ),
+);
+
+export default defineFunction({
+  method: "POST",
+  summary: "Attach a network interface to a domain",
+  input: z.strictObject({ vm_name: Name, network: Name, model: Model.default("virtio") }),
+  output: z.object({
+    vm_name: z.string(),
+    network: z.string(),
+    model: z.string(),
+    mac: Mac,
+    live: z.boolean().describe("attached to the running domain"),
+    persistent: z.boolean().describe("stored in its definition"),
+  }),
+  message: ({ vm_name, network, mac }) => `Interface ${mac} on ${network} attached to ${vm_name}`,
+  examples: [{ vm_name: "my-vm", network: "vm-network", model: "virtio" }],
+
+  async run({ vm_name, network, model }, ctx) {
+    const domain = await domainRef(ctx, vm_name);
+    // virsh stores an interface on a network that does not exist without a word
+    const [info = ""] = await ctx.virsh.all([
+      ["dominfo", "--domain", domain],
+      ["net-info", "--network", network],
+    ]);
+    const state = domainState(info);
+    const mac = `52:54:00:${randomBytes(3).toString("hex").match(/../g)?.join(":")}`; // QEMU's own prefix
+    const device = ["--type", "network", "--source", network, "--model", model, "--mac", mac];
+    await ctx.virsh(["attach-interface", "--domain", domain, ...device, ...scope(state)]);
+    return { vm_name, network, model, mac, ...state };
+  },
+});

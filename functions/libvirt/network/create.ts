@@ -1,0 +1,110 @@
+/** POST /libvirt/network/create: define a network; `start` and `autostart` on request. */
+import * as z from "zod";
+import { HyperError } from "../../../runtime/errors.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { freeSubnet, Network, readNetwork } from "../../../runtime/network.ts";
+import { InterfaceName, Name } from "../../../runtime/schemas.ts";
+import {
+  Address,
+  type BridgeAddress,
+  bridgeAddress,
+  bridgeProblem,
+  rangeProblem,
+  Subnet,
+} from "../../../runtime/subnet.ts";
+import { xml } from "../../../runtime/xml.ts";
+
+const Input = z
+  .strictObject({
+    name: Name,
+    bridge: InterfaceName.optional().describe(
+      "the bridge to make; with forward bridge, the one to use",
+    ),
+    forward: z.enum(["nat", "route", "open", "bridge", "none"]).default("nat"),
+    subnet: Subnet.optional().describe(
+      "the bridge's address; /24 (IPv6: /64) unless written with a prefix",
+    ),
+    ip_start: Address.optional().describe("first address that DHCP gives out"),
+    ip_end: Address.optional().describe("last address that DHCP gives out"),
+    start: z.boolean().default(false),
+    autostart: z.boolean().default(false),
+  })
+  .superRefine((input, { addIssue }) => {
+    const refuse = (field: keyof typeof input, message: string) =>
+      addIssue({ code: "custom", path: [field], message });
+    const { bridge, forward, subnet, ip_start, ip_end } = input;
+    if (forward === "bridge" && !bridge)
+      refuse("bridge", "forward bridge needs the name of a bridge of the hypervisor");
+    if (forward === "bridge" && subnet)
+      refuse("subnet", "not with forward bridge: its addresses come from outside");
+    if (!ip_start !== !ip_end)
+      refuse(ip_start ? "ip_end" : "ip_start", "a DHCP range needs both ip_start and ip_end");
+    if (ip_start && !subnet) refuse("subnet", "a DHCP range needs the subnet");
+    if (!subnet) return;
+    const address = bridgeAddress(subnet);
+    const problem = bridgeProblem(address);
+    if (problem) return refuse("subnet", problem);
+    const range = ip_start && ip_end && rangeProblem(address, ip_start, ip_end);
+    if (range) refuse("ip_start", `DHCP range: ${range}`);
+  });
+
+export default defineFunction({
+  method: "POST",
+  summary: "Define a network",
+  status: 201,
+  input: Input,
+  output: Network,
+  message: ({ name }) => `Network ${name} created`,
+  examples: [
+    {
+      name: "vm-network",
+      bridge: "virbr1",
+      forward: "nat",
+      subnet: "192.168.100.1",
+      ip_start: "192.168.100.10",
+      ip_end: "192.168.100.100",
+    },
+  ],
+
+  async run(input, ctx) {
+    const { name, start, autostart } = input;
+    const definition = await describe(input, ctx);
+    await ctx.virsh(["net-define", "--file", { text: `${definition}` }]);
+    try {
+      if (autostart) await ctx.virsh(["net-autostart", "--network", name]);
+      if (start) await ctx.virsh(["net-start", "--network", name]);
+    } catch (cause) {
+      const { code, message } = cause as HyperError;
+      await ctx.virsh(["net-undefine", "--network", name]).catch((left: HyperError) => {
+        throw new HyperError(code, `${message}; the network is left defined: ${left.message}`, {
+          cause,
+        });
+      });
+      throw cause;
+    }
+    return readNetwork(ctx, name);
+  },
+});
+
+type Definition = z.output<typeof Input>;
+
+/** A network that routes needs an address: one that is free, with DHCP, when none is asked for. */
+async function describe(input: Definition, ctx: Parameters<typeof freeSubnet>[0]) {
+  const { name, forward, bridge, subnet } = input;
+  const routed = forward === "nat" || forward === "route" || forward === "open";
+  const range = input.ip_start ? { start: input.ip_start, end: `${input.ip_end}` } : undefined;
+  const [address, dhcp] =
+    routed && !subnet ? await freeSubnet(ctx) : [subnet ? bridgeAddress(subnet) : undefined, range];
+  return xml`<network>
+  <name>${name}</name>
+  ${forward !== "none" && xml`<forward mode="${forward}"/>`}
+  ${bridge && xml`<bridge name="${bridge}"/>`}
+  ${address && ip(address, dhcp)}
+</network>`;
+}
+
+function ip({ family, address, prefix }: BridgeAddress, dhcp?: { start: string; end: string }) {
+  return xml`<ip family="${family}" address="${address}" prefix="${prefix}">
+    ${dhcp && xml`<dhcp><range start="${dhcp.start}" end="${dhcp.end}"/></dhcp>`}
+  </ip>`;
+}

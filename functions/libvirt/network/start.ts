@@ -1,0 +1,18 @@
+/** POST /libvirt/network/start: start a defined network. */
+import * as z from "zod";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Start a network",
+  input: z.strictObject({ name: Name }),
+  output: z.object({ name: z.string(), active: z.boolean() }),
+  message: ({ name }) => `Network ${name} started`,
+  examples: [{ name: "vm-network" }],
+
+  async run({ name }, { virsh }) {
+    await virsh(["net-start", "--network", name]);
+    return { name, active: true };
+  },
+});
