@@ -17,7 +17,8 @@ export function failure(error: Error, c: Context): Response {
   const known = toHyperError(error);
   const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
   const { method, path } = c.req;
-  log[level]({ method, path, code: known.code, error, cause: error.cause }, known.message);
+  const seen = known.code === "internal" ? { error } : { cause: known.cause };
+  log[level]({ method, path, code: known.code, ...seen }, known.message);
   const { code, message, details } = known;
   return c.json(
     { error: message, code, ...details, timestamp: timestamp() },
@@ -28,7 +29,7 @@ export function failure(error: Error, c: Context): Response {
 function toHyperError(error: Error): HyperError {
   if (error instanceof HyperError) return error;
   if (error instanceof HTTPException && error.status === 400) {
-    return new HyperError("invalid_input", `body: ${error.message}`, { cause: error });
+    return new HyperError("invalid_input", "body: not valid JSON", { cause: error });
   }
   return new HyperError("internal", "internal error; the server's log says more", { cause: error });
 }

@@ -82,8 +82,10 @@ export function virshMessages(stderr: string): string[] {
 export function virshError(messages: string[], command: string): HyperError {
   const words = messages.join("\n").replace(/'.*'/g, "''");
   const code = VIRSH_WORDS.find(([, pattern]) => pattern.test(words))?.[0] ?? "virsh_failed";
-  // virsh says in general words what failed, and libvirt adds the reason: the last says the most.
-  const text = code === "unreachable" ? `hypervisor: ${messages.join("; ")}` : messages.join("; ");
+  // virsh says what failed and libvirt why, in any order: the reason is enough where there is one
+  const reasons = messages.filter((message) => !/^failed to /i.test(message));
+  const said = (reasons.length > 0 ? reasons : messages).join("; ");
+  const text = code === "unreachable" ? `hypervisor: ${said}` : said;
   return new HyperError(code, text || `virsh ${command} failed without saying why`, {
     cause: { command, messages },
   });
@@ -103,11 +105,17 @@ export function outcomeUnknown(command: string, cause: unknown): HyperError {
 export function inputError(error: z.core.$ZodError): HyperError {
   const issues = error.issues.map((issue) => ({
     path: issue.path.join("."),
-    message:
-      issue.code === "unrecognized_keys"
-        ? `unknown ${issue.keys.length > 1 ? "keys" : "key"} ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}`
-        : issue.message,
+    message: sentence(issue),
   }));
   const text = issues.map(({ path, message }) => (path ? `${path}: ${message}` : message));
   return new HyperError("invalid_input", text.join("; "), { cause: error, details: { issues } });
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") {
+    const keys = issue.keys.map((key) => JSON.stringify(key)).join(", ");
+    return `unknown ${issue.keys.length > 1 ? "keys" : "key"} ${keys}`;
+  }
+  const missing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
+  return missing ? `required (${issue.expected})` : issue.message;
 }

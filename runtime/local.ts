@@ -18,7 +18,10 @@ import {
 } from "./transport.ts";
 
 /** Debug output would stand in the middle of answers, and LANGUAGE translates them. */
-const { LANGUAGE, VIRSH_DEBUG, VIRSH_LOG_FILE, ...inherited } = process.env;
+function inherited() {
+  const { LANGUAGE, VIRSH_DEBUG, VIRSH_LOG_FILE, ...rest } = process.env;
+  return rest;
+}
 
 export function localTransport(uri: string): Transport {
   const channels = new Set<Channel>();
@@ -42,7 +45,7 @@ export function localTransport(uri: string): Transport {
 
 async function openSession(uri: string): Promise<Channel> {
   const cache = join(homedir(), ".cache", "hypersdk"); // or virsh empties the person's own history
-  const env = { ...inherited, XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
+  const env = { ...inherited(), XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
   const child = spawn("virsh", virshOptions(uri), { env, detached: true });
   await started(child, "virsh");
   const { stdin, stdout, stderr } = child;
@@ -94,7 +97,7 @@ async function exec(
 ): Promise<ExecResult> {
   const [program = "", ...args] = argv;
   signal?.throwIfAborted();
-  const env = { ...inherited, ...extra, LC_ALL: "C" };
+  const env = { ...inherited(), ...extra, LC_ALL: "C" };
   const child = spawn(program, args, { env, detached: true });
   await started(child, program);
   child.stdin.on("error", () => {});
