@@ -1,0 +1,72 @@
+/** Starts the real server on a free port, for tests that call it as its users do. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the answer holds
+  body: any;
+}
+
+export interface TestServer {
+  url: string;
+  pid: number;
+  /** All it has logged so far. */
+  log(): string;
+  get(path: string, init?: RequestInit): Promise<Answer>;
+  post(path: string, body: unknown, init?: RequestInit): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+/** `argv` after `bun`; another file than the host is a function serving itself. */
+export async function startServer(
+  env: Record<string, string> = {},
+  argv: string[] = [join(import.meta.dirname, "../runtime/serve.ts")],
+): Promise<TestServer> {
+  const child = spawn(process.execPath, argv, {
+    env: { ...process.env, PORT: "0", LOG_LEVEL: "info", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+    });
+  }
+  const url = await listening(child, () => log);
+  const call = async (path: string, init?: RequestInit): Promise<Answer> => {
+    const response = await fetch(url + path, init);
+    return { status: response.status, headers: response.headers, body: await response.json() };
+  };
+  return {
+    url,
+    pid: child.pid as number,
+    log: () => log,
+    get: call,
+    post: (path, body, init) =>
+      call(path, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+        ...init,
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        if (child.exitCode !== null || child.signalCode !== null) return resolve();
+        child.once("close", () => resolve());
+        child.kill("SIGTERM");
+      }),
+  };
+}
+
+async function listening(child: ChildProcess, log: () => string): Promise<string> {
+  const until = Date.now() + 15_000;
+  while (Date.now() < until) {
+    const found = log().match(/http:\/\/[\w.:[\]-]+:\d+/);
+    if (found) return found[0];
+    if (child.exitCode !== null) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`the server did not start:\n${log()}`);
+}
