@@ -1,0 +1,129 @@
+// Which tool comes from which package: the list to extend when something new is needed, and what
+// to type to install it.
+
+/**
+ * @typedef {"apt" | "dnf" | "pacman" | "apk" | "zypper"} Manager
+ * @typedef {{ binaries: string[] } & Record<Manager, string>} Tool any of the binaries will do
+ */
+
+const arm = process.arch === "arm64";
+
+/** @type {Tool[]} No hypervisor on this machine without these. */
+// biome-ignore format: a table reads best as one
+export const HYPERVISOR_TOOLS = [
+  { binaries: ["virsh"], apt: "libvirt-clients", dnf: "libvirt-client", pacman: "libvirt", apk: "libvirt-client", zypper: "libvirt-client" },
+  { binaries: ["libvirtd", "virtqemud"], apt: "libvirt-daemon-system", dnf: "libvirt-daemon-kvm", pacman: "libvirt", apk: "libvirt-daemon libvirt-qemu", zypper: "libvirt-daemon-qemu" },
+  { binaries: [arm ? "qemu-system-aarch64" : "qemu-system-x86_64", "qemu-kvm"], apt: arm ? "qemu-system-arm" : "qemu-system-x86", dnf: "qemu-kvm", pacman: arm ? "qemu-system-aarch64" : "qemu-base", apk: arm ? "qemu-system-aarch64" : "qemu-system-x86_64", zypper: arm ? "qemu-arm" : "qemu-x86" },
+];
+
+/** @type {Tool[]} What the hypervisor calls for disks and networks. */
+// biome-ignore format: a table reads best as one
+export const HELPER_TOOLS = [
+  { binaries: ["qemu-img"], apt: "qemu-utils", dnf: "qemu-img", pacman: "qemu-img", apk: "qemu-img", zypper: "qemu-img" },
+  { binaries: ["dnsmasq"], apt: "dnsmasq-base", dnf: "dnsmasq", pacman: "dnsmasq", apk: "dnsmasq", zypper: "dnsmasq" },
+  { binaries: ["iptables", "nft"], apt: "iptables", dnf: "iptables-nft", pacman: "iptables", apk: "iptables", zypper: "iptables" },
+];
+
+/** @type {Tool[]} What the tests need. */
+// biome-ignore format: a table reads best as one
+export const TEST_TOOLS = [
+  ...HYPERVISOR_TOOLS,
+  ...HELPER_TOOLS,
+  { binaries: ["libvirtd"], apt: "libvirt-daemon", dnf: "libvirt-daemon", pacman: "libvirt", apk: "libvirt-daemon", zypper: "libvirt-daemon" },
+  { binaries: ["virtlogd"], apt: "libvirt-daemon", dnf: "libvirt-daemon-log", pacman: "libvirt", apk: "libvirt", zypper: "libvirt-daemon-log" },
+  { binaries: ["unshare"], apt: "util-linux", dnf: "util-linux", pacman: "util-linux", apk: "util-linux-misc", zypper: "util-linux" },
+  { binaries: ["setpriv"], apt: "util-linux", dnf: "util-linux", pacman: "util-linux", apk: "setpriv", zypper: "util-linux" },
+  { binaries: ["ip"], apt: "iproute2", dnf: "iproute", pacman: "iproute2", apk: "iproute2", zypper: "iproute2" },
+  { binaries: ["ps"], apt: "procps", dnf: "procps-ng", pacman: "procps-ng", apk: "procps", zypper: "procps" },
+  { binaries: ["curl"], apt: "curl", dnf: "curl", pacman: "curl", apk: "curl", zypper: "curl" },
+  { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
+];
+
+/** @type {Record<string, Manager>} by ID in os-release */
+const MANAGERS = {
+  debian: "apt",
+  ubuntu: "apt",
+  fedora: "dnf",
+  rhel: "dnf",
+  centos: "dnf",
+  arch: "pacman",
+  alpine: "apk",
+  opensuse: "zypper",
+  suse: "zypper",
+};
+
+/** @type {Record<Manager, string[][]>} the names of the packages follow the last command */
+const INSTALL = {
+  apt: [
+    ["apt-get", "update"],
+    ["apt-get", "install", "--yes", "--no-install-recommends"],
+  ],
+  dnf: [["dnf", "install"]],
+  pacman: [["pacman", "-S", "--needed"]],
+  apk: [["apk", "add"]],
+  zypper: [["zypper", "install"]],
+};
+
+/**
+ * @param {Tool[]} tools
+ * @param {(binary: string) => boolean} found
+ */
+export function missingTools(tools, found) {
+  return tools.filter((tool) => !tool.binaries.some(found));
+}
+
+/** @param {Tool[]} tools */
+export function toolNames(tools) {
+  return [...new Set(tools.map((tool) => tool.binaries.join(" or ")))].join(", ");
+}
+
+/**
+ * The package manager of the distribution that an os-release file describes.
+ * @param {string} osRelease
+ */
+export function packageManager(osRelease) {
+  const value = (/** @type {string} */ key) =>
+    new RegExp(`^${key}=["']?([^"'\n]*)`, "m").exec(osRelease)?.[1] ?? "";
+  // ID is the distribution itself, ID_LIKE its ancestors from near to far.
+  const names = `${value("ID")} ${value("ID_LIKE")}`.split(/\s+/);
+  const known = names.find((name) => Object.hasOwn(MANAGERS, name));
+  return known === undefined ? undefined : MANAGERS[known];
+}
+
+/**
+ * The commands, as argument lists, that install these tools.
+ * @param {Manager} manager
+ * @param {Tool[]} tools
+ */
+export function installCommands(manager, tools) {
+  const packages = new Set(tools.flatMap((tool) => tool[manager].split(" ")));
+  const commands = INSTALL[manager];
+  return commands.map((argv) => (argv === commands.at(-1) ? [...argv, ...packages] : argv));
+}
+
+/**
+ * What a person types to install these tools.
+ * @param {Manager | undefined} manager
+ * @param {Tool[]} tools
+ * @param {boolean} root
+ */
+export function installAdvice(manager, tools, root) {
+  const missing = `Not found: ${toolNames(tools)}.`;
+  if (manager === undefined) {
+    return `${missing} Install them with this distribution's package manager.`;
+  }
+  const sudo = root ? "" : "sudo ";
+  const lines = installCommands(manager, tools).map((argv) => sudo + argv.join(" "));
+  return `${missing} To install:\n  ${lines.join(" && ")}`;
+}
+
+/**
+ * The commands, as argument lists, that start libvirt's daemon.
+ * @param {boolean} systemd
+ * @param {boolean} modular whether there are only the newer daemons, one for each driver
+ */
+export function daemonCommands(systemd, modular) {
+  const daemons = modular ? ["virtqemud", "virtnetworkd", "virtstoraged"] : ["libvirtd"];
+  if (!systemd) return ["virtlogd", ...daemons].map((daemon) => [daemon, "-d"]);
+  return [["systemctl", "start", ...(modular ? daemons.map((name) => `${name}.socket`) : daemons)]];
+}

@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import { namesHosts } from "../../deploy/hypervisor.mjs";
+import { isInstalled } from "../../deploy/node-modules.mjs";
+import {
+  daemonCommands,
+  HYPERVISOR_TOOLS,
+  installAdvice,
+  installCommands,
+  missingTools,
+  packageManager,
+  TEST_TOOLS,
+} from "../../deploy/packages.mjs";
+
+const without = (...gone: string[]) =>
+  missingTools(TEST_TOOLS, (binary: string) => !gone.includes(binary));
+
+describe("packageManager", () => {
+  test.each([
+    ['PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\n', "apt"],
+    ["ID=linuxmint\nID_LIKE='ubuntu debian'\n", "apt"],
+    ["VERSION_ID=42\nID=fedora\n", "dnf"],
+    ['ID="rocky"\nID_LIKE="rhel centos fedora"\n', "dnf"],
+    ["ID=arch\n", "pacman"],
+    ["ID=alpine\n", "apk"],
+    ['ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "zypper"],
+    ["ID=void\n", undefined],
+    ["ID=constructor\n", undefined],
+    ["", undefined],
+  ])("%j is %s", (osRelease, manager) => {
+    expect(packageManager(osRelease)).toBe(manager);
+  });
+});
+
+describe("what to install", () => {
+  test("nothing, when every tool has one of its binaries", () => {
+    expect(without()).toEqual([]);
+    expect(without("virtqemud", "qemu-kvm", "nft")).toEqual([]);
+  });
+
+  test("each package once, after the last command only", () => {
+    expect(installCommands("apt", without("unshare", "setpriv", "http"))).toEqual([
+      ["apt-get", "update"],
+      ["apt-get", "install", "--yes", "--no-install-recommends", "util-linux", "httpie"],
+    ]);
+  });
+
+  test("the line to type, with sudo for those who need it", () => {
+    const missing = without("virsh", "ip");
+    expect(installAdvice("apt", missing, false)).toBe(
+      "Not found: virsh, ip. To install:\n" +
+        "  sudo apt-get update && sudo apt-get install --yes --no-install-recommends" +
+        " libvirt-clients iproute2",
+    );
+    expect(installAdvice("dnf", missing, true)).toContain("\n  dnf install libvirt-client iproute");
+    expect(installAdvice(undefined, missing, true)).toBe(
+      "Not found: virsh, ip. Install them with this distribution's package manager.",
+    );
+  });
+
+  test("an Alpine tool may take two packages", () => {
+    expect(installCommands("apk", HYPERVISOR_TOOLS.slice(1, 2))).toEqual([
+      ["apk", "add", "libvirt-daemon", "libvirt-qemu"],
+    ]);
+  });
+});
+
+test("the daemon starts through systemd where there is one", () => {
+  expect(daemonCommands(true, false)).toEqual([["systemctl", "start", "libvirtd"]]);
+  expect(daemonCommands(true, true)[0]).toContain("virtqemud.socket");
+  expect(daemonCommands(false, false)).toEqual([
+    ["virtlogd", "-d"],
+    ["libvirtd", "-d"],
+  ]);
+});
+
+test.each([
+  ['[hosts.kvm1]\nuri = "qemu:///system"', true],
+  ['hosts.kvm1.uri = "qemu:///system"', true],
+  ["hosts = { }", true],
+  ["port = 8080\n# [hosts.kvm1]", false],
+  ["[hostsfile]", false],
+])("a configuration like %j: hosts %s", (toml, expected) => {
+  expect(namesHosts(toml)).toBe(expected);
+});
+
+test("node_modules is compared with the lock file", () => {
+  const one = { version: "1.0.0", integrity: "sha512-a" };
+  const lock = (extra: object) => ({ packages: { "": {}, "node_modules/one": one, ...extra } });
+  const dev = lock({ "node_modules/two": { ...one, dev: true } });
+  expect(isInstalled(lock({}), lock({}), true)).toBe(true);
+  expect(isInstalled(lock({ "node_modules/one": { version: "1.0.1" } }), lock({}), true)).toBe(
+    false,
+  );
+  expect(isInstalled(lock({ "node_modules/win": { optional: true } }), lock({}), true)).toBe(true);
+  expect(isInstalled(dev, lock({}), true)).toBe(false);
+  expect(isInstalled(dev, lock({}), false)).toBe(true);
+});
