@@ -36,6 +36,7 @@ export const TEST_TOOLS = [
   { binaries: ["ip"], apt: "iproute2", dnf: "iproute", pacman: "iproute2", apk: "iproute2", zypper: "iproute2" },
   { binaries: ["ps"], apt: "procps", dnf: "procps-ng", pacman: "procps-ng", apk: "procps", zypper: "procps" },
   { binaries: ["curl"], apt: "curl", dnf: "curl", pacman: "curl", apk: "curl", zypper: "curl" },
+  { binaries: ["scrub"], apt: "scrub", dnf: "scrub", pacman: "scrub", apk: "scrub", zypper: "scrub" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
 ];
 

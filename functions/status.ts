@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { defineFunction } from "../runtime/function.ts";
 import { Reached, reach, version } from "../runtime/version.ts";
+import { leftovers } from "../runtime/work.ts";
 
 export default defineFunction({
   method: "GET",
@@ -10,7 +11,20 @@ export default defineFunction({
   output: z.object({
     version: z.string(),
     uptime_seconds: z.number(),
-    hosts: z.array(Reached),
+    hosts: z.array(
+      Reached.extend({
+        leftovers: z
+          .array(
+            z.object({
+              host: z.string(),
+              operation: z.string(),
+              started: z.string(),
+              left: z.array(z.string()),
+            }),
+          )
+          .describe("what a server that was killed in the middle of an operation has left there"),
+      }),
+    ),
   }),
   message: ({ hosts }) => {
     const reached = hosts.filter(({ reachable }) => reachable).length;
@@ -18,7 +32,12 @@ export default defineFunction({
   },
 
   async run(_input, ctx) {
-    const hosts = await Promise.all(ctx.hosts.map((host) => reach(ctx.on(host))));
+    const hosts = await Promise.all(
+      ctx.hosts.map(async (host) => {
+        const reached = await reach(ctx.on(host));
+        return { ...reached, leftovers: reached.reachable ? await leftovers(ctx.on(host)) : [] };
+      }),
+    );
     return { version, uptime_seconds: Math.round(process.uptime()), hosts };
   },
 });

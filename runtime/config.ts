@@ -23,6 +23,26 @@ const Config = z.strictObject({
     .int()
     .positive()
     .default(1024 * 1024),
+  files: z
+    .strictObject({
+      /** Folders of the hypervisor that images may come from and go to. */
+      allowed: z
+        .array(z.string().startsWith("/", "must be an absolute path"))
+        .default(["/data", "/backups", "/srv", "/mnt", "/media", "/var/lib/libvirt"]),
+    })
+    .prefault({}),
+  batch: z
+    .strictObject({
+      /** Domains that one batch works on at once. */
+      concurrency: z.int().min(1).max(64).default(4),
+    })
+    .prefault({}),
+  clone: z
+    .strictObject({
+      /** Disks that are copied at once on a hypervisor. */
+      copies: z.int().min(1).max(16).default(2),
+    })
+    .prefault({}),
   virsh: z
     .strictObject({
       /** Seconds until a short command is given up. */
@@ -49,14 +69,20 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const result = Config.safeParse({ ...file, ...overrides });
   if (!result.success) throw new Error(`${path}: ${inputError(result.error).message}`);
   const config = result.data;
-  config.hosts.local ??= { uri: env.LIBVIRT_DEFAULT_URI || "qemu:///system" };
-  if (!config.hosts[config.default_host]) {
+  config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI || "qemu:///system") };
+  if (!Object.hasOwn(config.hosts, config.default_host)) {
     const known = Object.keys(config.hosts).join(", ");
     throw new Error(
       `${path}: default_host: no [hosts.${config.default_host}]; there are: ${known}`,
     );
   }
   return config;
+}
+
+function defaultUri(uri: string): string {
+  const result = Uri.safeParse(uri);
+  if (result.success) return uri;
+  throw new Error(`LIBVIRT_DEFAULT_URI: ${inputError(result.error).message}`);
 }
 
 function readToml(path: string): Record<string, unknown> {

@@ -1,7 +1,7 @@
 /** What a function's `run` may touch. Tests and scripts may replace any part of it. */
 import { type Config, loadConfig } from "./config.ts";
 import { HyperError } from "./errors.ts";
-import { type Arg, type CallOptions, Hypervisor, unwrap } from "./hypervisor.ts";
+import { type Arg, type CallOptions, Hypervisor, type Outcome, unwrap } from "./hypervisor.ts";
 import { localTransport } from "./local.ts";
 import { type Logger, log } from "./log.ts";
 import type { ExecOptions, ExecResult } from "./transport.ts";
@@ -11,6 +11,8 @@ export interface Virsh {
   (command: Arg[], options?: CallOptions): Promise<string>;
   /** Run several in one round trip; throws the first failure, after all have run. */
   all(commands: Arg[][], options?: CallOptions): Promise<string[]>;
+  /** The same, but a failure takes its command's place in the answer. */
+  each(commands: Arg[][], options?: CallOptions): Promise<Outcome[]>;
   /** Run one in a process of its own, ended at `timeout` (milliseconds) or when the signal says so. */
   long(command: Arg[], options: { timeout: number; signal?: AbortSignal }): Promise<string>;
 }
@@ -66,7 +68,9 @@ export async function closeHypervisors() {
  * `cancellable`: commands end when the signal says so. A function that changes something runs to its end
  * when its caller goes away, and hands `ctx.signal` only to what it can undo.
  */
-export function createContext(options: ContextOptions = {}, cancellable = true): Context {
+export function createContext(given: ContextOptions = {}, cancellable = true): Context {
+  const known = Object.entries(given).filter(([, value]) => value !== undefined);
+  const options: ContextOptions = Object.fromEntries(known);
   const signal = options.signal ?? new AbortController().signal;
   const always = cancellable ? { signal } : {};
   const host = options.host ?? settings().default_host;
@@ -76,6 +80,7 @@ export function createContext(options: ContextOptions = {}, cancellable = true):
       unwrap((await target.virsh([command], { ...always, ...given }))[0]);
     virsh.all = async (commands, given) =>
       (await target.virsh(commands, { ...always, ...given })).map(unwrap);
+    virsh.each = (commands, given) => target.virsh(commands, { ...always, ...given });
     virsh.long = (command, given) => target.long(command, { ...always, ...given });
     return {
       host: alias,

@@ -10,11 +10,15 @@ import { children, type Element, parseXml } from "./xml.ts";
  */
 export async function domainRef({ virsh }: Pick<Context, "virsh">, name: string): Promise<string> {
   if (!/^\s*\+?\d+$/.test(name)) return name;
-  const rows = lines(await virsh(["list", "--all", "--uuid", "--name"]));
-  const row = rows.find((line) => line.replace(/^\S+ +/, "") === name);
-  if (!row)
-    throw new HyperError("not_found", `Domain not found: no domain with matching name '${name}'`);
-  return row.split(" ")[0] as string;
+  const found = (await listDomains({ virsh }, "--all")).find((domain) => domain.name === name);
+  if (found) return found.uuid;
+  throw new HyperError("not_found", `Domain not found: no domain with matching name '${name}'`);
+}
+
+/** The domains that `virsh list` shows with these options; rows are `UUID NAME`, the name as it is. */
+export async function listDomains({ virsh }: Pick<Context, "virsh">, ...options: string[]) {
+  const rows = lines(await virsh(["list", "--uuid", "--name", ...options]));
+  return rows.map((row) => ({ uuid: row.slice(0, 36), name: row.slice(37) }));
 }
 
 /** Where a change to a domain must go: to what runs, to what is stored, or to both. */

@@ -78,13 +78,29 @@ export function virshMessages(stderr: string): string[] {
   return messages.map((message) => message.trim()).filter((message) => message !== "");
 }
 
-/** The error that virsh's messages mean. A name in quotes can hold any words, so it does not count. */
+/** A name in quotes can hold any words, so it does not count. */
+function codeOf(text: string): ErrorCode | undefined {
+  const words = text.replace(/'.*'/g, "''");
+  return VIRSH_WORDS.find(([, pattern]) => pattern.test(words))?.[0];
+}
+
+/** The error that another program's last words mean, such as qemu-img's. */
+export function programError(
+  program: string,
+  { stderr, exitCode }: { stderr: string; exitCode: number },
+) {
+  const said = stderr.trim() || `exit status ${exitCode}`;
+  return new HyperError(codeOf(stderr) ?? "command_failed", `${program}: ${said}`);
+}
+
+/** The error that virsh's messages mean. */
 export function virshError(messages: string[], command: string): HyperError {
-  const words = messages.join("\n").replace(/'.*'/g, "''");
-  const code = VIRSH_WORDS.find(([, pattern]) => pattern.test(words))?.[0] ?? "virsh_failed";
+  const code = codeOf(messages.join("\n")) ?? "virsh_failed";
   // virsh says what failed and libvirt why, in any order: the reason is enough where there is one
   const reasons = messages.filter((message) => !/^failed to /i.test(message));
-  const said = (reasons.length > 0 ? reasons : messages).join("; ");
+  const said = (reasons.length > 0 ? reasons : messages)
+    .map((message) => message.replace(/^failed to get (\w+) ('.*')$/, "$1 $2 not found"))
+    .join("; ");
   const text = code === "unreachable" ? `hypervisor: ${said}` : said;
   return new HyperError(code, text || `virsh ${command} failed without saying why`, {
     cause: { command, messages },

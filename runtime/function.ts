@@ -22,8 +22,8 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   output: O;
   /** 201 for what creates. @default 200 */
   status?: 200 | 201;
-  /** The sentence of a successful answer. */
-  message: string | ((data: z.output<O>, input: z.output<I>) => string);
+  /** The sentence of a successful answer; null when the answer is `data` itself, without the envelope. */
+  message: string | null | ((data: z.output<O>, input: z.output<I>) => string);
   /** Example inputs. */
   examples?: z.input<I>[];
   run(input: z.output<I>, ctx: Context): Promise<z.input<O>>;
@@ -83,8 +83,12 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
       signal: c.req.raw.signal,
       ...(host !== undefined && { host }),
     });
-    const message = typeof spec.message === "string" ? spec.message : spec.message(data, input);
-    return c.json(success(message, data), spec.status ?? 200);
+    const { status = 200, message } = spec;
+    if (message === null) return c.json(data, status);
+    return c.json(
+      success(typeof message === "string" ? message : message(data, input), data),
+      status,
+    );
   });
 
   const fetch = (request: Request) => app.fetch(request);

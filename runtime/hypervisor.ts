@@ -147,6 +147,7 @@ export class Hypervisor {
     // A change is never cut off in the middle, and the test driver would lose its state with the session.
     const cancel = lane === "change" || this.isTest ? undefined : signal;
     const work = async (session: Session) => {
+      if (signal?.aborted) throw new HyperError("cancelled", "the caller went away"); // while it was opened
       const replies = await session.run(argvs.map(commandLine), timeout, cancel);
       const outcomes = replies.map((reply, i) => judge(reply, argvs[i]?.[0] ?? "", lane));
       if (outcomes.some((one) => one instanceof HyperError && isLost(one))) session.kill();

@@ -96,39 +96,44 @@ async function exec(
   extra: Record<string, string>,
 ): Promise<ExecResult> {
   const [program = "", ...args] = argv;
-  signal?.throwIfAborted();
+  const gone = () => new HyperError("cancelled", `${program} was cancelled`);
+  if (signal?.aborted) throw gone();
   const env = { ...inherited(), ...extra, LC_ALL: "C" };
   const child = spawn(program, args, { env, detached: true });
   await started(child, program);
   child.stdin.on("error", () => {});
   child.stdin.end(input ?? "");
   const result: ExecResult = { stdout: "", stderr: "", exitCode: -1 };
-  let cut: HyperError | undefined;
-  const cutOff = (error: HyperError) => {
-    cut ??= error;
-    killGroup(child);
-  };
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
-      result[name] += text;
-      if (result[name].length > MAX_OUTPUT) {
-        cutOff(
-          new HyperError("command_failed", `${program} printed more than ${MAX_OUTPUT} bytes`),
-        );
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = () => {};
+  try {
+    result.exitCode = await new Promise<number>((resolve, reject) => {
+      // Not after `close`: what left its group may hold the output open for as long as it likes.
+      const cutOff = (error: HyperError) => {
+        reject(error);
+        killGroup(child);
+      };
+      for (const name of ["stdout", "stderr"] as const) {
+        child[name].setEncoding("utf8").on("data", (text: string) => {
+          result[name] += text;
+          if (result[name].length <= MAX_OUTPUT) return;
+          cutOff(
+            new HyperError("command_failed", `${program} printed more than ${MAX_OUTPUT} bytes`),
+          );
+        });
       }
+      onAbort = () => cutOff(gone());
+      signal?.addEventListener("abort", onAbort, { once: true });
+      if (signal?.aborted) onAbort(); // while it started
+      const late = `${program} took longer than ${timeout / 1000} s`;
+      timer = setTimeout(() => cutOff(new HyperError("timed_out", late)), timeout);
+      child.once("close", (code) => resolve(code ?? -1));
     });
+    return result;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
   }
-  const onAbort = () => cutOff(new HyperError("cancelled", `${program} was cancelled`));
-  signal?.addEventListener("abort", onAbort, { once: true });
-  const seconds = timeout / 1000;
-  const late = () =>
-    cutOff(new HyperError("timed_out", `${program} took longer than ${seconds} s`));
-  const timer = setTimeout(late, timeout);
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  clearTimeout(timer);
-  signal?.removeEventListener("abort", onAbort);
-  if (cut) throw cut;
-  return { ...result, exitCode: code ?? -1 };
 }
 
 /** The file has no name any more when virsh reads it, so nobody else can open it and nothing is left behind. */

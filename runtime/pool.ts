@@ -21,6 +21,7 @@ export class Pool {
   #idle: { session: Session; timer: NodeJS.Timeout | undefined }[] = [];
   #waiting: Waiter[] = [];
   #count = 0;
+  #closed = false;
 
   constructor(open: () => Promise<Session>, settings: PoolSettings) {
     this.#open = open;
@@ -41,7 +42,10 @@ export class Pool {
     }
   }
 
+  /** End what is idle, and take no more calls. What is at work ends with the transport. */
   close() {
+    this.#closed = true;
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve(undefined);
     for (const { session, timer } of this.#idle.splice(0)) {
       clearTimeout(timer);
       session.kill();
@@ -58,6 +62,8 @@ export class Pool {
       if (handed) return handed;
     }
     try {
+      if (this.#closed)
+        throw new HyperError("cancelled", "the connection to this hypervisor was closed");
       return await this.#open();
     } catch (error) {
       this.#released();
@@ -108,6 +114,7 @@ export class Pool {
   }
 
   #give(session: Session) {
+    if (this.#closed) session.kill();
     if (!session.alive) return this.#released();
     const waiter = this.#waiting.shift();
     if (waiter) return waiter.resolve(session);

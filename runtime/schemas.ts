@@ -24,3 +24,9 @@ export const Mac = z
 export const InterfaceName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/, 'must be 1 to 15 letters, digits, ".", "_" and "-"');
+
+/** Free text that libvirt stores with an object. */
+export const Description = z
+  .string()
+  .max(4096)
+  .refine((text) => !text.includes("\0"), "must not contain NUL");

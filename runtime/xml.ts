@@ -61,15 +61,15 @@ export class Xml {
   }
 }
 
-type Value = Xml | string | number | undefined | false | Value[];
+type Value = Xml | string | number | undefined | null | false | Value[];
 
-/** XML with every value escaped; `undefined` and `false` write nothing, lists are joined. */
+/** XML with every value escaped; `undefined`, `null` and `false` write nothing, lists are joined. */
 export function xml(parts: TemplateStringsArray, ...values: Value[]): Xml {
   return new Xml(String.raw({ raw: parts }, ...values.map(write)));
 }
 
 function write(value: Value): string {
-  if (value === undefined || value === false) return "";
+  if (value === undefined || value === null || value === false) return "";
   if (Array.isArray(value)) return value.map(write).join("");
   return value instanceof Xml ? value.text : escapeXml(`${value}`);
 }
@@ -82,6 +82,6 @@ const ENTITIES: Record<string, string> = {
   "'": "&apos;",
 };
 
-function escapeXml(text: string): string {
+export function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }

@@ -6,6 +6,7 @@ import { loadConfig } from "../runtime/config.ts";
 import { STATUS } from "../runtime/errors.ts";
 import { createRouter, loadFunctions } from "../runtime/router.ts";
 
+process.env.LIBVIRT_DEFAULT_URI = "test:///default"; // needs no daemon
 const root = join(import.meta.dirname, "..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 

@@ -1,5 +1,6 @@
 /** GET /libvirt/networks: all networks of the hypervisor, running or not. */
 import * as z from "zod";
+import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
 import { lines } from "../../runtime/text.ts";
 
@@ -22,24 +23,29 @@ export default defineFunction({
   message: ({ total }) => `${total} ${total === 1 ? "network" : "networks"}`,
 
   async run(_input, { virsh }) {
-    // The table cannot be cut where a name holds spaces; the three lists have one order.
-    const answers = await virsh.all([
-      ["net-list", "--all", "--name"],
-      ["net-list", "--all", "--uuid"],
-      ["net-list", "--all"],
-    ]);
-    const [names = [], uuids = [], rows = []] = answers.map(lines);
-    const networks = names.map((name, i) => {
-      const [, state, autostart, persistent] =
-        rows[i]?.match(/ (active|inactive) +(yes|no) +(yes|no) *$/) ?? [];
-      return {
-        name,
-        uuid: uuids[i]?.trim() ?? "",
-        active: state === "active",
-        autostart: autostart === "yes",
-        persistent: persistent === "yes",
-      };
-    });
-    return { networks, total: networks.length };
+    for (let attempt = 0; attempt < 5; attempt++) {
+      // The table cannot be cut where a name holds spaces; the three lists have one order.
+      const answers = await virsh.all([
+        ["net-list", "--all", "--name"],
+        ["net-list", "--all", "--uuid"],
+        ["net-list", "--all"],
+      ]);
+      const [names = [], uuids = [], rows = []] = answers.map(lines);
+      const same = names.every((name, i) => rows[i]?.startsWith(` ${name} `));
+      if (!same || uuids.length !== names.length || rows.length !== names.length) continue; // one came or went
+      const networks = names.map((name, i) => {
+        const [, state, autostart, persistent] =
+          rows[i]?.match(/ (active|inactive) +(yes|no) +(yes|no) *$/) ?? [];
+        return {
+          name,
+          uuid: uuids[i]?.trim() ?? "",
+          active: state === "active",
+          autostart: autostart === "yes",
+          persistent: persistent === "yes",
+        };
+      });
+      return { networks, total: networks.length };
+    }
+    throw new HyperError("busy", "the networks changed while they were listed, five times over");
   },
 });

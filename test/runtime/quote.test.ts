@@ -19,7 +19,9 @@ const text = fc.oneof(
 );
 
 describe("quote", () => {
-  test("5,000 random strings come back from virsh as they went in", { timeout: 60_000 }, async () => {
+  test("5,000 random strings come back from virsh as they went in", {
+    timeout: 60_000,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 10, maxLength: 10 }), async (strings) => {
         const printed = await virsh.virsh(strings.map((one) => ["echo", "--string", one]));

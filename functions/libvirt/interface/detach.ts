@@ -41,7 +41,13 @@ export default defineFunction({
       await ctx.virsh([...command, "--live"]);
       await released(ctx, domain, mac);
     }
-    if (persistent) await ctx.virsh([...command, "--config"]);
+    if (persistent) {
+      await ctx.virsh([...command, "--config"]).catch((error: HyperError) => {
+        if (!running) throw error;
+        const text = `${error.message}; the running domain has lost the interface, its definition still has it`;
+        throw new HyperError(error.code, text, { cause: error });
+      });
+    }
     return { vm_name, mac, live: running !== undefined, persistent: persistent !== undefined };
   },
 });

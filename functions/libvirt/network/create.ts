@@ -1,6 +1,5 @@
 /** POST /libvirt/network/create: define a network; `start` and `autostart` on request. */
 import * as z from "zod";
-import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
 import { freeSubnet, Network, readNetwork } from "../../../runtime/network.ts";
 import { InterfaceName, Name } from "../../../runtime/schemas.ts";
@@ -12,6 +11,7 @@ import {
   rangeProblem,
   Subnet,
 } from "../../../runtime/subnet.ts";
+import { undo } from "../../../runtime/undo.ts";
 import { xml } from "../../../runtime/xml.ts";
 
 const Input = z
@@ -73,14 +73,10 @@ export default defineFunction({
     try {
       if (autostart) await ctx.virsh(["net-autostart", "--network", name]);
       if (start) await ctx.virsh(["net-start", "--network", name]);
-    } catch (cause) {
-      const { code, message } = cause as HyperError;
-      await ctx.virsh(["net-undefine", "--network", name]).catch((left: HyperError) => {
-        throw new HyperError(code, `${message}; the network is left defined: ${left.message}`, {
-          cause,
-        });
-      });
-      throw cause;
+    } catch (error) {
+      await undo(error, "the network is left defined", () =>
+        ctx.virsh(["net-undefine", "--network", name]),
+      );
     }
     return readNetwork(ctx, name);
   },

@@ -1,0 +1,97 @@
+/** The same operation on many domains: a bounded number at once, each with its own result. */
+import pLimit from "p-limit";
+import * as z from "zod";
+import { type Context, settings } from "./context.ts";
+import { domainRef } from "./domain.ts";
+import { timestamp } from "./envelope.ts";
+import { HyperError } from "./errors.ts";
+import { Name } from "./schemas.ts";
+
+export const Domains = z
+  .array(Name)
+  .min(1, "must name at least one domain")
+  .max(1000, "must name at most 1000 domains")
+  .refine((names) => new Set(names).size === names.length, "must not name a domain twice");
+
+/** The reference's batch answer. A result may say more than the reference's three fields. */
+export const BatchResult = z.object({
+  operation: z.string(),
+  total: z.int(),
+  successful: z.int(),
+  failed: z.int(),
+  results: z.array(
+    z.looseObject({
+      domain: z.string(),
+      success: z.boolean(),
+      error: z.string().optional(),
+      code: z.string().optional(),
+    }),
+  ),
+  start_time: z.iso.datetime(),
+  end_time: z.iso.datetime(),
+  duration: z.string().describe('such as "340ms", "1.2s", "2m5s"'),
+});
+
+type Extra = Record<string, unknown>;
+
+/** Run `work` for each name, in request order in the answer. */
+export async function batchNames(
+  ctx: Context,
+  operation: string,
+  names: string[],
+  // biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+  work: (name: string) => Promise<Extra | undefined | void>,
+): Promise<z.input<typeof BatchResult>> {
+  const [start, begun] = [timestamp(), performance.now()];
+  const limit = pLimit(settings().batch.concurrency);
+  const results = await limit.map(names, async (name) => {
+    try {
+      const extra = await work(name);
+      return { domain: name, success: true, ...extra };
+    } catch (error) {
+      return { domain: name, success: false, ...failure(ctx, name, error) };
+    }
+  });
+  const successful = results.filter(({ success }) => success).length;
+  const [total, failed] = [names.length, names.length - successful];
+  const duration = goDuration(performance.now() - begun);
+  return {
+    operation,
+    total,
+    successful,
+    failed,
+    results,
+    start_time: start,
+    end_time: timestamp(),
+    duration,
+  };
+}
+
+/** The same for domains that exist; `work` gets each one's word for `--domain` too. */
+export function batch(
+  ctx: Context,
+  operation: string,
+  names: string[],
+  // biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+  work: (domain: string, name: string) => Promise<Extra | undefined | void>,
+) {
+  return batchNames(ctx, operation, names, async (name) => work(await domainRef(ctx, name), name));
+}
+
+/** One domain's failure is its own; what is no known error is told to the log alone. */
+function failure({ log }: Context, domain: string, error: unknown) {
+  if (error instanceof HyperError)
+    return { error: error.message, code: error.code, ...error.details };
+  log.error({ domain, error }, "batch");
+  return { error: "internal error; the server's log says more", code: "internal" };
+}
+
+/** As the Go original writes a duration: `340ms`, `1.2s`, `2m5s`, `1h0m3s`. */
+export function goDuration(ms: number): string {
+  if (ms < 999.5) return `${Math.round(ms)}ms`;
+  const tenths = Math.round(ms / 100);
+  if (tenths < 600) return `${tenths / 10}s`;
+  const seconds = Math.round(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours > 0 ? `${hours}h` : ""}${minutes}m${seconds % 60}s`;
+}

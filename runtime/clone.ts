@@ -1,0 +1,290 @@
+/** The clone engine: a new domain from another, with disks and an identity of its own. */
+import pLimit, { type LimitFunction } from "p-limit";
+import { type Identity, renew, separate, siblingPath } from "./clone-xml.ts";
+import { type Context, settings } from "./context.ts";
+import { domainRef, listDomains } from "./domain.ts";
+import { HyperError, programError } from "./errors.ts";
+import { keyValues, lines } from "./text.ts";
+import { IMAGE_TIMEOUT, parseVolume } from "./volume.ts";
+import { type Work, work } from "./work.ts";
+import { parseXml, textOf } from "./xml.ts";
+import { descend, type Span, XmlDocument } from "./xml-edit.ts";
+
+export interface CloneRequest {
+  source: string;
+  target: string;
+  /** Paths for the copies, in the order of the disks; generated where missing. */
+  files?: string[];
+  newMac?: boolean;
+  /** Overlays on the source's disks instead of copies. */
+  linked?: boolean;
+}
+
+/** What template/create and template/deploy do besides. */
+export interface CloneSteps {
+  /** Change the definition before it is stored. */
+  edit?(doc: XmlDocument): void;
+  /** Work on the disks before the domain exists. */
+  prepare?(disks: Copy[]): Promise<void>;
+  /** Work on the domain; a failure removes it. */
+  finish?(domain: string): Promise<void>;
+}
+
+export interface Copy {
+  /** The disk's target, such as `vda`. */
+  target: string;
+  path: string;
+  format: string;
+}
+
+interface Plan extends Copy {
+  span: Span;
+  from: ReturnType<typeof parseVolume>;
+  pool: string;
+  name: string;
+}
+
+export interface Clone extends Identity {
+  name: string;
+  disks: Copy[];
+}
+
+const copying = new Map<string, LimitFunction>();
+
+/** Copies at once on a hypervisor, whoever asked for them. */
+function copyLimit(host: string): LimitFunction {
+  const found = copying.get(host) ?? pLimit(settings().clone.copies);
+  copying.set(host, found);
+  return found;
+}
+
+export async function cloneDomain(
+  ctx: Context,
+  request: CloneRequest,
+  steps: CloneSteps = {},
+): Promise<Clone> {
+  const { source, target, newMac = true, linked = false } = request;
+  const ref = await domainRef(ctx, source);
+  const [info = "", text = ""] = await ctx.virsh.all([
+    ["dominfo", "--domain", ref],
+    ["dumpxml", "--domain", ref, "--inactive", "--security-info"],
+  ]);
+  const state = keyValues(info).State;
+  const paused = state === "paused";
+  if ((state !== "shut off" && !paused) || (linked && paused)) {
+    const need = linked ? "shut it down first" : "shut it down or pause it first";
+    throw new HyperError("in_use", `source: domain ${source} is ${state}; ${need}`);
+  }
+  if ((await listDomains(ctx, "--all")).some(({ name }) => name === target)) {
+    throw new HyperError("already_exists", `domain '${target}' already exists`);
+  }
+  const doc = new XmlDocument(text);
+  const plans = await planDisks(ctx, doc, request);
+  return work(ctx, `clone of ${source} to ${target}`, async (noted) => {
+    for (const plan of plans) {
+      if (linked) await makeOverlay(ctx, noted, plan);
+      else await copyLimit(ctx.host)(() => makeCopy(ctx, noted, plan, paused));
+    }
+    await copyNvram(ctx, noted, doc, source, target);
+    const identity = renew(doc, target, newMac);
+    separate(doc, source, target);
+    for (const plan of plans) pointDisk(doc, plan);
+    for (const mark of doc.find("metadata", "hypersdk:template")) doc.remove(mark); // a clone is no template
+    steps.edit?.(doc);
+    const disks = plans.map(({ target: disk, path, format }) => ({ target: disk, path, format }));
+    await steps.prepare?.(disks);
+    stillWanted(ctx);
+    await noted.makes({ kind: "domain", name: identity.uuid }, () =>
+      ctx.virsh(["define", "--file", { text: `${doc}` }]),
+    );
+    await steps.finish?.(identity.uuid);
+    return { name: target, ...identity, disks };
+  });
+}
+
+/** Which disks are copied and to where. A CD-ROM, and a disk that is shared or only read, is referred to. */
+async function planDisks(
+  ctx: Context,
+  doc: XmlDocument,
+  { source, target, files = [], linked }: CloneRequest,
+) {
+  const plans: Plan[] = [];
+  for (const span of doc.find("devices", "disk")) {
+    const has = (name: string) => descend([span], [name]).length > 0;
+    const [place] = descend([span], ["source"]);
+    const device = span.attributes.device ?? "disk";
+    if (!place || has("readonly") || has("shareable") || (device !== "disk" && device !== "lun"))
+      continue;
+    const disk = descend([span], ["target"])[0]?.attributes.dev ?? "";
+    if (has("encryption") || descend([place], ["encryption"]).length > 0) {
+      throw new HyperError(
+        "unsupported",
+        `disk ${disk} of ${source} is encrypted and cannot be cloned`,
+      );
+    }
+    const from = await findVolume(ctx, place, disk, source);
+    const format = linked ? "qcow2" : (from.format ?? "raw");
+    const wanted =
+      files[plans.length] ?? newPath(from.path, source, target, disk, linked ? ".qcow2" : "");
+    const pool = await poolOf(
+      ctx,
+      wanted,
+      files[plans.length] === undefined ? from.pool : undefined,
+    );
+    const name = wanted.slice(wanted.lastIndexOf("/") + 1);
+    if (plans.some(({ path }) => path === wanted))
+      throw new HyperError("invalid_input", `files: ${wanted} is named twice`);
+    plans.push({ span, target: disk, from, pool, name, path: wanted, format });
+  }
+  if (files.length > plans.length) {
+    throw new HyperError(
+      "invalid_input",
+      `files: ${source} has ${plans.length} disks to copy, not ${files.length}`,
+    );
+  }
+  return plans;
+}
+
+/** `/pool/base-vm.qcow2` becomes `/pool/clone.qcow2`; a name that does not tell its domain gets the disk's target too. */
+function newPath(
+  path: string,
+  source: string,
+  target: string,
+  disk: string,
+  overlay: string,
+): string {
+  const at = path.lastIndexOf("/") + 1;
+  const base = path.slice(at);
+  const ending = overlay || (base.match(/\.[A-Za-z0-9]{1,6}$/)?.[0] ?? "");
+  const stem = base.includes(source)
+    ? base.replace(source, () => target)
+    : `${target}-${disk}${ending}`;
+  return (
+    path.slice(0, at) +
+    (overlay && !stem.endsWith(overlay) ? stem.replace(/\.[A-Za-z0-9]{1,6}$/, "") + overlay : stem)
+  );
+}
+
+/** The volume that a disk stands on. A file that its pool has not seen yet is looked for again. */
+async function findVolume(ctx: Context, place: Span, disk: string, source: string) {
+  const { file, dev, pool, volume } = place.attributes;
+  const path = file ?? dev;
+  if (pool && volume)
+    return parseVolume(pool, await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", volume]));
+  if (!path)
+    throw new HyperError(
+      "unsupported",
+      `disk ${disk} of ${source} is neither a file, a device nor a volume`,
+    );
+  const look = [
+    ["vol-pool", "--vol", path],
+    ["vol-dumpxml", "--vol", path],
+  ];
+  let [found, text] = await ctx.virsh.each(look);
+  if (typeof found !== "string") {
+    await ctx.virsh(["pool-refresh", "--pool", await poolOf(ctx, path)]);
+    [found, text] = await ctx.virsh.each(look);
+  }
+  if (typeof found !== "string") throw found;
+  if (typeof text !== "string") throw text;
+  return parseVolume(found.trimEnd(), text);
+}
+
+/** The active pool whose folder a path lies in. */
+async function poolOf(ctx: Context, path: string, known?: string): Promise<string> {
+  if (known !== undefined) return known;
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  const pools = lines(await ctx.virsh(["pool-list", "--uuid"])).map((uuid) => uuid.trim());
+  const texts = await ctx.virsh.each(pools.map((pool) => ["pool-dumpxml", "--pool", pool]));
+  const folders: string[] = [];
+  for (const text of texts) {
+    if (typeof text !== "string") continue;
+    const pool = parseXml(text, "pool");
+    const target = textOf(pool, "target", "path") ?? "";
+    if (target === folder) return textOf(pool, "name") ?? "";
+    folders.push(target);
+  }
+  throw new HyperError(
+    "invalid_input",
+    `${path} is in no active pool (their folders: ${folders.join(", ")})`,
+  );
+}
+
+async function makeOverlay(ctx: Context, noted: Work, { pool, name, from }: Plan) {
+  await claim(ctx, noted, { pool, name }, [
+    ...["--capacity", `${from.capacity_bytes}B`, "--format", "qcow2"],
+    ...["--backing-vol", from.path, "--backing-vol-format", from.format ?? "raw"],
+  ]);
+}
+
+/** qemu-img copies, and not libvirtd, whose copy cannot be stopped and is refused while the source is paused. */
+async function makeCopy(
+  ctx: Context,
+  noted: Work,
+  { pool, name, from, path, format }: Plan,
+  paused: boolean,
+) {
+  stillWanted(ctx);
+  const size = ["--capacity", `${from.capacity_bytes}B`, "--allocation", "0", "--format", format];
+  await claim(ctx, noted, { pool, name }, size);
+  const share = paused ? ["-U"] : [];
+  const fresh = from.type === "file" ? ["--target-is-zero"] : [];
+  const formats = ["-f", from.format ?? "raw", "-O", from.type === "file" ? format : "raw"];
+  const argv = ["qemu-img", "convert", "-n", ...share, ...fresh, ...formats, from.path, path];
+  const done = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT, signal: ctx.signal });
+  if (done.exitCode !== 0) throw programError("qemu-img convert", done);
+}
+
+/** A new volume; libvirt refuses a name that is taken. */
+function claim(
+  ctx: Context,
+  noted: Work,
+  place: { pool: string; name: string },
+  options: string[],
+) {
+  return noted.makes({ kind: "volume", ...place }, () =>
+    ctx.virsh(["vol-create-as", "--pool", place.pool, "--name", place.name, ...options]),
+  );
+}
+
+/** Between steps: a caller who has gone wants none of it. */
+function stillWanted({ signal }: Context) {
+  if (signal.aborted) throw new HyperError("cancelled", "the caller went away");
+}
+
+/** The firmware's variables; where the source has not started yet, libvirt makes them from the template. */
+async function copyNvram(
+  ctx: Context,
+  noted: Work,
+  doc: XmlDocument,
+  source: string,
+  target: string,
+) {
+  const [nvram] = doc.find("os", "nvram");
+  if (!nvram) return;
+  const [place] = descend([nvram], ["source"]);
+  const path = place?.attributes.file ?? (place ? undefined : doc.textOf(nvram));
+  if (!path) return;
+  const copy = siblingPath(path, source, target);
+  if (place) doc.setAttribute(place, "file", copy);
+  else doc.setText(nvram, copy);
+  if ((await ctx.exec(["test", "-e", path])).exitCode !== 0) return;
+  if ((await ctx.exec(["test", "-e", copy])).exitCode === 0) {
+    throw new HyperError("already_exists", `the NVRAM file ${copy} exists already`);
+  }
+  await noted.makes({ kind: "file", path: copy }, async () => {
+    const done = await ctx.exec(["cp", "--preserve=mode,ownership", "--", path, copy]);
+    if (done.exitCode !== 0) throw programError("cp", done);
+  });
+}
+
+function pointDisk(doc: XmlDocument, { span, from, pool, name, path, format }: Plan) {
+  const [place] = descend([span], ["source"]);
+  const [driver] = descend([span], ["driver"]);
+  if (place?.attributes.volume) {
+    doc.setAttribute(place, "pool", pool);
+    doc.setAttribute(place, "volume", name);
+  } else if (place) doc.setAttribute(place, place.attributes.dev ? "dev" : "file", path);
+  if (driver && format !== (from.format ?? "raw")) doc.setAttribute(driver, "type", format);
+  for (const chain of descend([span], ["backingStore"])) doc.remove(chain); // libvirt finds out what is below
+}

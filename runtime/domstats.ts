@@ -1,0 +1,160 @@
+/**
+ * `domstats` for one domain or hundreds, without being held up by one whose QEMU does not answer. Everything
+ * but state and interface counters asks QEMU's monitor, and a call that meets a frozen one hangs until it
+ * thaws, whoever else it asked about (virsh-facts, section 8). So monitor calls go in small batches with a
+ * deadline; after one is missed, `domcontrol` tells which domain is stuck, and it is left out until well.
+ */
+import pLimit, { type LimitFunction } from "p-limit";
+import type { Context } from "./context.ts";
+import { HyperError } from "./errors.ts";
+import { log } from "./log.ts";
+import { lines } from "./text.ts";
+
+/** What to ask about: the name as libvirt has it, and the words for `--domain`. */
+export interface Target {
+  name: string;
+  ref: string;
+}
+
+/** `state.state=1` lines as a map, and why some are missing. */
+export interface Stats {
+  fields: Record<string, string>;
+  /** When they were read, in milliseconds of performance.now(). */
+  at: number;
+  /** Set when QEMU did not answer; then only state and interface counters are there. */
+  stuck?: string;
+}
+
+/** Asked of libvirtd alone, so they never hang. */
+const SAFE = ["--state", "--interface"];
+const BATCH = 10;
+/** Milliseconds. A batch takes 50 on a busy machine; people wait at most twice this. */
+const DEADLINE = 1200;
+/** Monitor calls at once, a hypervisor: each that hangs costs libvirtd one of its 20 workers. */
+const AT_ONCE = 2;
+
+/** Per hypervisor: the queue for monitor calls, and the domains that are set aside. */
+interface Health {
+  limit: LimitFunction;
+  stuck: Set<string>;
+}
+const hosts = new Map<string, Health>();
+
+function health(host: string): Health {
+  const found = hosts.get(host) ?? { limit: pLimit(AT_ONCE), stuck: new Set() };
+  hosts.set(host, found);
+  return found;
+}
+
+/** The statistics of each target by its name. One that has gone meanwhile is not among them. */
+export async function domstats(
+  ctx: Context,
+  targets: Target[],
+  groups: string[],
+): Promise<Map<string, Stats>> {
+  const asked = [...new Set([...SAFE, ...groups])];
+  if (groups.every((group) => SAFE.includes(group))) return query(ctx, targets, asked);
+  const { limit, stuck } = health(ctx.host);
+  await recover(ctx, targets, stuck);
+  const found = await Promise.all(
+    chunks(targets, BATCH).map((batch) => limit(() => ask(ctx, batch, asked, stuck))),
+  );
+  const answers = new Map(found.flatMap((batch) => [...batch]));
+  const silent = targets.filter(({ name }) => !answers.has(name));
+  const why = "QEMU does not answer its monitor; what only it knows is missing until it does";
+  for (const [name, { fields, at }] of await query(ctx, silent, SAFE)) {
+    answers.set(name, { fields, at, stuck: why });
+  }
+  return answers;
+}
+
+/**
+ * Ask a batch; after a missed deadline find out who is stuck, and ask the others again. Where none is, the
+ * machine may just be slow: those get more time once, and then count as silent for this answer.
+ */
+async function ask(ctx: Context, batch: Target[], groups: string[], stuck: Set<string>) {
+  let patience = DEADLINE;
+  while (patience < 10 * DEADLINE) {
+    const well = batch.filter(({ name }) => !stuck.has(name));
+    const answer = await attempt(ctx, well, groups, patience);
+    if (answer) return answer;
+    const held = await occupied(ctx, well);
+    for (const { name } of held) {
+      stuck.add(name);
+      log.warn({ host: ctx.host, domain: name }, "QEMU does not answer, the domain is set aside");
+    }
+    if (held.length === 0) patience *= 4;
+  }
+  return new Map<string, Stats>();
+}
+
+/** Those set aside that answer again. */
+async function recover(ctx: Context, targets: Target[], stuck: Set<string>) {
+  const suspects = targets.filter(({ name }) => stuck.has(name));
+  const still = await occupied(ctx, suspects);
+  for (const suspect of suspects) if (!still.includes(suspect)) stuck.delete(suspect.name);
+}
+
+/** `domcontrol` says `occupied (8.039s)` while a call waits for the monitor, `background job (…)` for a long one. */
+async function occupied(ctx: Context, targets: Target[]): Promise<Target[]> {
+  const said = await ctx.virsh.each(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
+  return targets.filter((_, i) => {
+    const seconds = `${said[i]}`.match(/^(?:occupied|background job) \(([\d.]+)s\)/)?.[1];
+    return Number(seconds) * 1000 > DEADLINE / 2;
+  });
+}
+
+/** Undefined when the deadline was missed. */
+async function attempt(ctx: Context, targets: Target[], groups: string[], timeout: number) {
+  try {
+    return await query(ctx, targets, groups, timeout);
+  } catch (error) {
+    if (error instanceof HyperError && error.code === "timed_out") return undefined;
+    throw error;
+  }
+}
+
+/** One command for all; where one of them has gone, one for each. */
+async function query(ctx: Context, targets: Target[], groups: string[], timeout?: number) {
+  if (targets.length === 0) return new Map<string, Stats>();
+  const command = (some: Target[]) => [
+    "domstats",
+    ...groups,
+    ...some.flatMap(({ ref }) => ["--domain", ref]),
+  ];
+  const options = timeout ? { timeout } : {};
+  const [answer] = await ctx.virsh.each([command(targets)], options);
+  if (typeof answer === "string") return parseDomstats(answer);
+  if (answer?.code !== "not_found") throw answer;
+  if (targets.length === 1) return new Map<string, Stats>();
+  const each = await ctx.virsh.each(
+    targets.map((target) => command([target])),
+    options,
+  );
+  return new Map(
+    each.flatMap((text) => (typeof text === "string" ? [...parseDomstats(text)] : [])),
+  );
+}
+
+/** `Domain: 'NAME'` and below it `  key=value` lines. */
+export function parseDomstats(text: string): Map<string, Stats> {
+  const found = new Map<string, Stats>();
+  const at = performance.now();
+  let fields: Record<string, string> = {};
+  for (const line of lines(text)) {
+    if (line.startsWith("Domain: '")) {
+      fields = {};
+      found.set(line.slice("Domain: '".length, -1), { fields, at });
+    } else {
+      const at = line.indexOf("=");
+      fields[line.slice(0, at).trim()] = line.slice(at + 1);
+    }
+  }
+  return found;
+}
+
+function chunks<T>(list: T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) =>
+    list.slice(i * size, (i + 1) * size),
+  );
+}

@@ -1,0 +1,125 @@
+/** A domain as files that need nothing else: its definition, its disks without backing files, a manifest. */
+import { randomBytes } from "node:crypto";
+import type { Context } from "./context.ts";
+import { domainRef } from "./domain.ts";
+import { timestamp } from "./envelope.ts";
+import { HyperError, programError } from "./errors.ts";
+import { allowedPath } from "./image.ts";
+import { IMAGE_TIMEOUT } from "./volume.ts";
+import { work } from "./work.ts";
+import { descend, type Span, XmlDocument } from "./xml-edit.ts";
+
+interface File {
+  name: string;
+  size: number;
+  sha256: string;
+}
+
+/** Written beside its place and moved there when complete, so that the final name never holds half an export. */
+export async function exportDomain(ctx: Context, name: string, folder: string, compress: boolean) {
+  const ref = await domainRef(ctx, name);
+  const [state = "", text = ""] = await ctx.virsh.all([
+    ["domstate", "--domain", ref],
+    ["dumpxml", "--domain", ref, "--inactive", "--security-info"],
+  ]);
+  if (state.trim() !== "shut off") {
+    throw new HyperError(
+      "in_use",
+      `template: domain ${name} is ${state.trim()}; shut it down first`,
+    );
+  }
+  const real = await allowedPath(ctx, `${folder}/${name}`, "export_path");
+  await run(ctx, ["mkdir", "-p", "--", real.slice(0, real.lastIndexOf("/"))]);
+  if ((await ctx.exec(["test", "-e", real])).exitCode === 0) {
+    throw new HyperError("already_exists", `export_path: ${real} exists already`);
+  }
+  const partial = `${real}.partial-${randomBytes(4).toString("hex")}`;
+  return work(ctx, `export of ${name} to ${real}`, async (noted) => {
+    await noted.makes({ kind: "folder", path: partial }, () =>
+      run(ctx, ["mkdir", "-m", "700", "--", partial]),
+    );
+    const doc = new XmlDocument(text);
+    const names: string[] = [];
+    for (const span of doc.find("devices", "disk")) {
+      const made = await exportDisk(ctx, doc, span, partial, real, compress);
+      if (made) names.push(made);
+    }
+    names.push(...(await exportNvram(ctx, doc, partial, real)), "domain.xml");
+    await write(ctx, `${partial}/domain.xml`, `${doc}`);
+    const files = await sums(ctx, partial, names);
+    const manifest = { template: name, created: timestamp(), compressed: compress, files };
+    await write(ctx, `${partial}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+    await run(ctx, ["mv", "-n", "-T", "--", partial, real]);
+    return { template: name, path: real, files };
+  });
+}
+
+/** The file's name; undefined for what is only referred to. */
+async function exportDisk(
+  ctx: Context,
+  doc: XmlDocument,
+  span: Span,
+  partial: string,
+  real: string,
+  compress: boolean,
+) {
+  const [place] = descend([span], ["source"]);
+  const device = span.attributes.device ?? "disk";
+  if (!place || (device !== "disk" && device !== "lun")) return undefined;
+  const { pool, volume } = place.attributes;
+  const named =
+    pool && volume ? await ctx.virsh(["vol-path", "--pool", pool, "--vol", volume]) : undefined;
+  const path = place.attributes.file ?? place.attributes.dev ?? named?.trimEnd();
+  const target = descend([span], ["target"])[0]?.attributes.dev ?? "disk";
+  if (!path)
+    throw new HyperError("unsupported", `disk ${target} is neither a file, a device nor a volume`);
+  const [driver] = descend([span], ["driver"]);
+  const from = driver?.attributes.type ?? "raw";
+  const format = compress ? "qcow2" : from;
+  const name = `${target}.${format}`;
+  const options = [...(compress ? ["-c"] : []), "-f", from, "-O", format];
+  await run(ctx, ["qemu-img", "convert", ...options, path, `${partial}/${name}`], IMAGE_TIMEOUT);
+  doc.setAttribute(span, "type", "file");
+  doc.replace(place, `<source file='${real}/${name}'/>`);
+  if (driver) doc.setAttribute(driver, "type", format);
+  for (const chain of descend([span], ["backingStore"])) doc.remove(chain);
+  return name;
+}
+
+async function exportNvram(
+  ctx: Context,
+  doc: XmlDocument,
+  partial: string,
+  real: string,
+): Promise<string[]> {
+  const [nvram] = doc.find("os", "nvram");
+  const path = nvram && doc.textOf(nvram);
+  if (!nvram || !path || (await ctx.exec(["test", "-e", path])).exitCode !== 0) return [];
+  await run(ctx, ["cp", "--", path, `${partial}/nvram.fd`]);
+  doc.setText(nvram, `${real}/nvram.fd`);
+  return ["nvram.fd"];
+}
+
+/** Hashing a large image takes as long as copying it. */
+async function sums(ctx: Context, folder: string, names: string[]): Promise<File[]> {
+  const paths = names.map((name) => `${folder}/${name}`);
+  const sha256 = (await run(ctx, ["sha256sum", "-z", "--", ...paths], IMAGE_TIMEOUT)).stdout.split(
+    "\0",
+  );
+  const sizes = (await run(ctx, ["stat", "-c", "%s", "--", ...paths])).stdout.split("\n");
+  return names.map((name, i) => ({
+    name,
+    size: Number(sizes[i]),
+    sha256: `${sha256[i]}`.slice(0, 64),
+  }));
+}
+
+async function write(ctx: Context, path: string, text: string) {
+  await run(ctx, ["sh", "-c", 'cat >"$1"', "sh", path], undefined, text);
+}
+
+async function run(ctx: Context, argv: string[], timeout = 60_000, input = "") {
+  const done = await ctx.exec(argv, { timeout, input, signal: ctx.signal });
+  if (done.exitCode !== 0) throw programError(argv[0] ?? "", done);
+  return done;
+}

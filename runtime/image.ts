@@ -1,0 +1,141 @@
+/**
+ * Disk images that come from outside. Whoever made one may want to read the hypervisor's own files through
+ * it: by the path, by a link swapped in, by a header that names another file. So the file is opened once per
+ * step and always checked to be the same, unchanged, and programs read it as /proc/self/fd/3.
+ */
+import * as z from "zod";
+import { type Context, settings } from "./context.ts";
+import { HyperError, programError } from "./errors.ts";
+
+/** A path on the hypervisor. */
+export const Path = z
+  .string()
+  .regex(/^\/[^\p{Cc}\p{Cs}]*$/u, "must be an absolute path without control characters")
+  .max(4096);
+
+export interface SourceImage {
+  path: string;
+  format: string;
+  virtualSize: number;
+  /** Device, inode, size and time of change: another value means another file, or one that was written to. */
+  id: string;
+}
+
+/** Formats that an image may have; each is checked for what it could refer to. */
+const ACCEPTED = ["raw", "qcow2", "vmdk", "vdi", "vhdx"];
+
+const ID = "stat -Lc '%d:%i:%s:%z' /proc/self/fd/3";
+
+/** Prints the file's identity, its first bytes in hexadecimal, and the path that was really opened. */
+const LOOK = `[ -e "$1" ] || { echo "is no file" >&2; exit 1; }
+[ -f "$1" ] || { echo "is not a regular file" >&2; exit 1; }
+exec 3<"$1" && ${ID} && head -c 512 <&3 | od -An -v -tx1 | tr -d ' \\n' && echo && readlink -n /proc/self/fd/3`;
+
+/** Runs a program with the file as descriptor 3, if it is the one that was looked at and stays as it was. */
+const WITH = `id=$2
+[ -f "$1" ] && exec 3<"$1" && [ "$(${ID})" = "$id" ] || { echo "the file has changed" >&2; exit 99; }
+shift 2; "$@"; code=$?
+[ "$(${ID})" = "$id" ] || { echo "the file has changed" >&2; exit 99; }
+exit $code`;
+
+const refuse = (path: string, why: string) =>
+  new HyperError("invalid_input", `source_path: ${JSON.stringify(path)} ${why}`);
+
+/** The path without links, if it lies in an allowed folder. Says nothing of what lies elsewhere. */
+export async function allowedPath({ exec }: Context, path: string, field: string): Promise<string> {
+  const { allowed } = settings().files;
+  const { stdout } = await exec(["realpath", "-mz", "--", path, ...allowed]);
+  const [real = "", ...folders] = stdout.split("\0");
+  if (folders.some((folder) => folder && real.startsWith(`${folder}/`))) return real;
+  const text = `${field}: ${JSON.stringify(path)} is not in an allowed folder (${allowed.join(", ")})`;
+  throw new HyperError("invalid_input", text);
+}
+
+/** What an image is, or an `invalid_input` that says why it is refused. */
+export async function inspectImage(ctx: Context, source: string): Promise<SourceImage> {
+  const path = await allowedPath(ctx, source, "source_path");
+  const look = await ctx.exec(["sh", "-c", LOOK, "sh", path]);
+  if (look.exitCode !== 0) throw refuse(source, look.stderr.trim().replace(/^sh: \d+: /, ""));
+  const [id = "", header = "", ...opened] = look.stdout.split("\n");
+  if (opened.join("\n") !== path) throw refuse(source, "was replaced by a link");
+  const size = Number(id.split(":")[2]);
+  const head = Buffer.from(header, "hex");
+  const problem = size === 0 ? "is empty" : headerProblem(head, size);
+  if (problem) throw refuse(source, problem);
+
+  const image = { path, format: "", virtualSize: 0, id };
+  const info = await readImage(ctx, image, [
+    "qemu-img",
+    "info",
+    "--output=json",
+    "/proc/self/fd/3",
+  ]);
+  if (info.exitCode !== 0)
+    throw refuse(source, `is not a readable image: ${firstLine(info.stderr)}`);
+  const said = JSON.parse(info.stdout);
+  image.format = said.format;
+  image.virtualSize = said["virtual-size"];
+  if (!ACCEPTED.includes(image.format)) {
+    throw refuse(source, `is of format ${image.format}; accepted are ${ACCEPTED.join(", ")}`);
+  }
+  if (said["backing-filename"])
+    throw refuse(source, "has a backing file; flatten it first (qemu-img convert)");
+  if (said["format-specific"]?.data?.["data-file"])
+    throw refuse(source, "keeps its data in another file");
+  if (said.encrypted) throw refuse(source, "is encrypted");
+  await checkWhole(ctx, image, source, size, said["cluster-size"] ?? 0);
+  return image;
+}
+
+/** qemu-img says a line for every bad cluster, and knows the file by its descriptor. */
+const firstLine = (text: string) =>
+  text.split("\n")[0]?.replace("Could not open '/proc/self/fd/3': ", "");
+
+/** Run a program that reads the image as /proc/self/fd/3. */
+export function readImage(
+  { exec }: Context,
+  { path, id }: Pick<SourceImage, "path" | "id">,
+  argv: string[],
+  options: { timeout?: number; signal?: AbortSignal } = {},
+) {
+  return exec(["sh", "-c", WITH, "sh", path, id, ...argv], options);
+}
+
+/** What qemu-img would only tell after it has opened the other file, and what it does not check. */
+function headerProblem(head: Buffer, size: number): string | undefined {
+  if (head.subarray(0, 21).toString("latin1") === "# Disk DescriptorFile") {
+    return "is a VMDK descriptor, whose data is in other files; give a single-file image";
+  }
+  if (head.length >= 104 && head.readUInt32BE(0) === 0x514649fb) {
+    if (head.readBigUInt64BE(8) !== 0n)
+      return "has a backing file; flatten it first (qemu-img convert)";
+    // incompatible feature bit 2, from version 3 on: https://www.qemu.org/docs/master/interop/qcow2.html
+    if (head.readUInt32BE(4) >= 3 && head.readUInt8(79) & 4)
+      return "keeps its data in another file";
+  }
+  // VDI: where the data begins, a block's size and how many there are (QEMU's block/vdi.c)
+  if (head.length >= 0x188 && head.readUInt32LE(0x40) === 0xbeda107f) {
+    const blocks = head.readUInt32LE(0x184) * head.readUInt32LE(0x178);
+    if (head.readUInt32LE(0x158) + blocks > size) return "is truncated";
+  }
+  return undefined;
+}
+
+/** qemu-img reads zeros beyond the end of a truncated image without a word, so its metadata is checked. */
+async function checkWhole(
+  ctx: Context,
+  image: SourceImage,
+  source: string,
+  size: number,
+  cluster: number,
+) {
+  if (image.format === "raw") return;
+  const argv = ["qemu-img", "check", "--output=json", "-f", image.format, "/proc/self/fd/3"];
+  const check = await readImage(ctx, image, argv, { timeout: 600_000 });
+  if (check.exitCode === 99) throw programError("qemu-img check", check);
+  // 0: whole, 3: leaked clusters (harmless), 63: this format has no check
+  if (![0, 3, 63].includes(check.exitCode))
+    throw refuse(source, `is damaged or truncated: ${firstLine(check.stderr)}`);
+  const end = check.exitCode === 63 ? 0 : (JSON.parse(check.stdout)["image-end-offset"] ?? 0);
+  if (end - size >= Math.max(cluster, 1)) throw refuse(source, "is truncated");
+}

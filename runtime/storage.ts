@@ -1,0 +1,157 @@
+/** Who stands on what: which domains use a volume, and which images have it as their base. */
+import type * as z from "zod";
+import type { Context } from "./context.ts";
+import { HyperError, programError } from "./errors.ts";
+import { lines } from "./text.ts";
+import { readVolumes, type Volume } from "./volume.ts";
+import { attribute, children, type Element, parseXml, textOf } from "./xml.ts";
+
+/** A disk of a domain, or an image below one. */
+export interface Use {
+  domain: string;
+  running: boolean;
+  /** The disk's target, such as `vda`. */
+  target: string;
+  /** The domain uses the image below another, not as a disk of its own. */
+  below: boolean;
+  /** Only read, or meant for several domains, or a CD-ROM or floppy. */
+  shared: boolean;
+  /** As the definition has it: a path, or a volume of a pool. */
+  path: string;
+  pool: string | undefined;
+  volume: string | undefined;
+}
+
+type Image = z.output<typeof Volume>;
+type Place = Pick<Image, "pool" | "name" | "path">;
+
+export interface Storage {
+  uses: Use[];
+  images: Image[];
+  /** The disks that stand on a volume, by any name of it. */
+  usesOf(volume: Place): Use[];
+  /** The paths of the images that have a volume as their base. */
+  childrenOf(volume: Place): string[];
+  /** The volume that a disk stands on, where a pool has it. */
+  volumeOf(use: Use): Image | undefined;
+}
+
+/** All disks of all domains and all volumes of all active pools: a few round trips and one process. */
+export async function readStorage(ctx: Context): Promise<Storage> {
+  const [uses, images] = await Promise.all([readDisks(ctx), readImages(ctx, true)]);
+  const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
+  const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
+  const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
+  const on = (use: Use, { pool, name, path }: Place) =>
+    use.path ? same(use.path, path) : use.pool === pool && use.volume === name;
+  return {
+    uses,
+    images,
+    usesOf: (volume) => uses.filter((use) => on(use, volume)),
+    childrenOf: ({ path }) =>
+      images
+        .filter(({ backing }) => backing && same(backing.path, path))
+        .map((image) => image.path),
+    volumeOf: (use) => images.find((image) => on(use, image)),
+  };
+}
+
+/** Throws `in_use`, naming who stands on a volume. `force` gives up the domains that are off, nothing else. */
+export async function refuseInUse(ctx: Context, volume: Place, force: boolean) {
+  const storage = await readStorage(ctx);
+  const images = storage.childrenOf(volume);
+  const name = `volume ${volume.name} of pool ${volume.pool}`;
+  if (images.length > 0) {
+    const details = { children: images };
+    throw new HyperError("in_use", `${name} is the base of ${images.join(", ")}`, { details });
+  }
+  const uses = storage.usesOf(volume);
+  const running = uses.find((use) => use.running);
+  if (uses.length === 0 || (force && !running)) return;
+  const domains = [...new Set(uses.map(({ domain }) => domain))];
+  const text = running
+    ? `${name} is used by the running domain ${running.domain}`
+    : `${name} is used by ${domains.join(", ")}; force: true does it all the same`;
+  throw new HyperError("in_use", text, { details: { domains } });
+}
+
+/** Throws `in_use` when an image stands on a disk that the domain could write to: its children would break. */
+export async function refuseBase(ctx: Context, ref: string, name: string) {
+  const images = (await readImages(ctx, false)).filter(({ backing }) => backing);
+  if (images.length === 0) return;
+  const uses = disksOf(parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain"), false);
+  const disks = uses.filter(({ below, shared, path }) => !below && !shared && path);
+  const paths = [...disks, ...images].flatMap((one) => [
+    one.path,
+    "backing" in one ? `${one.backing?.path}` : "",
+  ]);
+  const real = await realPaths(ctx, paths);
+  const own = new Set(disks.map(({ path }) => real.get(path)));
+  const children = images
+    .filter(({ backing }) => own.has(real.get(backing?.path ?? "")))
+    .map(({ path }) => path);
+  if (children.length === 0) return;
+  const text = `domain ${name} is the base of ${children.join(", ")}, which would break if it wrote to its disks`;
+  throw new HyperError("in_use", text, { details: { children } });
+}
+
+/** Of what runs, since it tells the images below, and of what is stored: that is used from the next start on. */
+async function readDisks({ virsh }: Context): Promise<Use[]> {
+  const [all = "", active = ""] = await virsh.all([
+    ["list", "--all", "--uuid"],
+    ["list", "--uuid"],
+  ]);
+  const running = new Set(lines(active));
+  const dumps = [
+    ...lines(all).map((id) => ["dumpxml", "--domain", id]),
+    ...lines(active).map((id) => ["dumpxml", "--domain", id, "--inactive"]),
+  ];
+  const texts = await virsh.each(dumps);
+  const found = new Map<string, Use>();
+  texts.forEach((text, i) => {
+    if (typeof text !== "string") return;
+    for (const use of disksOf(parseXml(text, "domain"), running.has(dumps[i]?.[2] ?? ""))) {
+      const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
+      if (!found.has(key)) found.set(key, use);
+    }
+  });
+  return [...found.values()];
+}
+
+function disksOf(domain: Element, running: boolean): Use[] {
+  return children(domain, "devices", "disk").flatMap((disk) =>
+    [disk, ...backingStores(disk)].map((layer, depth) => ({
+      domain: textOf(domain, "name") ?? "",
+      running,
+      target: attribute(disk, "dev", "target") ?? "",
+      below: depth > 0,
+      shared:
+        Boolean(disk.readonly || disk.shareable) ||
+        !/^(disk|lun)$/.test(`${disk["@device"] ?? "disk"}`),
+      path: attribute(layer, "file", "source") ?? attribute(layer, "dev", "source") ?? "",
+      pool: attribute(layer, "pool", "source"),
+      volume: attribute(layer, "volume", "source"),
+    })),
+  );
+}
+
+function backingStores(disk: Element): Element[] {
+  return children(disk, "backingStore").flatMap((store) => [store, ...backingStores(store)]);
+}
+
+async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
+  const pools = lines(await ctx.virsh(["pool-list", "--name"])).map((name) => name.trimEnd());
+  // overlays that QEMU made are unknown to their pool until then; a pool at work refuses, and is current
+  if (refresh) await ctx.virsh.each(pools.map((pool) => ["pool-refresh", "--pool", pool]));
+  return (await Promise.all(pools.map((pool) => readVolumes(ctx, pool)))).flat();
+}
+
+/** Two names of one file are one file: the paths without links, from the hypervisor itself. */
+async function realPaths({ exec }: Context, paths: string[]): Promise<Map<string, string>> {
+  const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
+  if (unique.length === 0) return new Map();
+  const done = await exec(["xargs", "-0", "realpath", "-mz", "--"], { input: unique.join("\0") });
+  if (done.exitCode !== 0) throw programError("realpath", done);
+  const real = done.stdout.split("\0");
+  return new Map(unique.map((path, i) => [path, real[i] ?? path]));
+}

@@ -1,0 +1,145 @@
+/** POST /libvirt/batch/*: which commands each gives for a domain, and what its result says. */
+import { describe, expect, test } from "vitest";
+import remove from "../../../../functions/libvirt/batch/delete.ts";
+import pause from "../../../../functions/libvirt/batch/pause.ts";
+import reboot from "../../../../functions/libvirt/batch/reboot.ts";
+import resume from "../../../../functions/libvirt/batch/resume.ts";
+import snapshot from "../../../../functions/libvirt/batch/snapshot.ts";
+import start from "../../../../functions/libvirt/batch/start.ts";
+import stop from "../../../../functions/libvirt/batch/stop.ts";
+import { HyperError } from "../../../../runtime/errors.ts";
+import { answering } from "../../../fixtures/fake.ts";
+
+const domains = ["it's"];
+const at = ["--domain", "it's"];
+
+test.each([
+  ["start", start, {}, ["start", ...at]],
+  ["start", start, { paused: true }, ["start", ...at, "--paused"]],
+  ["pause", pause, {}, ["suspend", ...at]],
+  ["resume", resume, {}, ["resume", ...at]],
+  ["reboot", reboot, {}, ["reboot", ...at]],
+  ["reboot", reboot, { force: true }, ["reset", ...at]],
+  ["stop", stop, {}, ["shutdown", ...at]],
+  ["stop", stop, { force: true }, ["destroy", ...at]],
+  ["stop", stop, { force: true, timeout: 5 }, ["destroy", ...at]],
+] as const)("%s: its command", async (operation, call, options, command) => {
+  const fake = answering(() => "");
+  expect(await call({ domains, ...options }, fake)).toMatchObject({ operation, successful: 1 });
+  const reads = ["pool-list"]; // start looks whether another image stands on the domain's
+  expect(fake.calls.filter(([verb]) => !reads.includes(`${verb}`))).toEqual([command]);
+});
+
+describe("stop", () => {
+  const answers = (...states: (string | HyperError)[]) =>
+    answering((verb) => (verb === "domstate" ? (states.shift() ?? "running\n\n") : ""));
+  const result = async (fake: ReturnType<typeof answering>, options = {}) =>
+    (await stop({ domains, ...options }, fake)).results[0];
+
+  test("without a timeout the request is the result", async () => {
+    expect(await result(answers())).toMatchObject({ success: true, state: "shutdown requested" });
+  });
+
+  test("with one, it waits until the guest is off", async () => {
+    const fake = answers("running\n\n", "in shutdown\n\n", "shut off\n\n");
+    expect(await result(fake, { timeout: 5 })).toMatchObject({ success: true, state: "shut off" });
+    expect(fake.verbs()).toEqual(["shutdown", "domstate", "domstate", "domstate"]);
+  });
+
+  test("a transient domain is off when it is gone", async () => {
+    const fake = answers("running\n\n", new HyperError("not_found", "gone"));
+    expect(await result(fake, { timeout: 5 })).toMatchObject({ success: true, state: "shut off" });
+  });
+
+  test("a guest that does not obey is a failure, and is asked once", async () => {
+    const fake = answers();
+    expect(await result(fake, { timeout: 0.2 })).toMatchObject({
+      success: false,
+      code: "timed_out",
+      error: "asked to shut down, but still running after 0.2 s",
+    });
+    expect(fake.verbs().filter((verb) => verb === "shutdown")).toEqual(["shutdown"]);
+  });
+
+  test.each([0, -1, 3601, "5"])("timeout %j is refused", async (timeout) => {
+    const call = stop({ domains, timeout: timeout as number });
+    await expect(call).rejects.toMatchObject({ code: "invalid_input" });
+  });
+});
+
+describe("snapshot", () => {
+  test("prefix and time make the name, the same for all", async () => {
+    const fake = answering(() => "");
+    const { results } = await snapshot({ domains: ["a", "b"] }, fake);
+    const [name, other] = results.map((one) => one.snapshot);
+    expect(name).toMatch(/^snapshot-\d{8}T\d{6}Z$/);
+    expect(other).toBe(name);
+    expect(fake.calls).toEqual(
+      ["a", "b"].map((domain) => ["snapshot-create-as", "--domain", domain, "--name", name]),
+    );
+  });
+
+  test("every option", async () => {
+    const fake = answering(() => "");
+    const description = `two\nlines with "quotes" and it's`;
+    const options = { name_prefix: "pre 'x'", description, atomic: true, disk_only: true };
+    const { results } = await snapshot({ domains, ...options }, fake);
+    expect(results[0]?.snapshot).toMatch(/^pre 'x'-\d{8}T\d{6}Z$/);
+    expect(fake.calls[0]?.slice(5)).toEqual([
+      "--description",
+      description,
+      "--atomic",
+      "--disk-only",
+    ]);
+  });
+
+  test.each([
+    { name_prefix: "a/b" },
+    { name_prefix: "" },
+    { description: "\0" },
+    { description: "x".repeat(4097) },
+    { disk_only: "yes" },
+  ])("%j is refused", async (options) => {
+    const call = snapshot({ domains, ...options } as never);
+    await expect(call).rejects.toMatchObject({ code: "invalid_input" });
+  });
+});
+
+describe("delete", () => {
+  test("with snapshots_only, the snapshots go, children first, and nothing else", async () => {
+    const fake = answering((verb) => (verb === "snapshot-list" ? "root\nchild 'x'\n\n" : ""));
+    const { results } = await remove({ domains, snapshots_only: true, remove_storage: true }, fake);
+    expect(results[0]).toMatchObject({ success: true, snapshots_deleted: ["child 'x'", "root"] });
+    expect(fake.calls).toEqual([
+      ["snapshot-list", ...at, "--name", "--topological"],
+      ["snapshot-delete", ...at, "--snapshotname", "child 'x'"],
+      ["snapshot-delete", ...at, "--snapshotname", "root"],
+    ]);
+  });
+
+  test("a snapshot that stays: the ones that are left are named", async () => {
+    const fake = answering((verb, ...words) => {
+      if (verb === "snapshot-list") return "root\nchild\n\n";
+      return words.at(-1) === "root" ? new HyperError("unsupported", "no") : "";
+    });
+    const { results } = await remove({ domains, snapshots_only: true }, fake);
+    expect(results[0]).toMatchObject({
+      success: false,
+      code: "unsupported",
+      error: "no; snapshots left: root",
+    });
+  });
+});
+
+test.each([
+  ["start", start],
+  ["stop", stop],
+  ["reboot", reboot],
+  ["snapshot", snapshot],
+  ["delete", remove],
+  ["pause", pause],
+  ["resume", resume],
+])("%s refuses what it does not know", async (_name, call) => {
+  for (const input of [{}, { domains: [] }, { domains, forse: true }])
+    await expect(call(input as never)).rejects.toMatchObject({ code: "invalid_input" });
+});
