@@ -1,0 +1,51 @@
+/** POST /libvirt/volume/clone: copy a volume, within its pool or into another; the copy stands on its own. */
+import * as z from "zod";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { IMAGE_TIMEOUT, readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+import { xml } from "../../../runtime/xml.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Copy a volume",
+  status: 201,
+  input: z.strictObject({
+    pool: Name,
+    source_volume: VolumeName,
+    target_volume: VolumeName,
+    target_pool: Name.optional().describe("the pool of the source unless given"),
+  }),
+  output: Volume,
+  message: ({ name, pool }, { source_volume }) =>
+    `Volume ${source_volume} cloned to ${name} in pool ${pool}`,
+  examples: [
+    {
+      pool: "default",
+      source_volume: "vm-disk",
+      target_volume: "vm-disk-backup",
+      target_pool: "default",
+    },
+  ],
+
+  async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
+    const source = await readVolume(ctx, pool, source_volume);
+    // without <backingStore>: the copy holds all the data, whatever the source stands on
+    const copy = xml`<volume>
+  <name>${target_volume}</name>
+  <capacity unit="bytes">${source.capacity_bytes}</capacity>
+  <allocation unit="bytes">0</allocation>
+  <target>${source.format && xml`<format type="${source.format}"/>`}</target>
+</volume>`;
+    const from = ["--vol", source_volume, "--inputpool", pool];
+    const create = [
+      "vol-create-from",
+      "--pool",
+      target_pool,
+      "--file",
+      { text: `${copy}` },
+      ...from,
+    ];
+    await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });
+    return readVolume(ctx, target_pool, target_volume);
+  },
+});

@@ -1,0 +1,54 @@
+/** POST /libvirt/volume/create: make an empty volume; it takes no room until it is written, unless `prealloc`. */
+import * as z from "zod";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { Capacity } from "../../../runtime/size.ts";
+import { Format, IMAGE_TIMEOUT, readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Create a volume",
+  status: 201,
+  input: z
+    .strictObject({
+      pool: Name,
+      name: VolumeName,
+      format: Format.default("qcow2"),
+      capacity: Capacity,
+      prealloc: z.boolean().default(false).describe("the metadata of a qcow2, all of a raw volume"),
+    })
+    .refine(({ format, prealloc }) => !prealloc || format === "qcow2" || format === "raw", {
+      path: ["prealloc"],
+      error: "only for the formats qcow2 and raw",
+    }),
+  output: Volume,
+  message: ({ name, pool }) => `Volume ${name} created in pool ${pool}`,
+  examples: [
+    { pool: "default", name: "data-disk", format: "qcow2", capacity: 50, prealloc: false },
+  ],
+
+  async run({ pool, name, format, capacity, prealloc }, ctx) {
+    const size = [
+      "--capacity",
+      `${capacity}B`,
+      "--allocation",
+      prealloc && format === "raw" ? `${capacity}B` : "0",
+    ];
+    const metadata = prealloc && format === "qcow2" ? ["--prealloc-metadata"] : [];
+    // preallocating writes the whole volume, so it gets a process and time of its own
+    const create = [
+      "vol-create-as",
+      "--pool",
+      pool,
+      "--name",
+      name,
+      ...size,
+      "--format",
+      format,
+      ...metadata,
+    ];
+    if (prealloc) await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });
+    else await ctx.virsh(create);
+    return readVolume(ctx, pool, name);
+  },
+});

@@ -1,0 +1,26 @@
+/** POST /libvirt/volume/delete: remove a volume that nothing stands on. */
+import * as z from "zod";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { refuseInUse } from "../../../runtime/storage.ts";
+import { readVolume, VolumeName } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Delete a volume",
+  input: z.strictObject({
+    pool: Name,
+    volume: VolumeName,
+    force: z.boolean().default(false).describe("also when a domain that is off uses it"),
+  }),
+  output: z.object({ pool: z.string(), volume: z.string(), path: z.string() }),
+  message: ({ volume, pool }) => `Volume ${volume} deleted from pool ${pool}`,
+  examples: [{ pool: "default", volume: "old-disk" }],
+
+  async run({ pool, volume, force }, ctx) {
+    const found = await readVolume(ctx, pool, volume);
+    await refuseInUse(ctx, found, force);
+    await ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]);
+    return { pool, volume, path: found.path };
+  },
+});

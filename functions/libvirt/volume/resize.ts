@@ -1,0 +1,76 @@
+/** POST /libvirt/volume/resize: grow a volume, through the running domain that uses it; shrink it on demand. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { HyperError } from "../../../runtime/errors.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { Capacity } from "../../../runtime/size.ts";
+import { readStorage } from "../../../runtime/storage.ts";
+import { readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Resize a volume",
+  input: z.strictObject({
+    pool: Name,
+    volume: VolumeName,
+    capacity: Capacity,
+    shrink: z
+      .boolean()
+      .default(false)
+      .describe("allow a smaller capacity, which cuts off what lies beyond"),
+  }),
+  output: Volume,
+  message: ({ name, capacity_bytes }) => `Volume ${name} resized to ${capacity_bytes} bytes`,
+  examples: [{ pool: "default", volume: "data-disk", capacity: 100, shrink: false }],
+
+  async run({ pool, volume, capacity, shrink }, ctx) {
+    const before = await readVolume(ctx, pool, volume);
+    const smaller = capacity < before.capacity_bytes;
+    if (smaller && !shrink) {
+      const text = `capacity: ${capacity} bytes is less than the present ${before.capacity_bytes}; shrink: true cuts off the rest`;
+      throw new HyperError("invalid_input", text);
+    }
+    const storage = await readStorage(ctx);
+    const uses = storage.usesOf(before);
+    const below = uses.filter((use) => use.below).map(({ domain }) => domain);
+    const children = [...storage.childrenOf(before), ...below];
+    if (children.length > 0) {
+      throw new HyperError("in_use", `volume ${volume} is the base of ${children.join(", ")}`, {
+        details: { children },
+      });
+    }
+    const live = uses.find(({ running }) => running);
+    if (live && smaller) {
+      throw new HyperError(
+        "in_use",
+        `volume ${volume} cannot shrink while ${live.domain} runs on it`,
+      );
+    }
+    const size = `${capacity}B`;
+    await ctx.virsh(
+      live
+        ? [
+            "blockresize",
+            "--domain",
+            await domainRef(ctx, live.domain),
+            "--path",
+            live.target,
+            "--size",
+            size,
+          ]
+        : [
+            "vol-resize",
+            "--pool",
+            pool,
+            "--vol",
+            volume,
+            "--capacity",
+            size,
+            ...(smaller ? ["--shrink"] : []),
+          ],
+    );
+    if (live) await ctx.virsh(["pool-refresh", "--pool", pool]); // libvirt's pool does not see QEMU's change
+    return readVolume(ctx, pool, volume);
+  },
+});

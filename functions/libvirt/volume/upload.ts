@@ -1,0 +1,60 @@
+/** POST /libvirt/volume/upload: import an image file of the hypervisor as a new volume, converted. */
+import * as z from "zod";
+import { programError } from "../../../runtime/errors.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { inspectImage, Path, readImage } from "../../../runtime/image.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { undo } from "../../../runtime/undo.ts";
+import { Format, IMAGE_TIMEOUT, readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Import an image file as a volume",
+  status: 201,
+  input: z.strictObject({
+    pool: Name,
+    volume: VolumeName,
+    source_path: Path.describe(
+      "a VMDK, raw, qcow2, VDI or VHDX file on the hypervisor, in an allowed folder",
+    ),
+    format: Format.default("qcow2").describe("the format of the volume"),
+  }),
+  output: Volume.extend({ source_format: z.string() }),
+  message: ({ name, pool, source_format, format }) =>
+    `Volume ${name} in pool ${pool} made from ${source_format}${format === source_format ? "" : `, converted to ${format}`}`,
+  examples: [
+    { pool: "default", volume: "imported-vm", source_path: "/data/vm-disk.vmdk", format: "qcow2" },
+  ],
+
+  async run({ pool, volume, source_path, format }, ctx) {
+    const image = await inspectImage(ctx, source_path);
+    const size = ["--capacity", `${image.virtualSize}B`, "--allocation", "0"];
+    // libvirt refuses a name that is taken, so from here on the volume is ours to remove
+    await ctx.virsh([
+      "vol-create-as",
+      "--pool",
+      pool,
+      "--name",
+      volume,
+      ...size,
+      "--format",
+      format,
+    ]);
+    try {
+      const { path, type, format: made } = await readVolume(ctx, pool, volume);
+      const fresh = type === "file" ? ["--target-is-zero"] : []; // so that sparse stays sparse
+      const formats = ["-f", image.format, "-O", made ?? "raw"];
+      const argv = ["qemu-img", "convert", "-n", ...fresh, ...formats, "/proc/self/fd/3", path];
+      const done = await readImage(ctx, image, argv, {
+        timeout: IMAGE_TIMEOUT,
+        signal: ctx.signal,
+      });
+      if (done.exitCode !== 0) throw programError("qemu-img convert", done);
+      return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
+    } catch (error) {
+      return undo(error, "the volume is left unfinished", () =>
+        ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]),
+      );
+    }
+  },
+});

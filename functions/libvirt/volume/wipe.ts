@@ -1,0 +1,67 @@
+/** POST /libvirt/volume/wipe: overwrite a volume's bytes, so that what it held cannot be read from it again. */
+import * as z from "zod";
+import type { Context } from "../../../runtime/context.ts";
+import { HyperError } from "../../../runtime/errors.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { refuseInUse } from "../../../runtime/storage.ts";
+import { IMAGE_TIMEOUT, readVolume, VolumeName } from "../../../runtime/volume.ts";
+
+const ALGORITHMS = "zero nnsa dod bsi gutmann schneier pfitzner7 pfitzner33 random trim".split(" ");
+
+export default defineFunction({
+  method: "POST",
+  summary: "Wipe a volume",
+  input: z.strictObject({
+    pool: Name,
+    volume: VolumeName,
+    algorithm: z
+      .enum(ALGORITHMS)
+      .default("zero")
+      .describe("all but zero and trim need scrub on the hypervisor"),
+    force: z.boolean().default(false).describe("also when a domain that is off uses it"),
+  }),
+  output: z.object({ pool: z.string(), volume: z.string(), algorithm: z.string() }),
+  message: ({ volume, algorithm }) => `Volume ${volume} wiped (${algorithm})`,
+  examples: [{ pool: "default", volume: "old-disk", algorithm: "zero" }],
+
+  async run({ pool, volume, algorithm, force }, ctx) {
+    const found = await readVolume(ctx, pool, volume);
+    await refuseInUse(ctx, found, force);
+    if (algorithm === "trim") {
+      await trim(ctx, found);
+    } else {
+      if (algorithm !== "zero") await needScrub(ctx, algorithm);
+      const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
+      await ctx.virsh.long(wipe, { timeout: IMAGE_TIMEOUT });
+    }
+    return { pool, volume, algorithm };
+  },
+});
+
+async function needScrub({ exec, host }: Context, algorithm: string) {
+  const { exitCode } = await exec(["sh", "-c", "command -v scrub"]);
+  if (exitCode === 0) return;
+  const text = `algorithm: ${algorithm} needs the program scrub on hypervisor ${host}; install its package "scrub"`;
+  throw new HyperError("unsupported", text);
+}
+
+/** libvirt trims only RBD volumes; for a file or a device the kernel does it. */
+async function trim(
+  ctx: Context,
+  { path, pool, name, type }: Awaited<ReturnType<typeof readVolume>>,
+) {
+  if (type !== "file" && type !== "block") {
+    await ctx.virsh.long(["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", "trim"], {
+      timeout: IMAGE_TIMEOUT,
+    });
+    return;
+  }
+  const size = await ctx.exec(["stat", "-Lc", "%s", "--", path]);
+  const argv =
+    type === "block"
+      ? ["blkdiscard", "--", path]
+      : ["fallocate", "--punch-hole", "--offset", "0", "--length", size.stdout.trim(), "--", path];
+  const { exitCode, stderr } = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT });
+  if (exitCode !== 0) throw new HyperError("unsupported", `trim: ${stderr.trim()}`);
+}
