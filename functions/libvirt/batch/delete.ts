@@ -1,0 +1,33 @@
+/** POST /libvirt/batch/delete: remove many domains, with their storage on demand, or only their snapshots. */
+import * as z from "zod";
+import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
+import { deleteDomain, deleteSnapshots, storageKeeper } from "../../../runtime/domain-delete.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Delete many domains",
+  input: z.strictObject({
+    domains: Domains,
+    remove_storage: z
+      .boolean()
+      .default(false)
+      .describe(
+        "also the writable volumes that are theirs alone: no CD-ROM, shared disk or base of another image",
+      ),
+    snapshots_only: z
+      .boolean()
+      .default(false)
+      .describe("delete the snapshots and leave the domain as it is"),
+  }),
+  output: BatchResult,
+  message: null,
+  examples: [{ domains: ["old-vm1", "old-vm2"], remove_storage: true, snapshots_only: false }],
+
+  async run({ domains, remove_storage, snapshots_only }, ctx) {
+    const storage = remove_storage ? storageKeeper(ctx) : undefined;
+    return batch(ctx, "delete", domains, async (domain, name) =>
+      snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, name, storage),
+    );
+  },
+});

@@ -1,0 +1,19 @@
+/** POST /libvirt/batch/pause: pause many domains. */
+import * as z from "zod";
+import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Pause many domains",
+  input: z.strictObject({ domains: Domains }),
+  output: BatchResult,
+  message: null,
+  examples: [{ domains: ["vm1", "vm2"] }],
+
+  async run({ domains }, ctx) {
+    return batch(ctx, "pause", domains, async (domain) => {
+      await ctx.virsh(["suspend", "--domain", domain]);
+    });
+  },
+});

@@ -1,0 +1,22 @@
+/** POST /libvirt/batch/reboot: ask many domains to reboot, or reset them. */
+import * as z from "zod";
+import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Reboot many domains",
+  input: z.strictObject({
+    domains: Domains,
+    force: z.boolean().default(false).describe("reset at once instead of asking the guest"),
+  }),
+  output: BatchResult,
+  message: null,
+  examples: [{ domains: ["vm1", "vm2"], force: false }],
+
+  async run({ domains, force }, ctx) {
+    return batch(ctx, "reboot", domains, async (domain) => {
+      await ctx.virsh([force ? "reset" : "reboot", "--domain", domain]);
+    });
+  },
+});

@@ -1,0 +1,48 @@
+/** POST /libvirt/batch/snapshot: take a snapshot of many domains, each named by a prefix and the time. */
+import * as z from "zod";
+import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
+import { timestamp } from "../../../runtime/envelope.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Description, Name } from "../../../runtime/schemas.ts";
+import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Take a snapshot of many domains",
+  input: z.strictObject({
+    domains: Domains,
+    name_prefix: Name.default("snapshot"),
+    description: Description.optional(),
+    atomic: z.boolean().default(false).describe("all disks of a domain or none"),
+    disk_only: z
+      .boolean()
+      .default(false)
+      .describe("the disks without the memory, in overlay files"),
+  }),
+  output: BatchResult,
+  message: null,
+  examples: [
+    {
+      domains: ["vm1", "vm2"],
+      name_prefix: "backup",
+      description: "Pre-upgrade backup",
+      atomic: true,
+      disk_only: false,
+    },
+  ],
+
+  async run({ domains, name_prefix, description, atomic, disk_only }, ctx) {
+    const snapshot = `${name_prefix}-${timestamp().replace(/[-:]|\.\d+/g, "")}`;
+    const options = [
+      ...(description ? ["--description", description] : []),
+      ...(atomic ? ["--atomic"] : []),
+      ...(disk_only ? ["--disk-only"] : []),
+    ];
+    return batch(ctx, "snapshot", domains, async (domain) => {
+      // with the memory of a large guest it takes long
+      const command = ["snapshot-create-as", "--domain", domain, "--name", snapshot, ...options];
+      await ctx.virsh.long(command, { timeout: IMAGE_TIMEOUT });
+      return { snapshot };
+    });
+  },
+});

@@ -1,0 +1,24 @@
+/** POST /libvirt/batch/start: start many domains. */
+import * as z from "zod";
+import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { refuseBase } from "../../../runtime/storage.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Start many domains",
+  input: z.strictObject({
+    domains: Domains,
+    paused: z.boolean().default(false).describe("leave them paused"),
+  }),
+  output: BatchResult,
+  message: null,
+  examples: [{ domains: ["vm1", "vm2", "vm3"], paused: false }],
+
+  async run({ domains, paused }, ctx) {
+    return batch(ctx, "start", domains, async (domain, name) => {
+      await refuseBase(ctx, domain, name);
+      await ctx.virsh(["start", "--domain", domain, ...(paused ? ["--paused"] : [])]);
+    });
+  },
+});

@@ -1,0 +1,52 @@
+/** POST /libvirt/batch/stop: ask many domains to shut down, or switch them off. */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
+import type { Context } from "../../../runtime/context.ts";
+import { HyperError } from "../../../runtime/errors.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Stop many domains",
+  input: z.strictObject({
+    domains: Domains,
+    force: z.boolean().default(false).describe("switch off at once instead of asking the guest"),
+    timeout: z
+      .number()
+      .positive()
+      .max(3600)
+      .optional()
+      .describe("seconds to wait until the guest is off; without, the answer is that it was asked"),
+  }),
+  output: BatchResult,
+  message: null,
+  examples: [{ domains: ["vm1", "vm2", "vm3"], force: false }],
+
+  async run({ domains, force, timeout }, ctx) {
+    return batch(ctx, "stop", domains, async (domain) => {
+      await ctx.virsh([force ? "destroy" : "shutdown", "--domain", domain]);
+      if (force) return { state: "shut off" };
+      if (timeout === undefined) return { state: "shutdown requested" };
+      await untilOff(ctx, domain, timeout);
+      return { state: "shut off" };
+    });
+  },
+});
+
+async function untilOff({ virsh }: Context, domain: string, timeout: number) {
+  const until = performance.now() + timeout * 1000;
+  for (;;) {
+    const [state] = await virsh.each([["domstate", "--domain", domain]]);
+    if (typeof state === "string" && state.trim() === "shut off") return;
+    if (state instanceof HyperError && state.code === "not_found") return; // a transient one is gone then
+    if (state instanceof HyperError) throw state;
+    if (performance.now() > until) {
+      throw new HyperError(
+        "timed_out",
+        `asked to shut down, but still ${state?.trim()} after ${timeout} s`,
+      );
+    }
+    await sleep(Math.min(500, Math.max(1, until - performance.now())));
+  }
+}

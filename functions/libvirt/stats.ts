@@ -1,0 +1,19 @@
+/** GET /libvirt/stats?name=: CPU, memory, disk and network statistics of one domain. */
+import * as z from "zod";
+import { domainRef } from "../../runtime/domain.ts";
+import { defineFunction } from "../../runtime/function.ts";
+import { Name } from "../../runtime/schemas.ts";
+import { DomainStats, readOne } from "../../runtime/stats.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "Show all statistics of a domain",
+  input: z.strictObject({ name: Name }),
+  output: DomainStats,
+  message: ({ name, state }) => `Domain ${name} is ${state}`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    return readOne(ctx, name, await domainRef(ctx, name), ["cpu", "memory", "disks", "networks"]);
+  },
+});

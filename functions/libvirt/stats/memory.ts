@@ -1,0 +1,19 @@
+/** GET /libvirt/stats/memory?name=: memory of one domain. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { MemoryStats, readOne } from "../../../runtime/stats.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "Show memory of a domain",
+  input: z.strictObject({ name: Name }),
+  output: MemoryStats,
+  message: ({ name, state }) => `Domain ${name} is ${state}`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    return readOne(ctx, name, await domainRef(ctx, name), ["memory"]);
+  },
+});

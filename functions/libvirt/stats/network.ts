@@ -1,0 +1,19 @@
+/** GET /libvirt/stats/network?name=: network I/O of one domain. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { NetworkStats, readOne } from "../../../runtime/stats.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "Show network I/O of a domain",
+  input: z.strictObject({ name: Name }),
+  output: NetworkStats,
+  message: ({ name, state }) => `Domain ${name} is ${state}`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    return readOne(ctx, name, await domainRef(ctx, name), ["networks"]);
+  },
+});
