@@ -1,0 +1,77 @@
+/** POST /libvirt/clone: make a domain from another one that is off or paused. */
+import * as z from "zod";
+import { cloneDomain } from "../../runtime/clone.ts";
+import { domainRef } from "../../runtime/domain.ts";
+import { HyperError } from "../../runtime/errors.ts";
+import { defineFunction } from "../../runtime/function.ts";
+import { Path } from "../../runtime/image.ts";
+import { Name } from "../../runtime/schemas.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Clone a domain",
+  status: 201,
+  input: z
+    .strictObject({
+      source: Name,
+      target: Name,
+      files: z
+        .array(Path)
+        .default([])
+        .describe("paths of the new disks, in the order of the source's"),
+      new_mac: z.boolean().default(true).describe("new MAC addresses; false keeps the source's"),
+      auto_clone: z.boolean().default(true).describe("make up the paths that files does not give"),
+      preserve: z
+        .boolean()
+        .default(true)
+        .describe("false: undefine the source afterwards, keeping its disks"),
+      linked: z
+        .boolean()
+        .default(false)
+        .describe("overlays on the source's disks instead of copies"),
+    })
+    .refine(({ linked, preserve }) => preserve || !linked, {
+      path: ["preserve"],
+      error: "a linked clone stands on its source's disks, so the source must stay",
+    })
+    .refine(({ auto_clone, files }) => auto_clone || files.length > 0, {
+      path: ["files"],
+      error: "required without auto_clone",
+    }),
+  output: z.object({
+    name: z.string(),
+    uuid: z.string(),
+    macs: z.array(z.string()),
+    disks: z.array(z.object({ target: z.string(), path: z.string(), format: z.string() })),
+    source_removed: z.boolean(),
+  }),
+  message: ({ name }, { source }) => `Domain ${source} cloned to ${name}`,
+  examples: [
+    {
+      source: "base-vm",
+      target: "cloned-vm",
+      files: [],
+      new_mac: true,
+      auto_clone: true,
+      preserve: true,
+    },
+  ],
+
+  async run({ source, target, files, new_mac, preserve, linked }, ctx) {
+    const clone = await cloneDomain(ctx, { source, target, files, newMac: new_mac, linked });
+    if (!preserve) {
+      const flags = [
+        "--managed-save",
+        "--snapshots-metadata",
+        "--checkpoints-metadata",
+        "--keep-nvram",
+      ];
+      const undefine = ["undefine", "--domain", await domainRef(ctx, source), ...flags];
+      await ctx.virsh(undefine).catch((error: HyperError) => {
+        const text = `the clone ${target} is complete, but its source is still defined: ${error.message}`;
+        throw new HyperError(error.code, text, { cause: error });
+      });
+    }
+    return { ...clone, source_removed: !preserve };
+  },
+});

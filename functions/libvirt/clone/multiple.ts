@@ -1,0 +1,29 @@
+/** POST /libvirt/clone/multiple: make many domains, `<prefix>-<index>`, from one that is off or paused. */
+import * as z from "zod";
+import { BatchResult, batchNames } from "../../../runtime/batch.ts";
+import { cloneDomain } from "../../../runtime/clone.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Clone a domain many times",
+  input: z.strictObject({
+    source: Name,
+    name_prefix: Name,
+    count: z.int().min(1).max(1000),
+    start_index: z.int().min(0).max(1_000_000).default(1),
+    linked: z.boolean().default(false).describe("overlays on the source's disks instead of copies"),
+  }),
+  output: BatchResult,
+  message: null,
+  examples: [{ source: "web-template", name_prefix: "vm-web", count: 5, start_index: 1 }],
+
+  async run({ source, name_prefix, count, start_index, linked }, ctx) {
+    const names = Array.from({ length: count }, (_, i) => `${name_prefix}-${start_index + i}`);
+    return batchNames(ctx, "clone", names, async (target) => {
+      const { uuid, disks } = await cloneDomain(ctx, { source, target, linked });
+      return { uuid, disks: disks.map(({ path }) => path) };
+    });
+  },
+});

@@ -1,0 +1,19 @@
+/** POST /libvirt/domain/pause: stop a domain's CPUs; its memory stays. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Pause a domain",
+  input: z.strictObject({ name: Name }),
+  output: z.object({ name: z.string() }),
+  message: ({ name }) => `Domain ${name} paused`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    await ctx.virsh(["suspend", "--domain", await domainRef(ctx, name)]);
+    return { name };
+  },
+});

@@ -1,0 +1,19 @@
+/** POST /libvirt/domain/reboot: ask the guest to reboot. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Reboot a domain",
+  input: z.strictObject({ name: Name }),
+  output: z.object({ name: z.string() }),
+  message: ({ name }) => `Domain ${name} was asked to reboot`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    await ctx.virsh(["reboot", "--domain", await domainRef(ctx, name)]);
+    return { name };
+  },
+});

@@ -1,0 +1,22 @@
+/** POST /libvirt/domain/start: start a domain. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { refuseBase } from "../../../runtime/storage.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Start a domain",
+  input: z.strictObject({ name: Name }),
+  output: z.object({ name: z.string() }),
+  message: ({ name }) => `Domain ${name} started`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    const domain = await domainRef(ctx, name);
+    await refuseBase(ctx, domain, name);
+    await ctx.virsh(["start", "--domain", domain]);
+    return { name };
+  },
+});

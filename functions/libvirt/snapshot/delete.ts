@@ -1,0 +1,33 @@
+/** POST /libvirt/snapshot/delete: remove a snapshot; the domain stays as it is. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Delete a snapshot",
+  input: z.strictObject({
+    domain_name: Name,
+    snapshot_name: Name,
+    children: z
+      .boolean()
+      .default(false)
+      .describe("also those taken after it; else they get its parent"),
+  }),
+  output: z.object({ domain_name: z.string(), snapshot_name: z.string() }),
+  message: ({ domain_name, snapshot_name }) =>
+    `Snapshot ${snapshot_name} of ${domain_name} deleted`,
+  examples: [{ domain_name: "my-vm", snapshot_name: "before-upgrade" }],
+
+  async run({ domain_name, snapshot_name, children }, ctx) {
+    const domain = await domainRef(ctx, domain_name);
+    const command = ["snapshot-delete", "--domain", domain, "--snapshotname", snapshot_name];
+    // merging an overlay can take as long as copying it
+    await ctx.virsh.long([...command, ...(children ? ["--children"] : [])], {
+      timeout: IMAGE_TIMEOUT,
+    });
+    return { domain_name, snapshot_name };
+  },
+});

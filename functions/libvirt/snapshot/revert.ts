@@ -1,0 +1,48 @@
+/** POST /libvirt/snapshot/revert: put a domain back to what it was when a snapshot was taken. */
+import * as z from "zod";
+import { domainRef } from "../../../runtime/domain.ts";
+import type { HyperError } from "../../../runtime/errors.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { revertOverlays } from "../../../runtime/snapshot.ts";
+import { refuseBase } from "../../../runtime/storage.ts";
+import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Revert a domain to a snapshot",
+  input: z.strictObject({
+    domain_name: Name,
+    snapshot_name: Name,
+    state: z
+      .enum(["running", "paused"])
+      .optional()
+      .describe("start it afterwards; else it is in the state that the snapshot has"),
+  }),
+  output: z.object({ domain_name: z.string(), snapshot_name: z.string(), state: z.string() }),
+  message: ({ domain_name, snapshot_name }) => `Domain ${domain_name} reverted to ${snapshot_name}`,
+  examples: [{ domain_name: "my-vm", snapshot_name: "before-upgrade" }],
+
+  async run({ domain_name, snapshot_name, state }, ctx) {
+    const domain = await domainRef(ctx, domain_name);
+    await refuseBase(ctx, domain, domain_name);
+    const options = state ? [`--${state}`] : [];
+    const command = ["snapshot-revert", "--domain", domain, "--snapshotname", snapshot_name];
+    await ctx.virsh
+      .long([...command, ...options], { timeout: IMAGE_TIMEOUT })
+      .catch(async (error: HyperError) => {
+        if (error.code !== "unsupported") throw error;
+        // libvirt before 9.9 cannot revert to a snapshot whose disks are overlay files
+        await revertOverlays(ctx, domain, snapshot_name);
+        if (state)
+          await ctx.virsh([
+            "start",
+            "--domain",
+            domain,
+            ...(state === "paused" ? ["--paused"] : []),
+          ]);
+      });
+    const now = await ctx.virsh(["domstate", "--domain", domain]);
+    return { domain_name, snapshot_name, state: now.trim() };
+  },
+});

@@ -1,0 +1,20 @@
+/** GET /libvirt/snapshots?name=: a domain's snapshots, parents before their children. */
+import * as z from "zod";
+import { domainRef } from "../../runtime/domain.ts";
+import { defineFunction } from "../../runtime/function.ts";
+import { Name } from "../../runtime/schemas.ts";
+import { readSnapshots, Snapshot } from "../../runtime/snapshot.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "List the snapshots of a domain",
+  input: z.strictObject({ name: Name }),
+  output: z.object({ snapshots: z.array(Snapshot), total: z.int() }),
+  message: ({ total }, { name }) => `${total} ${total === 1 ? "snapshot" : "snapshots"} of ${name}`,
+  examples: [{ name: "my-vm" }],
+
+  async run({ name }, ctx) {
+    const snapshots = await readSnapshots(ctx, await domainRef(ctx, name));
+    return { snapshots, total: snapshots.length };
+  },
+});

@@ -1,0 +1,60 @@
+/** POST /libvirt/template/create: copy a domain that is off or paused as a template, sealed on request. */
+import * as z from "zod";
+import { cloneDomain } from "../../../runtime/clone.ts";
+import { timestamp } from "../../../runtime/envelope.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Description, Name } from "../../../runtime/schemas.ts";
+import { addMark, needProgram, runGuestfs, TemplateMark } from "../../../runtime/template.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Make a template from a domain",
+  status: 201,
+  input: z.strictObject({
+    domain: Name,
+    name: Name,
+    description: Description.default(""),
+    metadata: z
+      .record(z.string().min(1).max(255), Description)
+      .default({})
+      .describe("kept with the template"),
+    seal: z
+      .boolean()
+      .default(false)
+      .describe("remove with virt-sysprep what belongs to one machine"),
+  }),
+  output: TemplateMark.extend({
+    name: z.string(),
+    uuid: z.string(),
+    disks: z.array(z.object({ target: z.string(), path: z.string(), format: z.string() })),
+  }),
+  message: ({ name, sealed }, { domain }) =>
+    `Template ${name} made from ${domain}${sealed ? " and sealed" : ""}`,
+  examples: [
+    {
+      domain: "base-ubuntu",
+      name: "ubuntu-22-template",
+      description: "Ubuntu 22.04 base template",
+      metadata: {},
+      seal: true,
+    },
+  ],
+
+  async run({ domain, name, description, metadata, seal }, ctx) {
+    if (seal) await needProgram(ctx, "virt-sysprep", "seal");
+    const mark = { source: domain, created: timestamp(), sealed: seal, description, metadata };
+    const { uuid, disks } = await cloneDomain(
+      ctx,
+      { source: domain, target: name },
+      {
+        edit: (doc) => addMark(doc, mark),
+        async prepare(copies) {
+          // its own customize step can write a machine-id back, so that is emptied last
+          const options = ["--truncate", "/etc/machine-id"];
+          if (seal && copies.length > 0) await runGuestfs(ctx, "virt-sysprep", copies, options);
+        },
+      },
+    );
+    return { name, uuid, disks, ...mark };
+  },
+});

@@ -1,0 +1,87 @@
+/** POST /libvirt/template/deploy: a new domain from a template. Everything asked is done, or nothing is left. */
+import * as z from "zod";
+import { cloneDomain } from "../../../runtime/clone.ts";
+import { setMemory, setNetwork, setVcpus } from "../../../runtime/clone-xml.ts";
+import { Customize, customizeCommands } from "../../../runtime/customize.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Name } from "../../../runtime/schemas.ts";
+import { needProgram, runGuestfs } from "../../../runtime/template.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Deploy a domain from a template",
+  status: 201,
+  input: z.strictObject({
+    template: Name,
+    name: Name,
+    memory: z
+      .int()
+      .min(1)
+      .max(1 << 30)
+      .optional()
+      .describe("MiB; the template's unless given"),
+    vcpus: z.int().min(1).max(4096).optional(),
+    network: Name.optional().describe("for the first interface"),
+    autostart: z.boolean().default(false).describe("start it now, and with the hypervisor"),
+    customize: Customize.default({}),
+    linked: z
+      .boolean()
+      .default(false)
+      .describe("overlays on the template's disks instead of copies"),
+  }),
+  output: z.object({
+    name: z.string(),
+    uuid: z.string(),
+    macs: z.array(z.string()),
+    disks: z.array(z.object({ target: z.string(), path: z.string(), format: z.string() })),
+    started: z.boolean(),
+  }),
+  message: ({ name, started }, { template }) =>
+    `Domain ${name} deployed from ${template}${started ? " and started" : ""}`,
+  examples: [
+    {
+      template: "ubuntu-22-template",
+      name: "new-webserver",
+      memory: 4096,
+      vcpus: 2,
+      network: "vm-network",
+      autostart: true,
+      customize: {},
+    },
+  ],
+
+  async run({ template, name, memory, vcpus, network, autostart, customize, linked }, ctx) {
+    const commands = customizeCommands(customize);
+    if (commands.length > 0) await needProgram(ctx, "virt-customize", "customize");
+    if (network) await ctx.virsh(["net-info", "--network", network]);
+    const clone = await cloneDomain(
+      ctx,
+      { source: template, target: name, linked },
+      {
+        edit(doc) {
+          if (memory) setMemory(doc, memory);
+          if (vcpus) setVcpus(doc, vcpus);
+          if (network) setNetwork(doc, network);
+        },
+        async prepare(disks) {
+          if (commands.length === 0) return;
+          const options = customize.packages?.length ? [] : ["--no-network"];
+          const file = ["--commands-from-file", "/dev/stdin"];
+          await runGuestfs(
+            ctx,
+            "virt-customize",
+            disks,
+            [...options, ...file],
+            `${commands.join("\n")}\n`,
+          );
+        },
+        async finish(domain) {
+          if (!autostart) return;
+          await ctx.virsh(["autostart", "--domain", domain]);
+          await ctx.virsh(["start", "--domain", domain]);
+        },
+      },
+    );
+    return { ...clone, started: autostart };
+  },
+});

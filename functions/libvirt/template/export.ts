@@ -1,0 +1,29 @@
+/** POST /libvirt/template/export: write a template's definition and disks to a folder, with a manifest. */
+import * as z from "zod";
+import { exportDomain } from "../../../runtime/export.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { Path } from "../../../runtime/image.ts";
+import { Name } from "../../../runtime/schemas.ts";
+
+export default defineFunction({
+  method: "POST",
+  summary: "Export a template to files",
+  input: z.strictObject({
+    template: Name,
+    export_path: Path.describe(
+      "a folder of the hypervisor, in an allowed one; the template gets a folder in it",
+    ),
+    compress: z.boolean().default(false).describe("disks as compressed qcow2"),
+  }),
+  output: z.object({
+    template: z.string(),
+    path: z.string(),
+    files: z.array(z.object({ name: z.string(), size: z.number(), sha256: z.string() })),
+  }),
+  message: ({ template, path }) => `Template ${template} exported to ${path}`,
+  examples: [{ template: "ubuntu-22-template", export_path: "/backups/templates", compress: true }],
+
+  async run({ template, export_path, compress }, ctx) {
+    return exportDomain(ctx, template, export_path, compress);
+  },
+});

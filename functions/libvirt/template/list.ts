@@ -1,0 +1,49 @@
+/** GET /libvirt/template/list: domains that are marked as templates, have "template" in their name, or are off. */
+import * as z from "zod";
+import { listDomains } from "../../../runtime/domain.ts";
+import { defineFunction } from "../../../runtime/function.ts";
+import { readMark, TemplateMark } from "../../../runtime/template.ts";
+import { parseXml } from "../../../runtime/xml.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "List templates",
+  input: z.strictObject({}),
+  output: z.object({
+    templates: z.array(
+      z.object({
+        name: z.string(),
+        uuid: z.string(),
+        why: z.array(z.enum(["marked", "name", "shut off"])),
+        template: TemplateMark.nullable().describe("what the mark says"),
+      }),
+    ),
+    total: z.int(),
+  }),
+  message: ({ total }) => `${total} ${total === 1 ? "template" : "templates"}`,
+
+  async run(_input, ctx) {
+    const [all, off] = await Promise.all([
+      listDomains(ctx, "--all"),
+      listDomains(ctx, "--state-shutoff"),
+    ]);
+    const shutOff = new Set(off.map(({ uuid }) => uuid));
+    const texts = await ctx.virsh.each(
+      all.map(({ uuid }) => ["dumpxml", "--domain", uuid, "--inactive"]),
+    );
+    const templates = all.flatMap(({ uuid, name }, i) => {
+      const text = texts[i];
+      const mark =
+        typeof text === "string" && text.includes("<hypersdk:template")
+          ? readMark(parseXml(text, "domain"))
+          : undefined;
+      const why = [
+        ...(mark ? ["marked" as const] : []),
+        ...(/template/i.test(name) ? ["name" as const] : []),
+        ...(shutOff.has(uuid) ? ["shut off" as const] : []),
+      ];
+      return why.length > 0 ? [{ name, uuid, why, template: mark ?? null }] : [];
+    });
+    return { templates, total: templates.length };
+  },
+});
