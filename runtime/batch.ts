@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import * as z from "zod";
 import { type Context, settings } from "./context.ts";
 import { domainRef } from "./domain.ts";
-import { timestamp } from "./envelope.ts";
+import { INTERNAL, timestamp } from "./envelope.ts";
 import { HyperError } from "./errors.ts";
 import { Name } from "./schemas.ts";
 
@@ -83,7 +83,7 @@ function failure({ log }: Context, domain: string, error: unknown) {
   if (error instanceof HyperError)
     return { error: error.message, code: error.code, ...error.details };
   log.error({ domain, error }, "batch");
-  return { error: "internal error; the server's log says more", code: "internal" };
+  return { error: INTERNAL, code: "internal" };
 }
 
 /** As the Go original writes a duration: `340ms`, `1.2s`, `2m5s`, `1h0m3s`. */

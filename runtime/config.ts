@@ -67,7 +67,10 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     ...(env.PORT && { port: env.PORT }),
   };
   const result = Config.safeParse({ ...file, ...overrides });
-  if (!result.success) throw new Error(`${path}: ${inputError(result.error).message}`);
+  if (!result.success) {
+    const ours = result.error.issues.every(({ path: [key = ""] }) => key in overrides);
+    throw new Error(`${ours ? "environment" : path}: ${inputError(result.error).message}`);
+  }
   const config = result.data;
   config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI || "qemu:///system") };
   if (!Object.hasOwn(config.hosts, config.default_host)) {

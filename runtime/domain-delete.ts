@@ -2,7 +2,7 @@
 import type { Context } from "./context.ts";
 import { domainState } from "./domain.ts";
 import { HyperError } from "./errors.ts";
-import { readStorage, type Storage } from "./storage.ts";
+import { readStorage, type Storage, type Use } from "./storage.ts";
 import { lines } from "./text.ts";
 import { IMAGE_TIMEOUT } from "./volume.ts";
 
@@ -31,28 +31,37 @@ export function storageKeeper(ctx: Context) {
 
 /** Everything that is not surely the domain's alone is kept, and the answer says why. */
 function ownVolumes(storage: Storage, domain: string, gone: Set<string>): Own {
-  const own: Own = { remove: [], kept: [] };
-  for (const use of storage.uses.filter(
-    (one) => one.domain === domain && (one.path || one.volume),
-  )) {
+  const remove = new Map<string, Own["remove"][number]>();
+  const kept = new Map<string, string>();
+  const below = "it is below the domain's disk, not the disk itself";
+  for (const use of storage.uses) {
+    if (use.domain !== domain || !(use.path || use.volume)) continue;
     const volume = storage.volumeOf(use);
-    const path = volume?.path ?? use.path;
-    const others = volume ? storage.usesOf(volume).map((other) => other.domain) : [];
-    const other = others.find((name) => name !== domain && !gone.has(name));
-    const children = volume ? storage.childrenOf(volume) : [];
-    const reason = use.below
-      ? "it is below the domain's disk, not the disk itself"
-      : use.shared
-        ? "it is a CD-ROM, read-only or shared"
-        : !volume
-          ? "it is in no active pool"
-          : other
-            ? `domain ${other} uses it`
-            : children.length > 0 && `it is the base of ${children.join(", ")}`;
-    if (reason || !volume) own.kept.push({ path, reason: reason || "" });
-    else own.remove.push({ pool: volume.pool, name: volume.name, path });
+    const reason = use.below ? below : reasonToKeep(storage, use, volume, gone);
+    if (reason) kept.set(volume?.path ?? use.path, reason);
+    else if (volume) remove.set(volume.path, volume);
+    // the definition of a domain that is off does not tell what is below
+    if (volume) for (const path of storage.belowOf(volume)) kept.set(path, kept.get(path) ?? below);
   }
-  return own;
+  return {
+    remove: [...remove.values()].filter(({ path }) => !kept.has(path)),
+    kept: [...kept].map(([path, reason]) => ({ path, reason })),
+  };
+}
+
+function reasonToKeep(
+  storage: Storage,
+  use: Use,
+  volume: ReturnType<Storage["volumeOf"]>,
+  gone: Set<string>,
+): string | undefined {
+  if (use.shared) return "it is a CD-ROM, read-only or shared";
+  if (!volume) return "it is in no active pool";
+  const others = storage.usesOf(volume).map(({ domain }) => domain);
+  const other = others.find((name) => name !== use.domain && !gone.has(name));
+  if (other) return `domain ${other} uses it`;
+  const children = storage.childrenOf(volume);
+  return children.length > 0 ? `it is the base of ${children.join(", ")}` : undefined;
 }
 
 /** Switch it off, forget it with NVRAM, saved state and snapshots, and remove what is its own. */

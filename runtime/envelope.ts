@@ -5,6 +5,9 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { HyperError } from "./errors.ts";
 import { log } from "./log.ts";
 
+/** All that a caller is told of an error that should not be. */
+export const INTERNAL = "internal error; the server's log says more";
+
 /** RFC 3339, UTC. */
 export const timestamp = () => new Date().toISOString();
 
@@ -17,7 +20,7 @@ export function failure(error: Error, c: Context): Response {
   const known = toHyperError(error);
   const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
   const { method, path } = c.req;
-  const seen = known.code === "internal" ? { error } : { cause: known.cause };
+  const seen = known.code === "internal" ? { error: known.cause ?? error } : { cause: known.cause };
   log[level]({ method, path, code: known.code, ...seen }, known.message);
   const { code, message, details } = known;
   return c.json(
@@ -31,5 +34,5 @@ function toHyperError(error: Error): HyperError {
   if (error instanceof HTTPException && error.status === 400) {
     return new HyperError("invalid_input", "body: not valid JSON", { cause: error });
   }
-  return new HyperError("internal", "internal error; the server's log says more", { cause: error });
+  return new HyperError("internal", INTERNAL, { cause: error });
 }

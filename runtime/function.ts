@@ -7,7 +7,7 @@ import { Hono, type Context as HonoContext } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
 import { type Context, type ContextOptions, createContext, settings } from "./context.ts";
-import { failure, success } from "./envelope.ts";
+import { failure, INTERNAL, success } from "./envelope.ts";
 import { HyperError, inputError } from "./errors.ts";
 
 /** What a function file declares. */
@@ -46,8 +46,13 @@ export interface HyperFunction<
 export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   spec: Spec<I, O>,
 ): HyperFunction<I, O> {
-  const run = async (input: z.output<I>, options?: ContextOptions) =>
-    spec.output.parse(await spec.run(input, createContext(options, spec.method === "GET")));
+  const run = async (input: z.output<I>, options?: ContextOptions) => {
+    const data = await spec.run(input, createContext(options, spec.method === "GET"));
+    const checked = spec.output.safeParse(data);
+    if (checked.success) return checked.data;
+    const cause = new Error(`the answer is not of the declared shape: ${checked.error.message}`);
+    throw new HyperError("internal", INTERNAL, { cause });
+  };
 
   const call = async (input: z.input<I>, options?: ContextOptions) => {
     const parsed = spec.input.safeParse(input);

@@ -175,12 +175,16 @@ function judge(reply: Reply, verb: string, lane: Lane): Outcome {
   if (errors.every((message) => NOT_REACHED.test(message))) return virshError(errors, verb);
   // A lookup that loses its connection also says "failed to get domain": the notice tells them apart.
   const error = virshError(messages, verb);
-  const cut =
-    error.code === "unreachable" || messages.some((message) => /^Disconnected/.test(message));
-  if (!cut) return error;
+  if (error.code !== "unreachable") return error;
   return lane === "read"
     ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
     : outcomeUnknown(verb, messages);
+}
+
+/** What a command printed; undefined when what it asked about has gone meanwhile. Throws any other failure. */
+export function unlessGone(outcome: Outcome | undefined): string | undefined {
+  if (outcome instanceof HyperError && outcome.code !== "not_found") throw outcome;
+  return outcome instanceof HyperError ? undefined : outcome;
 }
 
 export function unwrap(outcome: Outcome | undefined): string {

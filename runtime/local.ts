@@ -25,8 +25,9 @@ function inherited() {
 
 export function localTransport(uri: string): Transport {
   const channels = new Set<Channel>();
+  const children = new Set<ChildProcess>();
   return {
-    exec: (argv, options) => exec(argv, options, { LIBVIRT_DEFAULT_URI: uri }),
+    exec: (argv, options) => exec(argv, options, { LIBVIRT_DEFAULT_URI: uri }, children),
     async openSession() {
       const channel = await openSession(uri);
       channels.add(channel);
@@ -37,6 +38,7 @@ export function localTransport(uri: string): Transport {
       return putText(text);
     },
     async close() {
+      for (const child of children) killGroup(child);
       for (const channel of channels) channel.kill();
       await Promise.all([...channels].map((channel) => channel.closed));
     },
@@ -94,6 +96,7 @@ async function exec(
   argv: string[],
   { timeout, input, signal }: ExecOptions,
   extra: Record<string, string>,
+  children: Set<ChildProcess>,
 ): Promise<ExecResult> {
   const [program = "", ...args] = argv;
   const gone = () => new HyperError("cancelled", `${program} was cancelled`);
@@ -106,12 +109,15 @@ async function exec(
   const result: ExecResult = { stdout: "", stderr: "", exitCode: -1 };
   let timer: NodeJS.Timeout | undefined;
   let onAbort = () => {};
+  children.add(child);
   try {
     result.exitCode = await new Promise<number>((resolve, reject) => {
       // Not after `close`: what left its group may hold the output open for as long as it likes.
       const cutOff = (error: HyperError) => {
         reject(error);
         killGroup(child);
+        child.stdout.destroy();
+        child.stderr.destroy();
       };
       for (const name of ["stdout", "stderr"] as const) {
         child[name].setEncoding("utf8").on("data", (text: string) => {
@@ -131,6 +137,7 @@ async function exec(
     });
     return result;
   } finally {
+    children.delete(child);
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   }

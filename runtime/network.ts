@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { Context } from "./context.ts";
 import { HyperError } from "./errors.ts";
+import { unlessGone } from "./hypervisor.ts";
 import { type BridgeAddress, overlap } from "./subnet.ts";
 import { keyValues, lines } from "./text.ts";
 import { attribute, children, parseXml, textOf } from "./xml.ts";
@@ -84,8 +85,9 @@ export async function freeSubnet({
   virsh,
 }: Pick<Context, "virsh">): Promise<[BridgeAddress, { start: string; end: string }]> {
   const names = lines(await virsh(["net-list", "--all", "--name"]));
-  const all = await virsh.all(names.map((name) => ["net-dumpxml", "--network", name]));
-  const taken = all.flatMap((text) => children(parseXml(text, "network"), "ip"));
+  const all = await virsh.each(names.map((name) => ["net-dumpxml", "--network", name]));
+  const texts = all.map(unlessGone).filter((text) => text !== undefined);
+  const taken = texts.flatMap((text) => children(parseXml(text, "network"), "ip"));
   for (let third = 100; third < 255; third++) {
     const address: BridgeAddress = { family: "ipv4", address: `192.168.${third}.1`, prefix: 24 };
     const overlaps = taken.some((ip) => {

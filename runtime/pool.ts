@@ -11,6 +11,8 @@ export interface PoolSettings {
   idle: number;
 }
 
+const closed = () => new HyperError("cancelled", "the connection to this hypervisor was closed");
+
 interface Waiter {
   resolve(session: Session | undefined): void;
 }
@@ -36,6 +38,7 @@ export class Pool {
   ): Promise<T> {
     const session = await this.#take(timeout, signal);
     try {
+      if (this.#closed) throw closed(); // while it was opened
       return await work(session);
     } finally {
       this.#give(session);
@@ -62,8 +65,7 @@ export class Pool {
       if (handed) return handed;
     }
     try {
-      if (this.#closed)
-        throw new HyperError("cancelled", "the connection to this hypervisor was closed");
+      if (this.#closed) throw closed();
       return await this.#open();
     } catch (error) {
       this.#released();

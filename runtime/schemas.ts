@@ -14,6 +14,12 @@ export const Name = z
   )
   .refine((name) => Buffer.byteLength(name) <= 255, "must be at most 255 bytes");
 
+/** The name of something new. A UUID would hide it behind the object that has that UUID. */
+export const NewName = Name.refine(
+  (name) => !z.guid().safeParse(name).success,
+  "must not be a UUID",
+);
+
 /** A MAC address; answers have it in lower case. */
 export const Mac = z
   .string()

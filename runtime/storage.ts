@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import type { Context } from "./context.ts";
 import { HyperError, programError } from "./errors.ts";
+import { unlessGone } from "./hypervisor.ts";
 import { lines } from "./text.ts";
 import { readVolumes, type Volume } from "./volume.ts";
 import { attribute, children, type Element, parseXml, textOf } from "./xml.ts";
@@ -32,6 +33,8 @@ export interface Storage {
   usesOf(volume: Place): Use[];
   /** The paths of the images that have a volume as their base. */
   childrenOf(volume: Place): string[];
+  /** The paths of the images below a volume, from the top down. */
+  belowOf(volume: Place): string[];
   /** The volume that a disk stands on, where a pool has it. */
   volumeOf(use: Use): Image | undefined;
 }
@@ -52,6 +55,16 @@ export async function readStorage(ctx: Context): Promise<Storage> {
       images
         .filter(({ backing }) => backing && same(backing.path, path))
         .map((image) => image.path),
+    belowOf: (volume) => {
+      const found: string[] = [];
+      let at = images.find(({ path }) => same(path, volume.path));
+      while (at?.backing && !found.includes(at.backing.path)) {
+        const { path } = at.backing;
+        found.push(path);
+        at = images.find((image) => same(image.path, path));
+      }
+      return found;
+    },
     volumeOf: (use) => images.find((image) => on(use, image)),
   };
 }
@@ -108,8 +121,8 @@ async function readDisks({ virsh }: Context): Promise<Use[]> {
   ];
   const texts = await virsh.each(dumps);
   const found = new Map<string, Use>();
-  texts.forEach((text, i) => {
-    if (typeof text !== "string") return;
+  texts.map(unlessGone).forEach((text, i) => {
+    if (text === undefined) return;
     for (const use of disksOf(parseXml(text, "domain"), running.has(dumps[i]?.[2] ?? ""))) {
       const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
       if (!found.has(key)) found.set(key, use);

@@ -1,6 +1,7 @@
 /** What libvirt says of a volume. */
 import * as z from "zod";
 import type { Context } from "./context.ts";
+import { unlessGone } from "./hypervisor.ts";
 import { Name } from "./schemas.ts";
 import { lines } from "./text.ts";
 import { attribute, parseXml, textOf } from "./xml.ts";
@@ -74,5 +75,6 @@ export async function readVolumes({ virsh }: Pick<Context, "virsh">, pool: strin
   const texts = await virsh.each(
     names.map((name) => ["vol-dumpxml", "--pool", pool, "--vol", name]),
   );
-  return texts.filter((text) => typeof text === "string").map((text) => parseVolume(pool, text));
+  const found = texts.map(unlessGone).filter((text) => text !== undefined);
+  return found.map((text) => parseVolume(pool, text));
 }

@@ -5,7 +5,7 @@ import { domainRef } from "../../runtime/domain.ts";
 import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
 import { Path } from "../../runtime/image.ts";
-import { Name } from "../../runtime/schemas.ts";
+import { Name, NewName } from "../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
@@ -14,7 +14,7 @@ export default defineFunction({
   input: z
     .strictObject({
       source: Name,
-      target: Name,
+      target: NewName,
       files: z
         .array(Path)
         .default([])

@@ -1,6 +1,7 @@
 /** GET /libvirt/pools: all storage pools of the hypervisor, running or not. */
 import * as z from "zod";
 import { defineFunction } from "../../runtime/function.ts";
+import { unlessGone } from "../../runtime/hypervisor.ts";
 import { keyValues, lines } from "../../runtime/text.ts";
 import { parseXml, textOf } from "../../runtime/xml.ts";
 
@@ -38,8 +39,8 @@ export default defineFunction({
       ]),
     );
     const pools = uuids.flatMap((uuid, i) => {
-      const [info, definition] = texts.slice(2 * i);
-      if (typeof info !== "string" || typeof definition !== "string") return []; // deleted meanwhile
+      const [info, definition] = texts.slice(2 * i, 2 * i + 2).map(unlessGone);
+      if (info === undefined || definition === undefined) return [];
       const pool = parseXml(definition, "pool");
       const { State, Persistent, Autostart, Capacity, Allocation, Available } = keyValues(info);
       const active = State === "running";

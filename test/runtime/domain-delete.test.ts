@@ -19,7 +19,7 @@ interface World {
   volumes?: Record<string, string>;
   /** Path → the path that it leads to. */
   links?: Record<string, string>;
-  /** Verb → its failure. */
+  /** Verb, or verb and its object → its failure. */
   fails?: Record<string, HyperError>;
 }
 
@@ -32,7 +32,8 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
   const fake = answering((verb, ...words) => {
     const named = words[words.indexOf("--domain") + 1] ?? "";
     const machine = machines[named] ?? {};
-    if (fails[verb]) return fails[verb];
+    const failure = fails[verb] ?? fails[`${verb} ${words.at(-1)}`];
+    if (failure) return failure;
     if (verb === "list")
       return names.filter((name) => words.includes("--all") || machines[name]?.active).join("\n");
     if (verb === "dominfo")
@@ -141,6 +142,22 @@ describe("a domain's own volumes", () => {
       kept("/images/own", /base of \/images\/child/),
     ],
     [
+      "below the disk of a domain that is off, however deep",
+      {
+        disks: [FILE("/images/top")],
+        volumes: { top: "/images/middle", middle: "/images/own", own: "" },
+      },
+      {
+        removed: ["/images/top"],
+        kept: ["/images/middle", "/images/own"].flatMap((path) => kept(path, /below/).kept),
+      },
+    ],
+    [
+      "twice the domain's",
+      { disks: [own, own], volumes: { own: "" } },
+      gone("/images/own"),
+    ],
+    [
       "below the domain's disk",
       {
         disks: [
@@ -208,10 +225,29 @@ describe("the order, and what a failure says", () => {
     expect(changes()).toEqual([]);
   });
 
-  test("what stands on what cannot be read: nothing is touched", async () => {
-    const { remove, changes } = having({}, { "pool-list": new HyperError("virsh_failed", "no") });
-    await expect(remove("vm")).rejects.toThrow("no");
-    expect(changes()).toEqual([]);
+  test.each(["pool-list", "vol-list", "list", "dumpxml other", "vol-dumpxml child"])(
+    "what stands on what cannot be read (%s): nothing is touched",
+    async (command) => {
+      const { remove, changes } = world({
+        machines: { vm: { disks: [own] }, other: { disks: [own] } },
+        volumes: { own: "", child: "/images/own" },
+        fails: { [command]: new HyperError("virsh_failed", "no") },
+      });
+      await expect(remove("vm")).rejects.toThrow("no");
+      expect(changes()).toEqual([]);
+    },
+  );
+
+  test("what has gone meanwhile stands on nothing", async () => {
+    const { remove } = world({
+      machines: { vm: { disks: [own] }, other: { disks: [own] } },
+      volumes: { own: "", child: "/images/own" },
+      fails: {
+        "dumpxml other": new HyperError("not_found", "gone"),
+        "vol-dumpxml child": new HyperError("not_found", "gone"),
+      },
+    });
+    expect(await remove("vm")).toEqual(gone("/images/own"));
   });
 
   test("one that cannot be switched off keeps everything", async () => {

@@ -342,6 +342,26 @@ describe("close", () => {
   });
 });
 
+test("a session that is being opened when all is closed does not stay", async () => {
+  const local = localTransport("qemu:///fake");
+  const closing: Promise<void>[] = [];
+  const transport: Transport = {
+    ...local,
+    openSession() {
+      const opening = local.openSession();
+      closing.push(kvm2.close());
+      return opening;
+    },
+  };
+  const kvm2 = hypervisor({ transport });
+  const mark = tag();
+  const call = one(["net-start", mark, "hang"], { timeout: 2000 }, kvm2);
+  await expect(call).rejects.toMatchObject({ code: "cancelled" });
+  await Promise.all(closing);
+  expect(closing).toHaveLength(1);
+  expect(fake.count(mark)).toBe(0);
+});
+
 describe("the test driver", () => {
   test("has one process for all lanes and for what is long, as its state lives there", async () => {
     const driver = hypervisor({ uri: "test:///default", idle: 0.001 });

@@ -1,8 +1,9 @@
 /** POST /libvirt/network/create: define a network; `start` and `autostart` on request. */
 import * as z from "zod";
+import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
 import { freeSubnet, Network, readNetwork } from "../../../runtime/network.ts";
-import { InterfaceName, Name } from "../../../runtime/schemas.ts";
+import { InterfaceName, NewName } from "../../../runtime/schemas.ts";
 import {
   Address,
   type BridgeAddress,
@@ -16,7 +17,7 @@ import { xml } from "../../../runtime/xml.ts";
 
 const Input = z
   .strictObject({
-    name: Name,
+    name: NewName,
     bridge: InterfaceName.optional().describe(
       "the bridge to make; with forward bridge, the one to use",
     ),
@@ -74,9 +75,13 @@ export default defineFunction({
       if (autostart) await ctx.virsh(["net-autostart", "--network", name]);
       if (start) await ctx.virsh(["net-start", "--network", name]);
     } catch (error) {
-      await undo(error, "the network is left defined", () =>
-        ctx.virsh(["net-undefine", "--network", name]),
-      );
+      await undo(error, "the network is left defined", async () => {
+        // a start without an answer may have worked
+        const unsure =
+          error instanceof HyperError && /^(timed_out|outcome_unknown)$/.test(error.code);
+        if (unsure) await ctx.virsh.each([["net-destroy", "--network", name]]);
+        await ctx.virsh(["net-undefine", "--network", name]);
+      });
     }
     return readNetwork(ctx, name);
   },

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { cloneDomain } from "../../../runtime/clone.ts";
 import { timestamp } from "../../../runtime/envelope.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Description, Name } from "../../../runtime/schemas.ts";
+import { Description, Name, NewName } from "../../../runtime/schemas.ts";
 import { addMark, needProgram, runGuestfs, TemplateMark } from "../../../runtime/template.ts";
 
 export default defineFunction({
@@ -12,7 +12,7 @@ export default defineFunction({
   status: 201,
   input: z.strictObject({
     domain: Name,
-    name: Name,
+    name: NewName,
     description: Description.default(""),
     metadata: z
       .record(z.string().min(1).max(255), Description)

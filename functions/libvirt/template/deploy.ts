@@ -4,7 +4,7 @@ import { cloneDomain } from "../../../runtime/clone.ts";
 import { setMemory, setNetwork, setVcpus } from "../../../runtime/clone-xml.ts";
 import { Customize, customizeCommands } from "../../../runtime/customize.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { Name, NewName } from "../../../runtime/schemas.ts";
 import { needProgram, runGuestfs } from "../../../runtime/template.ts";
 
 export default defineFunction({
@@ -13,7 +13,7 @@ export default defineFunction({
   status: 201,
   input: z.strictObject({
     template: Name,
-    name: Name,
+    name: NewName,
     memory: z
       .int()
       .min(1)
