@@ -1,9 +1,10 @@
 /** POST /libvirt/interface/attach: give a domain an interface on a network, live and in its definition alike. */
-import { randomBytes } from "node:crypto";
 import * as z from "zod";
+import { randomMac } from "../../../runtime/clone-xml.ts";
 import { domainRef, domainState, scope } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
 import { Mac, Name } from "../../../runtime/schemas.ts";
+import { xml } from "../../../runtime/xml.ts";
 
 /** libvirt stores any name in a shut-off domain, which then cannot start: so the ones that QEMU knows. */
 const Model = z.enum(
@@ -35,9 +36,11 @@ export default defineFunction({
       ["net-info", "--network", network],
     ]);
     const state = domainState(info);
-    const mac = `52:54:00:${randomBytes(3).toString("hex").match(/../g)?.join(":")}`; // QEMU's own prefix
-    const device = ["--type", "network", "--source", network, "--model", model, "--mac", mac];
-    await ctx.virsh(["attach-interface", "--domain", domain, ...device, ...scope(state)]);
+    const mac = randomMac();
+    // attach-interface would not escape the name (virsh 9.0)
+    const device = xml`<interface type="network"><mac address="${mac}"/><source network="${network}"/><model type="${model}"/></interface>`;
+    const file = ["--file", { text: `${device}` }];
+    await ctx.virsh(["attach-device", "--domain", domain, ...file, ...scope(state)]);
     return { vm_name, network, model, mac, ...state };
   },
 });

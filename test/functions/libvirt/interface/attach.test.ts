@@ -18,17 +18,17 @@ describe("attach", () => {
     ["shut off", "yes", ["--config"]],
   ])("a domain that is %s (persistent: %s): %j", async (state, persistent, options) => {
     const fake = having(state, persistent);
-    const answer = await attach({ vm_name: "my  'vm'", network: "lan 1" }, fake);
+    const answer = await attach({ vm_name: "my  'vm'", network: "lan '1'" }, fake);
     expect(answer).toEqual({
       vm_name: "my  'vm'",
-      network: "lan 1",
+      network: "lan '1'",
       model: "virtio",
       mac: expect.stringMatching(/^52:54:00(:[0-9a-f]{2}){3}$/),
       live: options.includes("--live"),
       persistent: persistent === "yes",
     });
-    const device = ["--type", "network", "--source", "lan 1", "--model", "virtio"];
-    const command = ["attach-interface", "--domain", "my  'vm'", ...device, "--mac", answer.mac];
+    const device = `<interface type="network"><mac address="${answer.mac}"/><source network="lan &apos;1&apos;"/><model type="virtio"/></interface>`;
+    const command = ["attach-device", "--domain", "my  'vm'", "--file", device];
     expect(fake.calls.at(-1)).toEqual([...command, ...options]);
   });
 
@@ -53,7 +53,7 @@ describe("attach", () => {
     await expect(attach({ vm_name: "vm", network: "x" }, fake)).rejects.toMatchObject({
       code: "not_found",
     });
-    expect(fake.verbs()).not.toContain("attach-interface");
+    expect(fake.verbs()).not.toContain("attach-device");
   });
 
   test("a model that QEMU does not know is refused", async () => {

@@ -1,0 +1,130 @@
+/** What a real libvirt in a directory pool cannot show: other kinds of volumes, and a way back that fails. */
+import { describe, expect, test } from "vitest";
+import resize from "../../../../functions/libvirt/volume/resize.ts";
+import upload from "../../../../functions/libvirt/volume/upload.ts";
+import wipe from "../../../../functions/libvirt/volume/wipe.ts";
+import { HyperError } from "../../../../runtime/errors.ts";
+import { answering } from "../../../fixtures/fake.ts";
+
+type Answer = { exitCode?: number; stdout?: string; stderr?: string };
+
+/** A hypervisor with one pool that has the volume v; `run` is what other programs do. */
+function hypervisor(
+  type: string,
+  run: (argv: string[]) => Answer,
+  fails: Record<string, HyperError> = {},
+) {
+  const domain = `<domain><name>7</name><devices><disk><source file='/p/v'/><target dev='vdb'/></disk></devices></domain>`;
+  const fake = answering((verb, ...words) => {
+    if (fails[verb]) return fails[verb];
+    if (verb === "list")
+      return words.includes("--name") ? "11111111-0000-4000-8000-000000000000 7\n" : "";
+    if (verb === "vol-dumpxml") {
+      const format = type === "file" ? "<format type='qcow2'/>" : "";
+      return `<volume type='${type}'><name>v</name><capacity>1048576</capacity><allocation>0</allocation><target><path>/p/v</path>${format}</target></volume>`;
+    }
+    return verb === "dumpxml" ? domain : "";
+  });
+  const programs: string[][] = [];
+  const exec = async (argv: string[]) => {
+    const at = argv.indexOf("qemu-img");
+    const program = at > 0 ? argv.slice(at) : argv;
+    programs.push(program);
+    return { exitCode: 0, stdout: "", stderr: "", ...run(program) };
+  };
+  return { ...fake, exec, programs };
+}
+
+describe("upload", () => {
+  const input = { pool: "p", volume: "v", source_path: "/data/x" };
+  const image = ([program, verb]: string[], converted: Answer = {}): Answer => {
+    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "sh") return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n/data/x` };
+    if (verb === "info") return { stdout: '{"format":"raw","virtual-size":1048576}' };
+    return converted;
+  };
+
+  test.each([
+    ["file", "qcow2", true],
+    ["block", "raw", false], // whatever the request says, a logical volume is raw, and not known to be zero
+  ])("into a volume that is a %s", async (type, format, zero) => {
+    const fake = hypervisor(type, (argv) => image(argv));
+    expect(await upload(input, fake)).toMatchObject({ name: "v", source_format: "raw" });
+    const convert = fake.programs.at(-1) ?? [];
+    expect(convert.slice(0, 3)).toEqual(["qemu-img", "convert", "-n"]);
+    expect(convert.includes("--target-is-zero")).toBe(zero);
+    expect(convert[convert.indexOf("-O") + 1]).toBe(format);
+    expect(convert.at(-1)).toBe("/p/v");
+    expect(fake.verbs()).not.toContain("vol-delete");
+  });
+
+  test.each([
+    [[], /^qemu-img convert: No space left on device$/],
+    [
+      ["vol-delete"],
+      /^qemu-img convert: No space left on device; the volume is left unfinished: busy$/,
+    ],
+  ])("a conversion that fails; so does %j", async (verbs, message) => {
+    const full = { exitCode: 1, stderr: "No space left on device" };
+    const busy = Object.fromEntries(verbs.map((verb) => [verb, new HyperError("in_use", "busy")]));
+    const fake = hypervisor("file", (argv) => image(argv, full), busy);
+    await expect(upload(input, fake)).rejects.toMatchObject({
+      code: "no_space",
+      message: expect.stringMatching(message),
+    });
+    expect(fake.calls.at(-1)).toEqual(["vol-delete", "--pool", "p", "--vol", "v"]);
+  });
+
+  test("a volume that cannot be created is not ours to delete", async () => {
+    const taken = new HyperError("already_exists", "taken");
+    const fails = { "vol-create": taken, "vol-create-as": taken };
+    const fake = hypervisor("file", (argv) => image(argv), fails);
+    await expect(upload(input, fake)).rejects.toMatchObject({ code: "already_exists" });
+    expect(fake.verbs()).not.toContain("vol-delete");
+    expect(fake.programs.map(([, verb]) => verb)).not.toContain("convert");
+  });
+});
+
+describe("wipe: trim", () => {
+  const input = { pool: "p", volume: "v", algorithm: "trim", force: true };
+  test.each([
+    ["file", ["fallocate", "--punch-hole", "--offset", "0", "--length", "4096", "--", "/p/v"]],
+    ["block", ["blkdiscard", "--", "/p/v"]],
+    ["network", undefined],
+  ])("of a volume that is a %s", async (type, program) => {
+    const run = ([name]: string[]) => ({ stdout: name === "stat" ? "4096\n" : "/p/v\0" });
+    const fake = hypervisor(type, run);
+    expect(await wipe(input, fake)).toEqual({ pool: "p", volume: "v", algorithm: "trim" });
+    const last = fake.programs.at(-1);
+    if (program) expect(last).toEqual(program);
+    expect(fake.verbs().includes("vol-wipe")).toBe(type === "network");
+  });
+
+  test("where it cannot be done: it says so, and nothing else is tried", async () => {
+    const run = ([name]: string[]) =>
+      name === "fallocate"
+        ? { exitCode: 1, stderr: "fallocate: Operation not supported\n" }
+        : { stdout: "1\0" };
+    const fake = hypervisor("file", run);
+    await expect(wipe(input, fake)).rejects.toMatchObject({
+      code: "unsupported",
+      message: "trim: fallocate: Operation not supported",
+    });
+    expect(fake.verbs()).not.toContain("vol-wipe");
+  });
+});
+
+test("resize: no domain uses it, so no domain is looked up", async () => {
+  const fake = hypervisor("file", () => ({ stdout: "/p/v\0" }));
+  await resize({ pool: "p", volume: "v", capacity: "2MiB" }, fake);
+  expect(fake.calls).toContainEqual([
+    "vol-resize",
+    "--pool",
+    "p",
+    "--vol",
+    "v",
+    "--capacity",
+    "2097152B",
+  ]);
+  expect(fake.verbs()).not.toContain("blockresize");
+});
