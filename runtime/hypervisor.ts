@@ -138,6 +138,7 @@ export class Hypervisor {
       if (lane !== "read" && error.started) throw outcomeUnknown(command, error);
       if (!again) throw new HyperError("unreachable", `hypervisor ${this.alias}: ${error.message}`);
     }
+    this.#lanes[lane].drop();
     return this.#attempt(lane, argvs, options, false);
   }
 
@@ -149,6 +150,10 @@ export class Hypervisor {
     const work = async (session: Session) => {
       if (signal?.aborted) throw new HyperError("cancelled", "the caller went away"); // while it was opened
       const replies = await session.run(argvs.map(commandLine), timeout, cancel);
+      if (lane === "read" && torn(replies)) {
+        session.kill();
+        throw new SessionLost("ended", true, "the connection to libvirt was lost meanwhile");
+      }
       const outcomes = replies.map((reply, i) => judge(reply, argvs[i]?.[0] ?? "", lane));
       if (outcomes.some((one) => one instanceof HyperError && isLost(one))) session.kill();
       return outcomes;
@@ -162,6 +167,18 @@ export class Hypervisor {
       "; it may still be carried out, so look at the present state before you call again";
     return new HyperError("timed_out", lane === "change" ? text + change : text, { cause });
   }
+}
+
+/**
+ * Some answers say nothing of a connection that breaks while they are made: `net-list` prints "inactive",
+ * `net-info` leaves lines out. The notice tells; where it came late, that the next command reconnected.
+ */
+function torn(replies: Reply[]): boolean {
+  return replies.some(({ stderr }, i) =>
+    virshMessages(stderr).some(
+      (text) => /^Disconnected /.test(text) || (i > 0 && /^Reconnected /.test(text)),
+    ),
+  );
 }
 
 const isLost = ({ code }: HyperError) => code === "unreachable" || code === "outcome_unknown";

@@ -45,6 +45,11 @@ export class Pool {
     }
   }
 
+  /** One was found dead, so the other idle ones may be too: what comes next gets a fresh one. */
+  drop() {
+    for (const { session } of this.#idle) session.kill();
+  }
+
   /** End what is idle, and take no more calls. What is at work ends with the transport. */
   close() {
     this.#closed = true;

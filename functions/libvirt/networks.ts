@@ -24,15 +24,20 @@ export default defineFunction({
 
   async run(_input, { virsh }) {
     for (let attempt = 0; attempt < 5; attempt++) {
-      // The table cannot be cut where a name holds spaces; the three lists have one order.
+      // The table cannot be cut where a name holds spaces; the three lists have one order. The table comes
+      // first: a connection that breaks in it shows when the next command has to connect again.
       const answers = await virsh.all([
-        ["net-list", "--all", "--name"],
-        ["net-list", "--all", "--uuid"],
         ["net-list", "--all"],
+        ["net-list", "--all", "--uuid"],
+        ["net-list", "--all", "--name"],
       ]);
-      const [names = [], uuids = [], rows = []] = answers.map(lines);
-      const same = names.every((name, i) => rows[i]?.startsWith(` ${name} `));
-      if (!same || uuids.length !== names.length || rows.length !== names.length) continue; // one came or went
+      const [rows = [], uuids = [], names = []] = answers.map(lines);
+      // what cannot be printed stands as \xNN in the table
+      const same = names.every(
+        (name, i) => rows[i]?.startsWith(` ${name} `) || rows[i]?.includes("\\x"),
+      );
+      const counts = new Set([names.length, uuids.length, rows.length]);
+      if (!same || counts.size > 1) continue; // one came or went
       const networks = names.map((name, i) => {
         const [, state, autostart, persistent] =
           rows[i]?.match(/ (active|inactive) +(yes|no) +(yes|no) *$/) ?? [];

@@ -111,11 +111,26 @@ describe("a connection or session that is lost", () => {
     expect(fake.count(mark)).toBe(3);
   });
 
+  const lost = ["error", "Disconnected from qemu:///system due to end of file"];
+  const back = ["error", "Reconnected to the hypervisor"];
+
   test("a reconnection that went well is no error", async () => {
-    const notice = "Disconnected from qemu:///system due to end of file";
-    const words = ["error", notice, "error", "Reconnected to the hypervisor", "print", "ok"];
-    expect(await one(["dominfo", ...words])).toBe("ok");
-    expect(await one(["net-start", ...words])).toBe("ok");
+    expect(await one(["dominfo", ...back, "print", "ok"])).toBe("ok");
+    expect(await one(["net-start", ...lost, ...back, "print", "ok"])).toBe("ok");
+  });
+
+  test("a read whose connection broke on the way is made again, though virsh says nothing of it", async () => {
+    const [alone, first, second] = [tag(), tag(), tag()];
+    await expect(one(["net-info", alone, ...lost, "print", "half"])).rejects.toMatchObject({
+      code: "unreachable",
+    });
+    expect(fake.count(alone)).toBe(2);
+    const both = kvm1.virsh([
+      ["net-list", first, "print", "half"],
+      ["net-list", second, ...back],
+    ]);
+    await expect(both).rejects.toMatchObject({ code: "unreachable" });
+    expect([fake.count(first), fake.count(second)]).toEqual([2, 2]);
   });
 
   test("a session whose connection broke is not used again", async () => {

@@ -75,13 +75,14 @@ export default defineFunction({
       if (autostart) await ctx.virsh(["net-autostart", "--network", name]);
       if (start) await ctx.virsh(["net-start", "--network", name]);
     } catch (error) {
-      await undo(error, "the network is left defined", async () => {
-        // a start without an answer may have worked
-        const unsure =
-          error instanceof HyperError && /^(timed_out|outcome_unknown)$/.test(error.code);
-        if (unsure) await ctx.virsh.each([["net-destroy", "--network", name]]);
-        await ctx.virsh(["net-undefine", "--network", name]);
-      });
+      const { code, message } = error as HyperError;
+      if (code === "outcome_unknown" || code === "timed_out") {
+        // it may run by now, so it is not for us to take away
+        throw new HyperError(code, `${message} The network is left defined.`, { cause: error });
+      }
+      await undo(error, "the network is left defined", () =>
+        ctx.virsh(["net-undefine", "--network", name]),
+      );
     }
     return readNetwork(ctx, name);
   },

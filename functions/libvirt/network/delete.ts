@@ -15,6 +15,8 @@ export default defineFunction({
 
   async run({ name }, { virsh }) {
     const { Active, Persistent } = keyValues(await virsh(["net-info", "--network", name]));
+    if (!Active || !Persistent)
+      throw new HyperError("virsh_failed", "net-info does not say the state");
     const stopped = Active === "yes";
     if (stopped) await virsh(["net-destroy", "--network", name]);
     if (Persistent === "yes") {
