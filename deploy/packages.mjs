@@ -36,6 +36,9 @@ export const TEST_TOOLS = [
   { binaries: ["ip"], apt: "iproute2", dnf: "iproute", pacman: "iproute2", apk: "iproute2", zypper: "iproute2" },
   { binaries: ["ps"], apt: "procps", dnf: "procps-ng", pacman: "procps-ng", apk: "procps", zypper: "procps" },
   { binaries: ["curl"], apt: "curl", dnf: "curl", pacman: "curl", apk: "curl", zypper: "curl" },
+  { binaries: ["virt-sysprep"], apt: "libguestfs-tools linux-image-amd64", dnf: "guestfs-tools", pacman: "guestfs-tools", apk: "guestfs-tools", zypper: "guestfs-tools" },
+  { binaries: ["debootstrap"], apt: "debootstrap", dnf: "debootstrap", pacman: "debootstrap", apk: "debootstrap", zypper: "debootstrap" },
+  { binaries: ["virt-clone"], apt: "virtinst", dnf: "virt-install", pacman: "virt-install", apk: "virt-install", zypper: "virt-install" },
   { binaries: ["scrub"], apt: "scrub", dnf: "scrub", pacman: "scrub", apk: "scrub", zypper: "scrub" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
 ];

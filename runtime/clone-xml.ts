@@ -3,6 +3,7 @@
  * byte for byte. virt-clone's Cloner is the yardstick for what that is.
  */
 import { randomBytes, randomUUID } from "node:crypto";
+import { HyperError } from "./errors.ts";
 import { xml } from "./xml.ts";
 import { descend, type Span, type XmlDocument } from "./xml-edit.ts";
 
@@ -68,7 +69,7 @@ function separateCharacterDevice(doc: XmlDocument, device: Span, source: string,
   const { type } = device.attributes;
   for (const span of descend([device], ["source"])) {
     const { mode, path } = span.attributes;
-    if (type === "unix" && mode === "bind" && device.name === "channel") doc.remove(span);
+    if (type === "unix" && mode === "bind" && isVirtioChannel(device)) doc.remove(span);
     else if (path && (type === "file" || type === "pipe" || (type === "unix" && mode === "bind"))) {
       doc.setAttribute(span, "path", siblingPath(path, source, target));
     } else if ((type === "tcp" || type === "udp") && mode === "bind") {
@@ -82,6 +83,26 @@ function separateCharacterDevice(doc: XmlDocument, device: Span, source: string,
     if (log.attributes.file)
       doc.setAttribute(log, "file", siblingPath(log.attributes.file, source, target));
   }
+}
+
+/** Of these libvirt makes up the socket where none is named. */
+function isVirtioChannel(device: Span): boolean {
+  const [target] = descend([device], ["target"]);
+  return device.name === "channel" && target?.attributes.type === "virtio";
+}
+
+/** The file with the firmware's variables, in either of libvirt's spellings. */
+export function nvramFile(doc: XmlDocument): { path: string; set(path: string): void } | undefined {
+  const [nvram] = doc.find("os", "nvram");
+  if (!nvram) return undefined;
+  const [place] = descend([nvram], ["source"]);
+  if (!place) {
+    const path = doc.textOf(nvram);
+    return path ? { path, set: (to) => doc.setText(nvram, to) } : undefined;
+  }
+  const { file } = place.attributes;
+  if (!file) throw new HyperError("unsupported", "os: the NVRAM is no file and cannot be copied");
+  return { path: file, set: (to) => doc.setAttribute(place, "file", to) };
 }
 
 /** The path beside another: with the target's name for the source's, or with the target's name before it. */

@@ -1,6 +1,6 @@
 /** The clone engine: a new domain from another, with disks and an identity of its own. */
 import pLimit, { type LimitFunction } from "p-limit";
-import { type Identity, renew, separate, siblingPath } from "./clone-xml.ts";
+import { type Identity, nvramFile, renew, separate, siblingPath } from "./clone-xml.ts";
 import { type Context, settings } from "./context.ts";
 import { domainRef, listDomains } from "./domain.ts";
 import { HyperError, programError } from "./errors.ts";
@@ -15,6 +15,8 @@ export interface CloneRequest {
   target: string;
   /** Paths for the copies, in the order of the disks; generated where missing. */
   files?: string[];
+  /** False: a missing path is an error. */
+  autoClone?: boolean;
   newMac?: boolean;
   /** Overlays on the source's disks instead of copies. */
   linked?: boolean;
@@ -25,7 +27,7 @@ export interface CloneSteps {
   /** Change the definition before it is stored. */
   edit?(doc: XmlDocument): void;
   /** Work on the disks before the domain exists. */
-  prepare?(disks: Copy[]): Promise<void>;
+  prepare?(disks: Copy[], noted: Work): Promise<void>;
   /** Work on the domain; a failure removes it. */
   finish?(domain: string): Promise<void>;
 }
@@ -39,10 +41,16 @@ export interface Copy {
 
 interface Plan extends Copy {
   span: Span;
-  from: ReturnType<typeof parseVolume>;
+  from: Image;
   pool: string;
   name: string;
 }
+
+type Image = Pick<ReturnType<typeof parseVolume>, "pool" | "path"> & {
+  /** As the source's guest sees it. */
+  format: string;
+  size: number;
+};
 
 export interface Clone extends Identity {
   name: string;
@@ -85,6 +93,9 @@ export async function cloneDomain(
       if (linked) await makeOverlay(ctx, noted, plan);
       else await copyLimit(ctx.host)(() => makeCopy(ctx, noted, plan, paused));
     }
+    if (paused && (await ctx.virsh(["domstate", "--domain", ref])).trim() !== "paused") {
+      throw new HyperError("in_use", `source: domain ${source} went on while it was copied`);
+    }
     await copyNvram(ctx, noted, doc, source, target);
     const identity = renew(doc, target, newMac);
     separate(doc, source, target);
@@ -92,7 +103,7 @@ export async function cloneDomain(
     for (const mark of doc.find("metadata", "hypersdk:template")) doc.remove(mark); // a clone is no template
     steps.edit?.(doc);
     const disks = plans.map(({ target: disk, path, format }) => ({ target: disk, path, format }));
-    await steps.prepare?.(disks);
+    await steps.prepare?.(disks, noted);
     stillWanted(ctx);
     await noted.makes({ kind: "domain", name: identity.uuid }, () =>
       ctx.virsh(["define", "--file", { text: `${doc}` }]),
@@ -106,7 +117,7 @@ export async function cloneDomain(
 async function planDisks(
   ctx: Context,
   doc: XmlDocument,
-  { source, target, files = [], linked }: CloneRequest,
+  { source, target, files = [], autoClone = true, linked }: CloneRequest,
 ) {
   const plans: Plan[] = [];
   for (const span of doc.find("devices", "disk")) {
@@ -122,15 +133,13 @@ async function planDisks(
         `disk ${disk} of ${source} is encrypted and cannot be cloned`,
       );
     }
-    const from = await findVolume(ctx, place, disk, source);
-    const format = linked ? "qcow2" : (from.format ?? "raw");
-    const wanted =
-      files[plans.length] ?? newPath(from.path, source, target, disk, linked ? ".qcow2" : "");
-    const pool = await poolOf(
-      ctx,
-      wanted,
-      files[plans.length] === undefined ? from.pool : undefined,
-    );
+    const given = files[plans.length];
+    if (given === undefined && !autoClone)
+      throw new HyperError("invalid_input", `files: no path for disk ${disk} of ${source}`);
+    const from = await readImage(ctx, span, await findVolume(ctx, place, disk, source));
+    const wanted = given ?? newPath(from.path, source, target, disk, linked ? ".qcow2" : "");
+    const format = linked ? "qcow2" : isDevice(wanted) ? "raw" : from.format;
+    const pool = await poolOf(ctx, wanted, given === undefined ? from.pool : undefined);
     const name = wanted.slice(wanted.lastIndexOf("/") + 1);
     if (plans.some(({ path }) => path === wanted))
       throw new HyperError("invalid_input", `files: ${wanted} is named twice`);
@@ -144,6 +153,28 @@ async function planDisks(
   }
   return plans;
 }
+
+/**
+ * A pool knows formats by looking at the data, and a guest can write any header on a raw disk, such as one
+ * that names a file of the hypervisor: what the definition says is what the guest has.
+ */
+async function readImage(
+  ctx: Context,
+  span: Span,
+  volume: ReturnType<typeof parseVolume>,
+): Promise<Image> {
+  const { pool, path, capacity_bytes } = volume;
+  const format = descend([span], ["driver"])[0]?.attributes.type ?? "raw";
+  if (format === (volume.format ?? "raw")) {
+    return { pool, path, format, size: capacity_bytes };
+  }
+  const done = await ctx.exec(["qemu-img", "info", "-U", "--output=json", "-f", format, path]);
+  if (done.exitCode !== 0) throw programError("qemu-img info", done);
+  return { pool, path, format, size: JSON.parse(done.stdout)["virtual-size"] };
+}
+
+/** A logical volume or another block device, which holds old data and no image format of libvirt's making. */
+const isDevice = (path: string) => path.startsWith("/dev/");
 
 /** `/pool/base-vm.qcow2` becomes `/pool/clone.qcow2`; a name that does not tell its domain gets the disk's target too. */
 function newPath(
@@ -212,8 +243,8 @@ async function poolOf(ctx: Context, path: string, known?: string): Promise<strin
 
 async function makeOverlay(ctx: Context, noted: Work, { pool, name, from }: Plan) {
   await claim(ctx, noted, { pool, name }, [
-    ...["--capacity", `${from.capacity_bytes}B`, "--format", "qcow2"],
-    ...["--backing-vol", from.path, "--backing-vol-format", from.format ?? "raw"],
+    ...["--capacity", `${from.size}B`, "--format", "qcow2"],
+    ...["--backing-vol", from.path, "--backing-vol-format", from.format],
   ]);
 }
 
@@ -225,11 +256,11 @@ async function makeCopy(
   paused: boolean,
 ) {
   stillWanted(ctx);
-  const size = ["--capacity", `${from.capacity_bytes}B`, "--allocation", "0", "--format", format];
+  const size = ["--capacity", `${from.size}B`, "--allocation", "0", "--format", format];
   await claim(ctx, noted, { pool, name }, size);
   const share = paused ? ["-U"] : [];
-  const fresh = from.type === "file" ? ["--target-is-zero"] : [];
-  const formats = ["-f", from.format ?? "raw", "-O", from.type === "file" ? format : "raw"];
+  const fresh = isDevice(path) ? [] : ["--target-is-zero"];
+  const formats = ["-f", from.format, "-O", format];
   const argv = ["qemu-img", "convert", "-n", ...share, ...fresh, ...formats, from.path, path];
   const done = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT, signal: ctx.signal });
   if (done.exitCode !== 0) throw programError("qemu-img convert", done);
@@ -260,14 +291,11 @@ async function copyNvram(
   source: string,
   target: string,
 ) {
-  const [nvram] = doc.find("os", "nvram");
+  const nvram = nvramFile(doc);
   if (!nvram) return;
-  const [place] = descend([nvram], ["source"]);
-  const path = place?.attributes.file ?? (place ? undefined : doc.textOf(nvram));
-  if (!path) return;
+  const { path } = nvram;
   const copy = siblingPath(path, source, target);
-  if (place) doc.setAttribute(place, "file", copy);
-  else doc.setText(nvram, copy);
+  nvram.set(copy);
   if ((await ctx.exec(["test", "-e", path])).exitCode !== 0) return;
   if ((await ctx.exec(["test", "-e", copy])).exitCode === 0) {
     throw new HyperError("already_exists", `the NVRAM file ${copy} exists already`);
@@ -284,7 +312,12 @@ function pointDisk(doc: XmlDocument, { span, from, pool, name, path, format }: P
   if (place?.attributes.volume) {
     doc.setAttribute(place, "pool", pool);
     doc.setAttribute(place, "volume", name);
-  } else if (place) doc.setAttribute(place, place.attributes.dev ? "dev" : "file", path);
-  if (driver && format !== (from.format ?? "raw")) doc.setAttribute(driver, "type", format);
+  } else if (place) {
+    const [key, other] = isDevice(path) ? ["dev", "file"] : ["file", "dev"];
+    doc.setAttribute(span, "type", key === "dev" ? "block" : "file");
+    doc.setAttribute(place, key, path);
+    doc.setAttribute(place, other, undefined);
+  }
+  if (driver && format !== from.format) doc.setAttribute(driver, "type", format);
   for (const chain of descend([span], ["backingStore"])) doc.remove(chain); // libvirt finds out what is below
 }

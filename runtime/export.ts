@@ -1,5 +1,6 @@
 /** A domain as files that need nothing else: its definition, its disks without backing files, a manifest. */
 import { randomBytes } from "node:crypto";
+import { nvramFile } from "./clone-xml.ts";
 import type { Context } from "./context.ts";
 import { domainRef } from "./domain.ts";
 import { timestamp } from "./envelope.ts";
@@ -14,6 +15,9 @@ interface File {
   size: number;
   sha256: string;
 }
+
+const taken = (path: string) =>
+  new HyperError("already_exists", `export_path: ${path} exists already`);
 
 /** Written beside its place and moved there when complete, so that the final name never holds half an export. */
 export async function exportDomain(ctx: Context, name: string, folder: string, compress: boolean) {
@@ -30,9 +34,7 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
   }
   const real = await allowedPath(ctx, `${folder}/${name}`, "export_path");
   await run(ctx, ["mkdir", "-p", "--", real.slice(0, real.lastIndexOf("/"))]);
-  if ((await ctx.exec(["test", "-e", real])).exitCode === 0) {
-    throw new HyperError("already_exists", `export_path: ${real} exists already`);
-  }
+  if ((await ctx.exec(["test", "-e", real])).exitCode === 0) throw taken(real);
   const partial = `${real}.partial-${randomBytes(4).toString("hex")}`;
   return work(ctx, `export of ${name} to ${real}`, async (noted) => {
     await noted.makes({ kind: "folder", path: partial }, () =>
@@ -50,6 +52,8 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
     const manifest = { template: name, created: timestamp(), compressed: compress, files };
     await write(ctx, `${partial}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);
     await run(ctx, ["mv", "-n", "-T", "--", partial, real]);
+    // -n is silent when another export came first
+    if ((await ctx.exec(["test", "-e", partial])).exitCode === 0) throw taken(real);
     return { template: name, path: real, files };
   });
 }
@@ -92,11 +96,10 @@ async function exportNvram(
   partial: string,
   real: string,
 ): Promise<string[]> {
-  const [nvram] = doc.find("os", "nvram");
-  const path = nvram && doc.textOf(nvram);
-  if (!nvram || !path || (await ctx.exec(["test", "-e", path])).exitCode !== 0) return [];
-  await run(ctx, ["cp", "--", path, `${partial}/nvram.fd`]);
-  doc.setText(nvram, `${real}/nvram.fd`);
+  const nvram = nvramFile(doc);
+  if (!nvram || (await ctx.exec(["test", "-e", nvram.path])).exitCode !== 0) return [];
+  await run(ctx, ["cp", "--", nvram.path, `${partial}/nvram.fd`]);
+  nvram.set(`${real}/nvram.fd`);
   return ["nvram.fd"];
 }
 

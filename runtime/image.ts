@@ -101,9 +101,12 @@ export function readImage(
   return exec(["sh", "-c", WITH, "sh", path, id, ...argv], options);
 }
 
+/** As QEMU recognises it (vmdk_probe): comments and blank lines, then the version. */
+const VMDK_DESCRIPTOR = /^(?:(?:#[^\n]*| *\r?)\n)*version=[123]\r?\n|^# Disk DescriptorFile/;
+
 /** What qemu-img would only tell after it has opened the other file, and what it does not check. */
 function headerProblem(head: Buffer, size: number): string | undefined {
-  if (head.subarray(0, 21).toString("latin1") === "# Disk DescriptorFile") {
+  if (VMDK_DESCRIPTOR.test(head.toString("latin1"))) {
     return "is a VMDK descriptor, whose data is in other files; give a single-file image";
   }
   if (head.length >= 104 && head.readUInt32BE(0) === 0x514649fb) {

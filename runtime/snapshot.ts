@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Context } from "./context.ts";
 import { domainState } from "./domain.ts";
 import { HyperError, programError } from "./errors.ts";
+import { readStorage } from "./storage.ts";
 import { lines } from "./text.ts";
 import { attribute, children, type Element, parseXml, textOf } from "./xml.ts";
 
@@ -55,7 +56,7 @@ function parseSnapshot(text: string, current: boolean): z.output<typeof Snapshot
  * Revert to a disk-only snapshot by emptying the overlays that were made with it. What was written since is
  * in them and nowhere else, so this is possible while they are the domain's disks: for the latest snapshot.
  */
-export async function revertOverlays(ctx: Context, domain: string, name: string) {
+export async function revertOverlays(ctx: Context, domain: string, name: string, why: HyperError) {
   const [text = "", info = "", now = ""] = await ctx.virsh.all([
     ["snapshot-dumpxml", "--domain", domain, "--snapshotname", name],
     ["dominfo", "--domain", domain],
@@ -72,36 +73,52 @@ export async function revertOverlays(ctx: Context, domain: string, name: string)
   }));
   const before = sources(children(snapshot, "domain")[0]);
   const present = sources(parseXml(now, "domain"));
-  const later = overlays.find(({ target, path }) => present.get(target)?.path !== path);
-  if (later || overlays.length === 0) {
+  if (overlays.length === 0) throw why; // it is within the images, and libvirt has another reason
+  if (overlays.some(({ target, path }) => present.get(target)?.path !== path)) {
     throw new HyperError(
       "in_use",
       `snapshot ${name} is not the latest; delete the later ones first`,
     );
   }
-  if (domainState(info).live) await ctx.virsh(["destroy", "--domain", domain]);
-  for (const { target, path, format } of overlays) {
+  const fresh = overlays.map(({ target, path, format }) => {
     const base = before.get(target);
-    if (!base)
+    if (!base?.path)
       throw new HyperError("not_found", `snapshot ${name} does not say what disk ${target} was`);
-    const fresh = `${path}.reverting`;
-    const create = [
-      "qemu-img",
-      "create",
-      "-q",
-      "-f",
-      format,
-      "-b",
-      base.path,
-      "-F",
-      base.format,
-      fresh,
-    ];
-    for (const argv of [create, ["mv", "-f", "-T", "--", fresh, path]]) {
-      const done = await ctx.exec(argv);
-      if (done.exitCode !== 0) throw programError(argv[0] ?? "", done);
-    }
+    const below = ["-b", base.path, "-F", base.format];
+    return { path, create: ["qemu-img", "create", "-q", "-f", format, ...below, beside(path)] };
+  });
+  if (domainState(info).live) await ctx.virsh(["destroy", "--domain", domain]);
+  try {
+    for (const { create } of fresh) await run(ctx, create);
+    for (const { path } of fresh) await run(ctx, ["mv", "-f", "-T", "--", beside(path), path]);
+  } catch (error) {
+    await ctx.exec(["rm", "-f", "--", ...fresh.map(({ path }) => beside(path))]);
+    throw error;
   }
+}
+
+const beside = (path: string) => `${path}.reverting`;
+
+async function run(ctx: Context, argv: string[]) {
+  const done = await ctx.exec(argv);
+  if (done.exitCode !== 0) throw programError(argv[0] ?? "", done);
+}
+
+/** Deleting a snapshot merges its overlay into the image below: linked clones of any of these would break. */
+export async function refuseSharedChain(ctx: Context, domain: string) {
+  if (!(await readSnapshots(ctx, domain)).some(({ location }) => location === "external")) return;
+  const definition = parseXml(await ctx.virsh(["dumpxml", "--domain", domain]), "domain");
+  const name = textOf(definition, "name") ?? "";
+  const storage = await readStorage(ctx);
+  const top = storage.uses.filter((use) => use.domain === name && !use.below && !use.shared);
+  const images = top.flatMap((use) => storage.volumeOf(use) ?? []);
+  const chain = images.flatMap((image) => [image.path, ...storage.belowOf(image)]);
+  const all = storage.images.filter(({ path }) => chain.includes(path));
+  const others = all.flatMap((image) => storage.childrenOf(image));
+  const children = others.filter((path) => !chain.includes(path));
+  if (children.length === 0) return;
+  const text = `${children.join(", ")} stand on the images that the snapshots of ${name} would be merged into`;
+  throw new HyperError("in_use", text, { details: { children } });
 }
 
 function sources(domain: Element | undefined) {

@@ -153,7 +153,10 @@ function backingStores(disk: Element): Element[] {
 }
 
 async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
-  const pools = lines(await ctx.virsh(["pool-list", "--name"])).map((name) => name.trimEnd());
+  // by UUID, since the list of names pads them with spaces that a name may end with itself
+  const ids = lines(await ctx.virsh(["pool-list", "--uuid"])).map((uuid) => uuid.trim());
+  const named = await ctx.virsh.each(ids.map((uuid) => ["pool-name", "--pool", uuid]));
+  const pools = named.flatMap((name) => unlessGone(name)?.replace(/\n$/, "") ?? []);
   // overlays that QEMU made are unknown to their pool until then; a pool at work refuses, and is current
   if (refresh) await ctx.virsh.each(pools.map((pool) => ["pool-refresh", "--pool", pool]));
   return (await Promise.all(pools.map((pool) => readVolumes(ctx, pool)))).flat();

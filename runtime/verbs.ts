@@ -11,7 +11,7 @@ const READS = new Set(
   `capabilities domcapabilities nodeinfo uri version list dominfo domstate domuuid domid domname dumpxml
   domblklist domblkinfo domblkstat domblkerror domiflist domifstat domif-getlink domifaddr domcontrol
   domjobinfo domstats dommemstat cpu-stats vcpucount vcpuinfo domdisplay vncdisplay ttyconsole
-  net-list net-info net-dumpxml net-dhcp-leases net-uuid net-name
+  net-list net-info net-dumpxml net-dhcp-leases net-uuid net-name pool-name pool-uuid
   pool-list pool-info pool-dumpxml vol-list vol-info vol-dumpxml vol-path vol-key vol-name vol-pool
   snapshot-list snapshot-info snapshot-dumpxml snapshot-current snapshot-parent
   checkpoint-list checkpoint-dumpxml desc metadata echo`.split(/\s+/),

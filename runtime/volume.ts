@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { Context } from "./context.ts";
 import { unlessGone } from "./hypervisor.ts";
 import { Name } from "./schemas.ts";
-import { lines } from "./text.ts";
+import { lines, unescapeTable } from "./text.ts";
 import { attribute, parseXml, textOf } from "./xml.ts";
 
 /** A volume's name becomes a file's. */
@@ -58,7 +58,7 @@ export async function readVolume({ virsh }: Pick<Context, "virsh">, pool: string
  */
 export function volumeNames(table: string): string[] {
   return lines(table).map((row) => {
-    const text = row.slice(1);
+    const text = unescapeTable(row.slice(1));
     for (let at = text.indexOf("   "); at >= 0; at = text.indexOf("   ", at + 1)) {
       const path = text.slice(at).trimStart();
       const name = path.slice(path.lastIndexOf("/") + 1);

@@ -3,13 +3,21 @@
  * what a killed server leaves behind can be found and named by the next one (GET /status).
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import type { Context } from "./context.ts";
 import { timestamp } from "./envelope.ts";
-import { HyperError } from "./errors.ts";
+import { type ErrorCode, HyperError } from "./errors.ts";
 
 const Thing = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
@@ -36,6 +44,9 @@ export interface Work {
   makes<T>(thing: Thing, make: () => Promise<T>): Promise<T>;
 }
 
+/** With these the thing was not begun: what has its name, if anything, is not ours to remove. */
+const NOT_MADE: ErrorCode[] = ["already_exists", "busy", "unreachable"];
+
 const folder = () =>
   join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "hypersdk/work");
 
@@ -55,14 +66,17 @@ export async function work<T>(
   const things: Thing[] = [];
   const file = join(folder(), `${randomUUID()}.json`);
   mkdirSync(folder(), { recursive: true, mode: 0o700 });
-  const save = () => writeFileSync(file, JSON.stringify({ ...note, things }), { mode: 0o600 });
+  const save = () => {
+    writeFileSync(`${file}.new`, JSON.stringify({ ...note, things }), { mode: 0o600 });
+    renameSync(`${file}.new`, file); // a server killed here leaves the old note or the new one
+  };
   const makes: Work["makes"] = async (thing, make) => {
     things.push(thing);
     save();
     try {
       return await make();
     } catch (error) {
-      if (error instanceof HyperError && error.code === "already_exists") {
+      if (error instanceof HyperError && NOT_MADE.includes(error.code)) {
         things.splice(things.indexOf(thing), 1);
         save();
       }
@@ -99,16 +113,28 @@ export async function work<T>(
 export async function leftovers(ctx: Context) {
   const files = existsSync(folder()) ? readdirSync(folder()) : [];
   const found: { host: string; operation: string; started: string; left: string[] }[] = [];
-  for (const name of files) {
+  for (const name of files.filter((one) => one.endsWith(".json"))) {
     const file = join(folder(), name);
-    const note = Note.safeParse(JSON.parse(readFileSync(file, "utf8"))).data;
+    const note = readNote(file);
     if (!note || note.host !== ctx.host || born(note.pid) === note.born) continue;
     const left: string[] = [];
-    for (const thing of note.things) if (await exists(ctx, thing)) left.push(describe(thing));
+    for (const thing of note.things) {
+      // what cannot be looked at, in a pool that is not active, counts as left
+      if (await exists(ctx, thing).catch(() => true)) left.push(describe(thing));
+    }
     if (left.length === 0) rmSync(file, { force: true });
     else found.push({ host: note.host, operation: note.operation, started: note.started, left });
   }
   return found;
+}
+
+/** Nothing for one that is gone by now, or is being written. */
+function readNote(file: string) {
+  try {
+    return Note.safeParse(JSON.parse(readFileSync(file, "utf8"))).data;
+  } catch {
+    return undefined;
+  }
 }
 
 function describe(thing: Thing): string {
@@ -123,7 +149,7 @@ async function remove(ctx: Context, thing: Thing) {
     await ctx.virsh(["vol-delete", "--pool", thing.pool, "--vol", thing.name]);
   else if (thing.kind === "domain") {
     await ctx.virsh.each([["destroy", "--domain", thing.name]]);
-    await ctx.virsh(["undefine", "--domain", thing.name, "--keep-nvram"]);
+    await ctx.virsh(["undefine", "--domain", thing.name, "--nvram"]); // a failed start can make that file
   } else {
     const done = await ctx.exec(["rm", "-rf", "--", thing.path], {
       signal: new AbortController().signal,

@@ -54,6 +54,7 @@ export class XmlDocument {
   /** Set, add or (undefined) remove an attribute. */
   setAttribute(span: Span, name: string, value: string | undefined) {
     const tag = this.text.slice(span.start, span.inner);
+    if (span.attributes[name] === value) return; // as it was written, whatever its quotes
     const found = [...tag.matchAll(ATTRIBUTE)].find(([, key]) => key === name);
     const written = value === undefined ? "" : ` ${name}='${escapeXml(value)}'`;
     if (found) {
@@ -92,7 +93,10 @@ export class XmlDocument {
     this.#edit(span.end, span.end, `\n${xml}`);
   }
 
+  /** Of two edits of one range the later one counts; at one point both put their text in. */
   #edit(start: number, end: number, text: string) {
+    const same = (edit: Edit) => start < end && edit.start === start && edit.end === end;
+    this.#edits = this.#edits.filter((edit) => !same(edit));
     this.#edits.push({ start, end, text });
   }
 

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { lines } from "../../runtime/text.ts";
+import { lines, unescapeTable } from "../../runtime/text.ts";
 
 export default defineFunction({
   method: "GET",
@@ -32,10 +32,8 @@ export default defineFunction({
         ["net-list", "--all", "--name"],
       ]);
       const [rows = [], uuids = [], names = []] = answers.map(lines);
-      // what cannot be printed stands as \xNN in the table
-      const same = names.every(
-        (name, i) => rows[i]?.startsWith(` ${name} `) || rows[i]?.includes("\\x"),
-      );
+      const shown = rows.map(unescapeTable);
+      const same = names.every((name, i) => shown[i]?.startsWith(` ${name} `));
       const counts = new Set([names.length, uuids.length, rows.length]);
       if (!same || counts.size > 1) continue; // one came or went
       const networks = names.map((name, i) => {

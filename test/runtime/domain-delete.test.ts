@@ -43,7 +43,8 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
       const devices = words.includes("--inactive") ? stored : disks;
       return `${xml`<domain><name>${named}</name><devices>`}${devices.join("")}</devices></domain>`;
     }
-    if (verb === "pool-list") return "images              \n\n";
+    if (verb === "pool-list") return "22222222-2222-4222-8222-222222222222\n\n";
+    if (verb === "pool-name") return "images\n";
     if (verb === "vol-list")
       return Object.keys(volumes)
         .map((name) => ` ${name}   /images/${name}\n`)
@@ -152,11 +153,7 @@ describe("a domain's own volumes", () => {
         kept: ["/images/middle", "/images/own"].flatMap((path) => kept(path, /below/).kept),
       },
     ],
-    [
-      "twice the domain's",
-      { disks: [own, own], volumes: { own: "" } },
-      gone("/images/own"),
-    ],
+    ["twice the domain's", { disks: [own, own], volumes: { own: "" } }, gone("/images/own")],
     [
       "below the domain's disk",
       {
