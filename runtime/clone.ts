@@ -5,7 +5,7 @@ import { type Context, settings } from "./context.ts";
 import { domainRef, listDomains } from "./domain.ts";
 import { HyperError, programError } from "./errors.ts";
 import { keyValues, lines } from "./text.ts";
-import { IMAGE_TIMEOUT, parseVolume } from "./volume.ts";
+import { IMAGE_TIMEOUT, type NewVolume, parseVolume, volumeXml } from "./volume.ts";
 import { type Work, work } from "./work.ts";
 import { parseXml, textOf } from "./xml.ts";
 import { descend, type Span, XmlDocument } from "./xml-edit.ts";
@@ -241,11 +241,9 @@ async function poolOf(ctx: Context, path: string, known?: string): Promise<strin
   );
 }
 
-async function makeOverlay(ctx: Context, noted: Work, { pool, name, from }: Plan) {
-  await claim(ctx, noted, { pool, name }, [
-    ...["--capacity", `${from.size}B`, "--format", "qcow2"],
-    ...["--backing-vol", from.path, "--backing-vol-format", from.format],
-  ]);
+function makeOverlay(ctx: Context, noted: Work, { pool, name, from }: Plan) {
+  const backing = { path: from.path, format: from.format };
+  return claim(ctx, noted, pool, { name, capacity: from.size, format: "qcow2", backing });
 }
 
 /** qemu-img copies, and not libvirtd, whose copy cannot be stopped and is refused while the source is paused. */
@@ -256,8 +254,7 @@ async function makeCopy(
   paused: boolean,
 ) {
   stillWanted(ctx);
-  const size = ["--capacity", `${from.size}B`, "--allocation", "0", "--format", format];
-  await claim(ctx, noted, { pool, name }, size);
+  await claim(ctx, noted, pool, { name, capacity: from.size, format });
   const share = paused ? ["-U"] : [];
   const fresh = isDevice(path) ? [] : ["--target-is-zero"];
   const formats = ["-f", from.format, "-O", format];
@@ -267,15 +264,9 @@ async function makeCopy(
 }
 
 /** A new volume; libvirt refuses a name that is taken. */
-function claim(
-  ctx: Context,
-  noted: Work,
-  place: { pool: string; name: string },
-  options: string[],
-) {
-  return noted.makes({ kind: "volume", ...place }, () =>
-    ctx.virsh(["vol-create-as", "--pool", place.pool, "--name", place.name, ...options]),
-  );
+function claim(ctx: Context, noted: Work, pool: string, volume: NewVolume) {
+  const create = ["vol-create", "--pool", pool, "--file", volumeXml(volume)];
+  return noted.makes({ kind: "volume", pool, name: volume.name }, () => ctx.virsh(create));
 }
 
 /** Between steps: a caller who has gone wants none of it. */

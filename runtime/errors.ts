@@ -61,15 +61,15 @@ const VIRSH_WORDS: [ErrorCode, RegExp][] = [
   ["unreachable", /Failed to (re)?connect|Cannot recv data|Cannot write data|keepalive timeout/i],
   ["unreachable", /End of file while reading|client socket is closed|Disconnected from/i],
   ["already_active", /is already (active|running)|already active/],
-  ["already_exists", /already exists|exists already|bridge name '' already in use/],
-  ["in_use", /already in use|is in use|Failed to get "?\w+"? lock/],
+  ["already_exists", /already exists|exists already|name '' already in use/],
+  ["in_use", /already in use|is in use|Failed to get .*lock|Is another process using/],
   ["not_active", /is not (active|running)/],
   ["not_found", /[Nn]ot found: |^failed to get (domain|network|pool|vol|interface) ''/m],
   ["not_found", /No (interface|disk) .*found|interface '' not found|no domain snapshot/],
   ["no_space", /No space left on device|File too large|not enough free space/i],
   ["timed_out", /Timed out during operation|cannot acquire state change lock/],
   ["invalid_input", /^invalid argument: |^XML error: |Numeric value .* is malformed/m],
-  ["unsupported", /not supported|unsupported (configuration|flags)/],
+  ["unsupported", /not supported|does not support|unsupported (configuration|flags)/],
 ];
 
 /** What virsh wrote to standard error, as messages: `error: ` starts one, and each may have many lines. */

@@ -10,6 +10,7 @@ import { attribute, children, type Element, parseXml, textOf } from "./xml.ts";
 /** A disk of a domain, or an image below one. */
 export interface Use {
   domain: string;
+  /** In the running domain; false also for what a running one will have at its next start. */
   running: boolean;
   /** The disk's target, such as `vda`. */
   target: string;
@@ -114,16 +115,16 @@ async function readDisks({ virsh }: Context): Promise<Use[]> {
     ["list", "--all", "--uuid"],
     ["list", "--uuid"],
   ]);
-  const running = new Set(lines(active));
+  const [ids, running] = [lines(all), lines(active)];
   const dumps = [
-    ...lines(all).map((id) => ["dumpxml", "--domain", id]),
-    ...lines(active).map((id) => ["dumpxml", "--domain", id, "--inactive"]),
+    ...ids.map((id) => ["dumpxml", "--domain", id]),
+    ...running.map((id) => ["dumpxml", "--domain", id, "--inactive"]),
   ];
   const texts = await virsh.each(dumps);
   const found = new Map<string, Use>();
   texts.map(unlessGone).forEach((text, i) => {
     if (text === undefined) return;
-    for (const use of disksOf(parseXml(text, "domain"), running.has(dumps[i]?.[2] ?? ""))) {
+    for (const use of disksOf(parseXml(text, "domain"), running.includes(ids[i] ?? ""))) {
       const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
       if (!found.has(key)) found.set(key, use);
     }

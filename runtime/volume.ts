@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { unlessGone } from "./hypervisor.ts";
 import { Name } from "./schemas.ts";
 import { lines, unescapeTable } from "./text.ts";
-import { attribute, parseXml, textOf } from "./xml.ts";
+import { attribute, parseXml, textOf, xml } from "./xml.ts";
 
 /** A volume's name becomes a file's. */
 export const VolumeName = Name.refine(
@@ -77,4 +77,38 @@ export async function readVolumes({ virsh }: Pick<Context, "virsh">, pool: strin
   );
   const found = texts.map(unlessGone).filter((text) => text !== undefined);
   return found.map((text) => parseVolume(pool, text));
+}
+
+export interface NewVolume {
+  name: string;
+  /** Bytes that a guest sees. */
+  capacity: number;
+  /** Bytes that are taken at once; none unless given. */
+  allocation?: number;
+  /** Null for a pool that has raw devices only. */
+  format: string | null;
+  /** The image to stand on. */
+  backing?: { path: string; format: string | null };
+}
+
+/**
+ * The definition of a new volume, for `vol-create` and `vol-create-from`. `vol-create-as` would not escape
+ * the name, and makes a qcow2 of the kind of 2010 (libvirt 9.0).
+ */
+export function volumeXml({ name, capacity, allocation = 0, format, backing }: NewVolume): {
+  text: string;
+} {
+  const below =
+    backing &&
+    xml`<backingStore><path>${backing.path}</path><format type="${backing.format ?? "raw"}"/></backingStore>`;
+  const kind =
+    format && xml`<format type="${format}"/>${format === "qcow2" && xml`<compat>1.1</compat>`}`;
+  const text = xml`<volume>
+  <name>${name}</name>
+  <capacity unit="bytes">${capacity}</capacity>
+  <allocation unit="bytes">${allocation}</allocation>
+  <target>${kind}</target>
+  ${below}
+</volume>`;
+  return { text: `${text}` };
 }

@@ -165,7 +165,7 @@ async function exists(ctx: Context, thing: Thing): Promise<boolean> {
   const look =
     thing.kind === "volume"
       ? ["vol-path", "--pool", thing.pool, "--vol", thing.name]
-      : ["domuuid", "--domain", thing.name];
+      : ["domstate", "--domain", thing.name]; // domuuid knows no domain by its UUID
   const [found] = await ctx.virsh.each([look]);
   if (found instanceof HyperError && found.code !== "not_found") throw found;
   return typeof found === "string";

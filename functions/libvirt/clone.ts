@@ -33,10 +33,6 @@ export default defineFunction({
     .refine(({ linked, preserve }) => preserve || !linked, {
       path: ["preserve"],
       error: "a linked clone stands on its source's disks, so the source must stay",
-    })
-    .refine(({ auto_clone, files }) => auto_clone || files.length > 0, {
-      path: ["files"],
-      error: "required without auto_clone",
     }),
   output: z.object({
     name: z.string(),
@@ -57,8 +53,9 @@ export default defineFunction({
     },
   ],
 
-  async run({ source, target, files, new_mac, preserve, linked }, ctx) {
-    const clone = await cloneDomain(ctx, { source, target, files, newMac: new_mac, linked });
+  async run({ source, target, files, new_mac, auto_clone, preserve, linked }, ctx) {
+    const options = { files, newMac: new_mac, autoClone: auto_clone, linked };
+    const clone = await cloneDomain(ctx, { source, target, ...options });
     if (!preserve) {
       const flags = [
         "--managed-save",

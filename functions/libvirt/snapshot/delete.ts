@@ -3,6 +3,7 @@ import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
 import { Name } from "../../../runtime/schemas.ts";
+import { refuseSharedChain } from "../../../runtime/snapshot.ts";
 import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
 
 export default defineFunction({
@@ -23,6 +24,7 @@ export default defineFunction({
 
   async run({ domain_name, snapshot_name, children }, ctx) {
     const domain = await domainRef(ctx, domain_name);
+    await refuseSharedChain(ctx, domain);
     const command = ["snapshot-delete", "--domain", domain, "--snapshotname", snapshot_name];
     // merging an overlay can take as long as copying it
     await ctx.virsh.long([...command, ...(children ? ["--children"] : [])], {

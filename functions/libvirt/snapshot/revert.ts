@@ -33,7 +33,7 @@ export default defineFunction({
       .catch(async (error: HyperError) => {
         if (error.code !== "unsupported") throw error;
         // libvirt before 9.9 cannot revert to a snapshot whose disks are overlay files
-        await revertOverlays(ctx, domain, snapshot_name);
+        await revertOverlays(ctx, domain, snapshot_name, error);
         if (state)
           await ctx.virsh([
             "start",

@@ -2,8 +2,13 @@
 import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
 import { Name } from "../../../runtime/schemas.ts";
-import { IMAGE_TIMEOUT, readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
-import { xml } from "../../../runtime/xml.ts";
+import {
+  IMAGE_TIMEOUT,
+  readVolume,
+  Volume,
+  VolumeName,
+  volumeXml,
+} from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -29,22 +34,11 @@ export default defineFunction({
 
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
     const source = await readVolume(ctx, pool, source_volume);
-    // without <backingStore>: the copy holds all the data, whatever the source stands on
-    const copy = xml`<volume>
-  <name>${target_volume}</name>
-  <capacity unit="bytes">${source.capacity_bytes}</capacity>
-  <allocation unit="bytes">0</allocation>
-  <target>${source.format && xml`<format type="${source.format}"/>`}</target>
-</volume>`;
+    const { format, capacity_bytes } = source;
+    // no backing: the copy holds all the data, whatever the source stands on
+    const copy = volumeXml({ name: target_volume, capacity: capacity_bytes, format });
     const from = ["--vol", source_volume, "--inputpool", pool];
-    const create = [
-      "vol-create-from",
-      "--pool",
-      target_pool,
-      "--file",
-      { text: `${copy}` },
-      ...from,
-    ];
+    const create = ["vol-create-from", "--pool", target_pool, "--file", copy, ...from];
     await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });
     return readVolume(ctx, target_pool, target_volume);
   },

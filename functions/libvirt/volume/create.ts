@@ -3,7 +3,14 @@ import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
 import { Name } from "../../../runtime/schemas.ts";
 import { Capacity } from "../../../runtime/size.ts";
-import { Format, IMAGE_TIMEOUT, readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+import {
+  Format,
+  IMAGE_TIMEOUT,
+  readVolume,
+  Volume,
+  VolumeName,
+  volumeXml,
+} from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -28,25 +35,11 @@ export default defineFunction({
   ],
 
   async run({ pool, name, format, capacity, prealloc }, ctx) {
-    const size = [
-      "--capacity",
-      `${capacity}B`,
-      "--allocation",
-      prealloc && format === "raw" ? `${capacity}B` : "0",
-    ];
+    const allocation = prealloc && format === "raw" ? capacity : 0;
     const metadata = prealloc && format === "qcow2" ? ["--prealloc-metadata"] : [];
+    const file = ["--file", volumeXml({ name, capacity, allocation, format })];
+    const create = ["vol-create", "--pool", pool, ...file, ...metadata];
     // preallocating writes the whole volume, so it gets a process and time of its own
-    const create = [
-      "vol-create-as",
-      "--pool",
-      pool,
-      "--name",
-      name,
-      ...size,
-      "--format",
-      format,
-      ...metadata,
-    ];
     if (prealloc) await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });
     else await ctx.virsh(create);
     return readVolume(ctx, pool, name);

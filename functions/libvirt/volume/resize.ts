@@ -70,7 +70,7 @@ export default defineFunction({
             ...(smaller ? ["--shrink"] : []),
           ],
     );
-    if (live) await ctx.virsh(["pool-refresh", "--pool", pool]); // libvirt's pool does not see QEMU's change
+    if (live) await ctx.virsh(["vol-info", "--pool", pool, "--vol", volume]); // looks at what QEMU changed
     return readVolume(ctx, pool, volume);
   },
 });

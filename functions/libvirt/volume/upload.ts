@@ -5,7 +5,14 @@ import { defineFunction } from "../../../runtime/function.ts";
 import { inspectImage, Path, readImage } from "../../../runtime/image.ts";
 import { Name } from "../../../runtime/schemas.ts";
 import { undo } from "../../../runtime/undo.ts";
-import { Format, IMAGE_TIMEOUT, readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+import {
+  Format,
+  IMAGE_TIMEOUT,
+  readVolume,
+  Volume,
+  VolumeName,
+  volumeXml,
+} from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -28,18 +35,9 @@ export default defineFunction({
 
   async run({ pool, volume, source_path, format }, ctx) {
     const image = await inspectImage(ctx, source_path);
-    const size = ["--capacity", `${image.virtualSize}B`, "--allocation", "0"];
+    const file = ["--file", volumeXml({ name: volume, capacity: image.virtualSize, format })];
     // libvirt refuses a name that is taken, so from here on the volume is ours to remove
-    await ctx.virsh([
-      "vol-create-as",
-      "--pool",
-      pool,
-      "--name",
-      volume,
-      ...size,
-      "--format",
-      format,
-    ]);
+    await ctx.virsh(["vol-create", "--pool", pool, ...file]);
     try {
       const { path, type, format: made } = await readVolume(ctx, pool, volume);
       const fresh = type === "file" ? ["--target-is-zero"] : []; // so that sparse stays sparse
