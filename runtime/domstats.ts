@@ -78,7 +78,8 @@ async function ask(ctx: Context, batch: Target[], groups: string[], stuck: Set<s
     const well = batch.filter(({ name }) => !stuck.has(name));
     const answer = await attempt(ctx, well, groups, patience);
     if (answer) return answer;
-    const held = await occupied(ctx, well);
+    const occupied = await waiting(ctx, well, /^occupied /);
+    const held = occupied.length > 0 ? occupied : await waiting(ctx, well, /^background job /);
     for (const { name } of held) {
       stuck.add(name);
       log.warn({ host: ctx.host, domain: name }, "QEMU does not answer, the domain is set aside");
@@ -91,16 +92,19 @@ async function ask(ctx: Context, batch: Target[], groups: string[], stuck: Set<s
 /** Those set aside that answer again. */
 async function recover(ctx: Context, targets: Target[], stuck: Set<string>) {
   const suspects = targets.filter(({ name }) => stuck.has(name));
-  const still = await occupied(ctx, suspects);
+  const still = await waiting(ctx, suspects, /^(occupied|background job) /);
   for (const suspect of suspects) if (!still.includes(suspect)) stuck.delete(suspect.name);
 }
 
-/** `domcontrol` says `occupied (8.039s)` while a call waits for the monitor, `background job (…)` for a long one. */
-async function occupied(ctx: Context, targets: Target[]): Promise<Target[]> {
+/**
+ * `domcontrol` says `occupied (8.039s)` while a call waits for the monitor, and `background job (8.039s)`
+ * while a snapshot or migration goes on, which mostly answers all the same.
+ */
+async function waiting(ctx: Context, targets: Target[], what: RegExp): Promise<Target[]> {
   const said = await ctx.virsh.each(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
   return targets.filter((_, i) => {
-    const seconds = `${said[i]}`.match(/^(?:occupied|background job) \(([\d.]+)s\)/)?.[1];
-    return Number(seconds) * 1000 > DEADLINE / 2;
+    const seconds = `${said[i]}`.match(/\(([\d.]+)s\)/)?.[1];
+    return what.test(`${said[i]}`) && Number(seconds) * 1000 > DEADLINE / 2;
   });
 }
 

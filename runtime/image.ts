@@ -26,10 +26,15 @@ const ACCEPTED = ["raw", "qcow2", "vmdk", "vdi", "vhdx"];
 
 const ID = "stat -Lc '%d:%i:%s:%z' /proc/self/fd/3";
 
-/** Prints the file's identity, its first bytes in hexadecimal, and the path that was really opened. */
+/**
+ * Prints the file's identity, its first bytes in hexadecimal, and the path that was really opened. What is
+ * written through a mapping that was there before need not change any time, so a mapped file is refused.
+ */
 const LOOK = `[ -e "$1" ] || { echo "is no file" >&2; exit 1; }
 [ -f "$1" ] || { echo "is not a regular file" >&2; exit 1; }
-exec 3<"$1" && ${ID} && head -c 512 <&3 | od -An -v -tx1 | tr -d ' \\n' && echo && readlink -n /proc/self/fd/3`;
+exec 3<"$1" && ${ID} || exit 1
+grep -qsE "^[^ ]+ .w.s [^ ]+ [^ ]+ $(stat -Lc %i /proc/self/fd/3) " /proc/[0-9]*/maps && { echo "is being written to" >&2; exit 1; }
+head -c 512 <&3 | od -An -v -tx1 | tr -d ' \\n' && echo && readlink -n /proc/self/fd/3`;
 
 /** Runs a program with the file as descriptor 3, if it is the one that was looked at and stays as it was. */
 const WITH = `id=$2
@@ -38,13 +43,24 @@ shift 2; "$@"; code=$?
 [ "$(${ID})" = "$id" ] || { echo "the file has changed" >&2; exit 99; }
 exit $code`;
 
+/** The image for qemu-img's eyes: of the format that was found, and never with a backing file. */
+export function imageNode({ format }: Pick<SourceImage, "format">): string {
+  const file = { driver: "file", filename: "/proc/self/fd/3" };
+  return `json:${JSON.stringify({ driver: format, backing: null, file })}`;
+}
+
 const refuse = (path: string, why: string) =>
   new HyperError("invalid_input", `source_path: ${JSON.stringify(path)} ${why}`);
 
 /** The path without links, if it lies in an allowed folder. Says nothing of what lies elsewhere. */
 export async function allowedPath({ exec }: Context, path: string, field: string): Promise<string> {
   const { allowed } = settings().files;
-  const { stdout } = await exec(["realpath", "-mz", "--", path, ...allowed]);
+  // links can be made that resolve to ever longer ones, without end
+  const argv = ["realpath", "-mz", "--", path, ...allowed];
+  const { stdout } = await exec(argv, { timeout: 5000 }).catch((error: HyperError) => {
+    if (error.code !== "timed_out") throw error;
+    return { stdout: "" };
+  });
   const [real = "", ...folders] = stdout.split("\0");
   if (folders.some((folder) => folder && real.startsWith(`${folder}/`))) return real;
   const text = `${field}: ${JSON.stringify(path)} is not in an allowed folder (${allowed.join(", ")})`;

@@ -20,6 +20,7 @@ export interface Use {
   shared: boolean;
   /** As the definition has it: a path, or a volume of a pool. */
   path: string;
+  format: string | undefined;
   pool: string | undefined;
   volume: string | undefined;
 }
@@ -42,7 +43,8 @@ export interface Storage {
 
 /** All disks of all domains and all volumes of all active pools: a few round trips and one process. */
 export async function readStorage(ctx: Context): Promise<Storage> {
-  const [uses, images] = await Promise.all([readDisks(ctx), readImages(ctx, true)]);
+  const [disks, images] = await Promise.all([readDisks(ctx), readImages(ctx, true)]);
+  const uses = [...disks, ...(await readChains(ctx, disks, images))];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
   const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
@@ -132,6 +134,32 @@ async function readDisks({ virsh }: Context): Promise<Use[]> {
   return [...found.values()];
 }
 
+/** Below an overlay that no pool has, and whose domain is off, only qemu-img can tell what there is. */
+async function readChains({ exec }: Context, uses: Use[], images: Image[]): Promise<Use[]> {
+  const known = new Set(images.map(({ path }) => path));
+  const strays = uses.filter(
+    ({ running, below, shared, path, format }) =>
+      !running && !below && !shared && path && !known.has(path) && format && format !== "raw",
+  );
+  const chains = await Promise.all(
+    strays.map(async (use) => {
+      const info = [
+        "qemu-img",
+        "info",
+        "-U",
+        "--backing-chain",
+        "--output=json",
+        "-f",
+        `${use.format}`,
+      ];
+      const { stdout, exitCode } = await exec([...info, use.path]);
+      const chain: { filename: string }[] = exitCode === 0 ? JSON.parse(stdout) : []; // a disk may be missing
+      return chain.slice(1).map(({ filename }) => ({ ...use, below: true, path: filename }));
+    }),
+  );
+  return chains.flat();
+}
+
 function disksOf(domain: Element, running: boolean): Use[] {
   return children(domain, "devices", "disk").flatMap((disk) =>
     [disk, ...backingStores(disk)].map((layer, depth) => ({
@@ -143,6 +171,7 @@ function disksOf(domain: Element, running: boolean): Use[] {
         Boolean(disk.readonly || disk.shareable) ||
         !/^(disk|lun)$/.test(`${disk["@device"] ?? "disk"}`),
       path: attribute(layer, "file", "source") ?? attribute(layer, "dev", "source") ?? "",
+      format: attribute(layer, "type", depth > 0 ? "format" : "driver"),
       pool: attribute(layer, "pool", "source"),
       volume: attribute(layer, "volume", "source"),
     })),

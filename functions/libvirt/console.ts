@@ -62,7 +62,12 @@ export default defineFunction({
         target: attribute(one, "type", "target") ?? null,
         path: attribute(one, "path", "source") ?? null,
       })),
-      command: `virsh -c ${ctx.uri} console ${ref}`,
+      command: `virsh -c ${word(ctx.uri)} console --domain ${word(ref)}`,
     };
   },
 });
+
+/** One word of a shell's. */
+function word(text: string): string {
+  return /^[\w.:/+@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

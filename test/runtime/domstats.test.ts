@@ -55,6 +55,8 @@ function hypervisor() {
     /** Nobody is stuck, but so many calls take too long. */
     slow: 0,
     says: "occupied (1.205s)",
+    /** They are in a job, and answer all the same. */
+    jobs: new Set<string>(),
   };
   const held = new Set<string>();
   const fake = answering((verb, ...words) => {
@@ -64,6 +66,8 @@ function hypervisor() {
     const late = new HyperError("timed_out", "no answer within 1.2 s");
     if (asked.some((name) => state.gone.has(name)))
       return new HyperError("not_found", "failed to get domain");
+    if (verb === "domcontrol" && asked.some((name) => state.jobs.has(name)))
+      return "background job (60.000s)\n";
     if (verb === "domcontrol")
       return asked.some((name) => held.has(name) && state.frozen.has(name)) ? state.says : "ok\n";
     const monitor = words.some((word) => MONITOR.test(word));
@@ -143,6 +147,14 @@ describe("who answers", () => {
     state.frozen.add("vm 3");
     const set = { ...all(names(10)), "vm 3": expect.stringMatching(STUCK) };
     expect(await ask(names(10))).toEqual(set);
+  });
+
+  test("one in a job that answers, such as a migration, is not set aside with one that is stuck", async () => {
+    const { ask, state } = hypervisor();
+    state.frozen.add("vm 3");
+    state.jobs.add("vm 2");
+    const set = { ...all(names(5)), "vm 3": expect.stringMatching(STUCK) };
+    for (let i = 0; i < 2; i++) expect(await ask(names(5))).toEqual(set);
   });
 
   test("a slow machine is asked once more, and everything is there", async () => {

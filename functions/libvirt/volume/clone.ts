@@ -1,7 +1,9 @@
 /** POST /libvirt/volume/clone: copy a volume, within its pool or into another; the copy stands on its own. */
 import * as z from "zod";
+import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
 import { Name } from "../../../runtime/schemas.ts";
+import { readStorage } from "../../../runtime/storage.ts";
 import {
   IMAGE_TIMEOUT,
   readVolume,
@@ -34,6 +36,13 @@ export default defineFunction({
 
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
     const source = await readVolume(ctx, pool, source_volume);
+    const writer = (await readStorage(ctx))
+      .usesOf(source)
+      .find((use) => use.running && !use.shared && !use.below);
+    if (writer) {
+      const text = `volume ${source_volume} is used by the running domain ${writer.domain}, so a copy may be torn`;
+      throw new HyperError("in_use", text);
+    }
     const { format, capacity_bytes } = source;
     // no backing: the copy holds all the data, whatever the source stands on
     const copy = volumeXml({ name: target_volume, capacity: capacity_bytes, format });

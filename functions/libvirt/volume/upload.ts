@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { programError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { inspectImage, Path, readImage } from "../../../runtime/image.ts";
+import { imageNode, inspectImage, Path, readImage } from "../../../runtime/image.ts";
 import { Name } from "../../../runtime/schemas.ts";
 import { undo } from "../../../runtime/undo.ts";
 import {
@@ -41,8 +41,8 @@ export default defineFunction({
     try {
       const { path, type, format: made } = await readVolume(ctx, pool, volume);
       const fresh = type === "file" ? ["--target-is-zero"] : []; // so that sparse stays sparse
-      const formats = ["-f", image.format, "-O", made ?? "raw"];
-      const argv = ["qemu-img", "convert", "-n", ...fresh, ...formats, "/proc/self/fd/3", path];
+      const format = ["-O", made ?? "raw"];
+      const argv = ["qemu-img", "convert", "-n", ...fresh, ...format, imageNode(image), path];
       const done = await readImage(ctx, image, argv, {
         timeout: IMAGE_TIMEOUT,
         signal: ctx.signal,

@@ -58,6 +58,7 @@ async function trim(
     return;
   }
   const size = await ctx.exec(["stat", "-Lc", "%s", "--", path]);
+  if (type === "file" && size.stdout.trim() === "0") return;
   const argv =
     type === "block"
       ? ["blkdiscard", "--", path]

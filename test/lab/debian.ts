@@ -1,0 +1,35 @@
+// A small real Debian guest, for what the tiny one cannot show: sealing, customising, guest agent.
+// `bun test/lab/debian.ts` builds it; that takes the network, so it must run outside the lab.
+
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { buildDebian, RECIPE } from "./debian-build.ts";
+
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hypersdk", "guest");
+
+/** Kernel, initramfs and a disk that is to be copied, never written to; built on first use. */
+export function debianGuest(): { kernel: string; initrd: string; disk: string } {
+  const home = join(CACHE, RECIPE);
+  const guest = {
+    kernel: join(home, "kernel"),
+    initrd: join(home, "initrd"),
+    disk: join(home, "disk.qcow2"),
+  };
+  if (existsSync(home)) return guest;
+  if (process.env.HYPERSDK_LAB === "1") {
+    throw new Error("The Debian guest is not built. Outside the lab, run: bun test/lab/debian.ts");
+  }
+  mkdirSync(CACHE, { recursive: true });
+  const work = mkdtempSync(join(CACHE, "build-"));
+  try {
+    buildDebian(work);
+    // Another process may have been first; its guest is as good.
+    if (!existsSync(home)) renameSync(join(work, "guest"), home);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return guest;
+}
+
+if (import.meta.main) console.log(debianGuest());
