@@ -68,10 +68,11 @@ function reasonToKeep(
 export async function deleteDomain(
   { virsh }: Context,
   domain: string,
-  name: string,
   storage: ReturnType<typeof storageKeeper> | undefined,
 ) {
-  const { live, persistent } = domainState(await virsh(["dominfo", "--domain", domain]));
+  const info = await virsh(["dominfo", "--domain", domain]);
+  const { live, persistent } = domainState(info);
+  const name = info.match(/^Name: {11}(.*)$/m)?.[1] ?? domain; // the caller may have given its UUID
   const own = await storage?.ownVolumes(name);
   if (live) await virsh(["destroy", "--domain", domain]);
   if (persistent) {

@@ -220,7 +220,12 @@ test("clone: a qcow2 that a running domain writes to cannot be read, and nothing
   await volume("qemu-img create -f qcow2 v 1M");
   await start(await domain("vm", file(at("v"), "qcow2")));
   const input = { pool: "default", source_volume: "v", target_volume: "copy" };
-  expectError(await server.post("/libvirt/volume/clone", input), 500, "in_use", /lock/);
+  expectError(
+    await server.post("/libvirt/volume/clone", input),
+    500,
+    "in_use",
+    /running domain vm/,
+  );
   expect(readdirSync(STORE)).toEqual(["v"]);
   expect((await virsh("vol-list", "default")).trim().split("\n")).toHaveLength(1);
 });

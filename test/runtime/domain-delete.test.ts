@@ -67,7 +67,7 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
   const keeper = storageKeeper(ctx);
   return {
     ...fake,
-    remove: (name: string) => deleteDomain(ctx, name, name, keeper),
+    remove: (name: string) => deleteDomain(ctx, name, keeper),
     changes: () => fake.calls.filter(([verb]) => /^(destroy|undefine|vol-delete)$/.test(`${verb}`)),
   };
 }

@@ -26,8 +26,8 @@ export default defineFunction({
 
   async run({ domains, remove_storage, snapshots_only }, ctx) {
     const storage = remove_storage ? storageKeeper(ctx) : undefined;
-    return batch(ctx, "delete", domains, async (domain, name) =>
-      snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, name, storage),
+    return batch(ctx, "delete", domains, async (domain) =>
+      snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage),
     );
   },
 });
