@@ -1,8 +1,10 @@
 /** How a template is marked: in the domain's own metadata, under this project's namespace. */
+import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import type { Copy } from "./clone.ts";
 import type { Context } from "./context.ts";
 import { HyperError, programError } from "./errors.ts";
+import type { Work } from "./work.ts";
 import { children, type Element, textOf, xml } from "./xml.ts";
 import type { XmlDocument } from "./xml-edit.ts";
 
@@ -58,22 +60,41 @@ export async function needProgram({ exec, host }: Context, program: string, fiel
   throw new HyperError("unsupported", text);
 }
 
+/** root's socket is in /tmp whatever the environment says. Younger than ours, and nobody listens any more: it was ours. */
+const SWEEP = `sleep 0.3; for socket in /tmp/libguestfs*/guestfsd.sock; do
+folder=\${socket%/*}; [ -S "$socket" ] && [ ! "$folder" -ot "$1" ] || continue
+grep -qF "$socket" /proc/net/unix || rm -rf -- "$folder"; done`;
+
 /** virt-sysprep or virt-customize on a domain's disks. `commands`, if any, are read as lines, so no secret is in an argv. */
 export async function runGuestfs(
   ctx: Context,
+  noted: Work,
   program: string,
   disks: Copy[],
   options: string[],
   commands = "",
 ) {
   const images = disks.flatMap(({ path, format }) => ["--format", format, "-a", path]);
-  const argv = ["env", "LIBGUESTFS_BACKEND=direct", program, "--quiet", ...images, ...options];
+  // cut off, libguestfs leaves its temporary files: here they can be found and removed
+  const folder = `/tmp/hypersdk-${randomUUID()}`;
+  await noted.makes({ kind: "folder", path: folder }, () =>
+    run(ctx, "mkdir", ["-m", "700", folder]),
+  );
+  const places = [`LIBGUESTFS_TMPDIR=${folder}`, `XDG_RUNTIME_DIR=${folder}`];
+  const env = ["env", "LIBGUESTFS_BACKEND=direct", ...places];
+  const argv = [...env, program, "--quiet", ...images, ...options];
   // through cat: what is written to a process here is a socket, which no program can open as /dev/stdin
   const piped = ["sh", "-c", 'cat | "$@"', "sh", ...argv];
-  const done = await ctx.exec(piped, {
-    timeout: GUESTFS_TIMEOUT,
-    signal: ctx.signal,
-    input: commands,
+  const limits = { timeout: GUESTFS_TIMEOUT, signal: ctx.signal, input: commands };
+  const done = await ctx.exec(piped, limits).catch(async (error) => {
+    await run(ctx, "sh", ["-c", SWEEP, "sh", folder]);
+    throw error;
   });
+  if (done.exitCode !== 0) throw programError(program, done);
+  await run(ctx, "rm", ["-rf", "--", folder]);
+}
+
+async function run({ exec }: Context, program: string, args: string[]) {
+  const done = await exec([program, ...args]);
   if (done.exitCode !== 0) throw programError(program, done);
 }

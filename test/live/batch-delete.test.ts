@@ -237,6 +237,15 @@ describe("remove_storage", () => {
     expect(existsSync(base)).toBe(true);
   });
 
+  test("by UUID in place of the name: all of it or nothing", async () => {
+    const path = await image(`${IMAGES}/own.qcow2`);
+    await machine("vm", [disk(file(path))]);
+    const [result] = await withStorage((await virsh("domuuid", "--domain", "vm")).trim());
+    expect([await domains(), existsSync(path)]).toEqual(
+      result.success ? [[], false] : [["vm"], true],
+    );
+  });
+
   test("a base and its overlay, deleted together: the base is not removed under the overlay", async () => {
     const base = await image(`${IMAGES}/base.qcow2`);
     const child = await image(`${IMAGES}/child.qcow2`, "-b", base, "-F", "qcow2");

@@ -1,4 +1,5 @@
 /** POST /libvirt/network/create: define a network; `start` and `autostart` on request. */
+import pLimit from "p-limit";
 import * as z from "zod";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
@@ -49,6 +50,9 @@ const Input = z
     if (range) refuse("ip_start", `DHCP range: ${range}`);
   });
 
+/** A subnet or a bridge's name that was chosen is only taken once it is defined; libvirt itself can choose one twice. */
+const oneAtATime = pLimit(1);
+
 export default defineFunction({
   method: "POST",
   summary: "Define a network",
@@ -69,8 +73,10 @@ export default defineFunction({
 
   async run(input, ctx) {
     const { name, start, autostart } = input;
-    const definition = await describe(input, ctx);
-    await ctx.virsh(["net-define", "--file", { text: `${definition}` }]);
+    await oneAtATime(async () => {
+      const definition = await describe(input, ctx);
+      await ctx.virsh(["net-define", "--file", { text: `${definition}` }]);
+    });
     try {
       if (autostart) await ctx.virsh(["net-autostart", "--network", name]);
       if (start) await ctx.virsh(["net-start", "--network", name]);

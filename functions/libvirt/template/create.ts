@@ -48,10 +48,11 @@ export default defineFunction({
       { source: domain, target: name },
       {
         edit: (doc) => addMark(doc, mark),
-        async prepare(copies) {
+        async prepare(copies, noted) {
           // its own customize step can write a machine-id back, so that is emptied last
           const options = ["--truncate", "/etc/machine-id"];
-          if (seal && copies.length > 0) await runGuestfs(ctx, "virt-sysprep", copies, options);
+          if (seal && copies.length > 0)
+            await runGuestfs(ctx, noted, "virt-sysprep", copies, options);
         },
       },
     );
