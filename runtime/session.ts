@@ -9,6 +9,7 @@
  * syntax error drops the whole line. Between B and E is the command's output, exactly.
  */
 import { randomBytes } from "node:crypto";
+import { virshMessages } from "./errors.ts";
 import { type Channel, MAX_OUTPUT } from "./transport.ts";
 
 /** What one command wrote. `ran` is false when virsh refused the line. */
@@ -101,6 +102,20 @@ export class Session {
       signal?.removeEventListener("abort", onAbort);
       this.#channel.ref(false);
     }
+  }
+
+  /**
+   * Several lines in one frame, which is several times quicker. Undefined when virsh had anything to say on
+   * stderr, since nobody knows then which of them it was about.
+   */
+  async together(
+    lines: string[],
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<string[] | undefined> {
+    const [reply] = await this.run([lines.join(`; echo @@'S'${this.#token}:; `)], timeout, signal);
+    const silent = reply?.ran && virshMessages(reply.stderr).length === 0;
+    return silent ? reply.stdout.split(`@@S${this.#token}:`) : undefined;
   }
 
   #frame(line: string, n: number) {

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { lines, unescapeTable } from "../../runtime/text.ts";
+import { lines } from "../../runtime/text.ts";
 
 export default defineFunction({
   method: "GET",
@@ -24,27 +24,29 @@ export default defineFunction({
 
   async run(_input, { virsh }) {
     for (let attempt = 0; attempt < 5; attempt++) {
-      // The table cannot be cut where a name holds spaces; the three lists have one order. The table comes
-      // first: a connection that breaks in it shows when the next command has to connect again.
+      // Each list is one question to libvirt; its table is three for every network, and ambiguous.
+      const all = ["net-list", "--all"];
       const answers = await virsh.all([
-        ["net-list", "--all"],
-        ["net-list", "--all", "--uuid"],
-        ["net-list", "--all", "--name"],
+        [...all, "--name"],
+        [...all, "--uuid"],
+        ["net-list", "--uuid"],
+        [...all, "--uuid", "--persistent"],
+        [...all, "--uuid", "--autostart"],
+        [...all, "--name"],
       ]);
-      const [rows = [], uuids = [], names = []] = answers.map(lines);
-      const shown = rows.map(unescapeTable);
-      const same = names.every((name, i) => shown[i]?.startsWith(` ${name} `));
-      const counts = new Set([names.length, uuids.length, rows.length]);
-      if (!same || counts.size > 1) continue; // one came or went
+      if (answers[0] !== answers[5]) continue; // one came or went
+      const [names = [], uuids = [], ...marked] = answers.map(lines);
+      const [active, persistent, autostart] = marked.map(
+        (list) => new Set(list.map((uuid) => uuid.trim())),
+      );
       const networks = names.map((name, i) => {
-        const [, state, autostart, persistent] =
-          rows[i]?.match(/ (active|inactive) +(yes|no) +(yes|no) *$/) ?? [];
+        const uuid = uuids[i]?.trim() ?? "";
         return {
           name,
-          uuid: uuids[i]?.trim() ?? "",
-          active: state === "active",
-          autostart: autostart === "yes",
-          persistent: persistent === "yes",
+          uuid,
+          active: active?.has(uuid) ?? false,
+          persistent: persistent?.has(uuid) ?? false,
+          autostart: autostart?.has(uuid) ?? false,
         };
       });
       return { networks, total: networks.length };

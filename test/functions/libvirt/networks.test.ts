@@ -1,4 +1,4 @@
-/** GET /libvirt/networks: what is read from virsh's three lists. */
+/** GET /libvirt/networks: what is read from virsh's lists. */
 import { describe, expect, test } from "vitest";
 import networks from "../../../functions/libvirt/networks.ts";
 import { answering } from "../../fixtures/fake.ts";
@@ -11,23 +11,17 @@ interface Row {
   persistent: boolean;
 }
 
-/** As virsh prints `net-list --all`, with -q. */
-const yes = (on: boolean) => (on ? "yes" : "no");
-const table = (rows: Row[]) => {
-  const width = Math.max(...rows.map(({ name }) => name.length));
-  return rows
-    .map(({ name, active, autostart, persistent }) => {
-      const state = active ? "active  " : "inactive";
-      return ` ${name.padEnd(width)}   ${state}   ${yes(autostart).padEnd(4)}        ${yes(persistent)}\n`;
-    })
-    .join("");
+/** As virsh lists the names or UUIDs of those that its options ask for. */
+const listed = (rows: Row[], words: string[]) => {
+  const shown = rows.filter(
+    ({ active, autostart, persistent }) =>
+      (active || words.includes("--all")) &&
+      (autostart || !words.includes("--autostart")) &&
+      (persistent || !words.includes("--persistent")),
+  );
+  return `${shown.map(({ name, uuid }) => `${words.includes("--name") ? name : uuid}\n`).join("")}\n`;
 };
-const having = (rows: Row[]) =>
-  answering((_verb, ...words) => {
-    if (words.includes("--name")) return `${rows.map(({ name }) => `${name}\n`).join("")}\n`;
-    if (words.includes("--uuid")) return `${rows.map(({ uuid }) => `${uuid}\n`).join("")}\n`;
-    return table(rows);
-  });
+const having = (rows: Row[]) => answering((_verb, ...words) => listed(rows, words));
 const row = (name: string, i: number, flags = i): Row => ({
   name,
   uuid: `${i}`.padStart(8, "0").concat("-0000-4000-8000-000000000000"),
@@ -72,13 +66,9 @@ describe("networks", () => {
   test("a network that comes or goes between the lists is given no other's words", async () => {
     const [all, without] = [["a", "b", "c"].map((name, i) => row(name, i + 1)), [] as Row[]];
     without.push(...all.filter(({ name }) => name !== "a"));
-    let names = 0;
-    const { virsh } = answering((_verb, ...words) => {
-      // the first time, "a" is gone after the names were listed
-      if (words.includes("--name")) return `${names++ === 0 ? "a\n" : ""}b\nc\n\n`;
-      if (words.includes("--uuid")) return `${without.map(({ uuid }) => uuid).join("\n")}\n\n`;
-      return table(without);
-    });
+    let lists = 0;
+    // the first time, "a" is gone after the names were listed
+    const { virsh } = answering((_verb, ...words) => listed(lists++ === 0 ? all : without, words));
     const { networks: found } = await networks({}, { virsh });
     expect(found.filter(({ name }) => name !== "a")).toEqual(without);
   });
