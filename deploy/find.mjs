@@ -8,13 +8,14 @@ export const SEARCH_PATH = [
 ].join(delimiter);
 
 /**
- * Whether there is such a program: much quicker than asking the package manager.
+ * Whether there is such a program, or file with that path: much quicker than asking the package manager.
  * @param {string} binary
  */
 export function findTool(binary) {
-  return SEARCH_PATH.split(delimiter).some((dir) => {
+  const file = binary.startsWith("/");
+  return (file ? [""] : SEARCH_PATH.split(delimiter)).some((dir) => {
     try {
-      accessSync(join(dir, binary), constants.X_OK);
+      accessSync(join(dir, binary), file ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;

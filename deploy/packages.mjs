@@ -37,6 +37,8 @@ export const TEST_TOOLS = [
   { binaries: ["ps"], apt: "procps", dnf: "procps-ng", pacman: "procps-ng", apk: "procps", zypper: "procps" },
   { binaries: ["curl"], apt: "curl", dnf: "curl", pacman: "curl", apk: "curl", zypper: "curl" },
   { binaries: ["virt-sysprep"], apt: "libguestfs-tools linux-image-amd64", dnf: "guestfs-tools", pacman: "guestfs-tools", apk: "guestfs-tools", zypper: "guestfs-tools" },
+  { binaries: ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd"], apt: "ovmf", dnf: "edk2-ovmf", pacman: "edk2-ovmf", apk: "ovmf", zypper: "qemu-ovmf-x86_64" },
+  { binaries: ["mkfs.ext4"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs", zypper: "e2fsprogs" },
   { binaries: ["debootstrap"], apt: "debootstrap", dnf: "debootstrap", pacman: "debootstrap", apk: "debootstrap", zypper: "debootstrap" },
   { binaries: ["virt-clone"], apt: "virtinst", dnf: "virt-install", pacman: "virt-install", apk: "virt-install", zypper: "virt-install" },
   { binaries: ["scrub"], apt: "scrub", dnf: "scrub", pacman: "scrub", apk: "scrub", zypper: "scrub" },

@@ -27,11 +27,11 @@ export interface Stats {
 
 /** Asked of libvirtd alone, so they never hang. */
 const SAFE = ["--state", "--interface"];
-const BATCH = 10;
+const BATCH = 5;
 /** Milliseconds. A batch takes 50 on a busy machine; people wait at most twice this. */
 const DEADLINE = 1200;
 /** Monitor calls at once, a hypervisor: each that hangs costs libvirtd one of its 20 workers. */
-const AT_ONCE = 2;
+const AT_ONCE = 5;
 
 /** Per hypervisor: the queue for monitor calls, and the domains that are set aside. */
 interface Health {

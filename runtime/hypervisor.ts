@@ -42,6 +42,7 @@ export class Hypervisor {
     const only = this.isTest ? lane(1, 2 ** 31 - 1) : undefined;
     this.#lanes = {
       read: only ?? lane(settings.sessions),
+      stats: only ?? lane(5), // as many as domstats.ts asks at once; libvirtd has 20 workers
       change: only ?? lane(settings.sessions),
       agent: only ?? lane(Math.ceil(settings.sessions / 2)),
     };
@@ -119,7 +120,7 @@ export class Hypervisor {
       if (
         !again ||
         broken.length === 0 ||
-        !(lane === "read" || (unbegun && broken.length === outcomes.length))
+        !(isRead(lane) || (unbegun && broken.length === outcomes.length))
       ) {
         return outcomes;
       }
@@ -135,7 +136,7 @@ export class Hypervisor {
       );
       if (error.reason === "aborted") throw new HyperError("cancelled", error.message);
       if (error.reason === "timeout") throw this.#late(lane, command, error);
-      if (lane !== "read" && error.started) throw outcomeUnknown(command, error);
+      if (!isRead(lane) && error.started) throw outcomeUnknown(command, error);
       if (!again) throw new HyperError("unreachable", `hypervisor ${this.alias}: ${error.message}`);
     }
     this.#lanes[lane].drop();
@@ -155,7 +156,7 @@ export class Hypervisor {
         if (answers) return answers; // else once more, to learn which of them failed
       }
       const replies = await session.run(lines, timeout, cancel);
-      if (lane === "read" && torn(replies)) {
+      if (isRead(lane) && torn(replies)) {
         session.kill();
         throw new SessionLost("ended", true, "the connection to libvirt was lost meanwhile");
       }
@@ -189,6 +190,8 @@ function torn(replies: Reply[]): boolean {
 /** Reads in one frame: readline takes its time with very long lines. */
 const TOGETHER = 16;
 
+const isRead = (lane: Lane) => lane === "read" || lane === "stats";
+
 const isLost = ({ code }: HyperError) => code === "unreachable" || code === "outcome_unknown";
 
 /** Failure is a message on stderr; virsh has no exit code here. */
@@ -201,7 +204,7 @@ function judge(reply: Reply, verb: string, lane: Lane): Outcome {
   // A lookup that loses its connection also says "failed to get domain": the notice tells them apart.
   const error = virshError(messages, verb);
   if (error.code !== "unreachable") return error;
-  return lane === "read"
+  return isRead(lane)
     ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
     : outcomeUnknown(verb, messages);
 }

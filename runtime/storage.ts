@@ -93,10 +93,15 @@ export async function refuseInUse(ctx: Context, volume: Place, force: boolean) {
 
 /** Throws `in_use` when an image stands on a disk that the domain could write to: its children would break. */
 export async function refuseBase(ctx: Context, ref: string, name: string) {
-  const images = (await readImages(ctx, false)).filter(({ backing }) => backing);
+  const volumes = await readImages(ctx, false);
+  const images = volumes.filter(({ backing }) => backing);
   if (images.length === 0) return;
   const uses = disksOf(parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain"), false);
-  const disks = uses.filter(({ below, shared, path }) => !below && !shared && path);
+  const placed = uses.map((use) => {
+    const volume = volumes.find(({ pool, name: of }) => pool === use.pool && of === use.volume);
+    return { ...use, path: use.path || (volume?.path ?? "") };
+  });
+  const disks = placed.filter(({ below, shared, path }) => !below && !shared && path);
   const paths = [...disks, ...images].flatMap((one) => [
     one.path,
     "backing" in one ? `${one.backing?.path}` : "",

@@ -5,7 +5,7 @@
  */
 import { HyperError } from "./errors.ts";
 
-export type Lane = "read" | "change" | "agent";
+export type Lane = "read" | "stats" | "change" | "agent";
 
 const READS = new Set(
   `capabilities domcapabilities nodeinfo uri version list dominfo domstate domuuid domid domname dumpxml
@@ -25,6 +25,9 @@ const REFUSED = new Set(
   quit exit cd connect event net-event pool-event secret-event nodedev-event`.split(/\s+/),
 );
 
+/** Groups of `domstats` that ask QEMU and hang with it: they take no session from other reads. */
+const MONITOR = /^--(cpu-total|vcpu|balloon|block)$/;
+
 /** `desc` and `metadata` read or write, by their options. */
 const SETTERS = /^--(set|remove|edit|new-desc|title|config|live)/;
 
@@ -33,6 +36,7 @@ export function laneOf([verb = "", ...options]: string[]): Lane {
     throw new HyperError("internal", `virsh ${verb} cannot run on a session`);
   }
   if (AGENT.has(verb) || (verb === "domifaddr" && options.includes("agent"))) return "agent";
+  if (verb === "domstats" && options.some((option) => MONITOR.test(option))) return "stats";
   const sets = /^(desc|metadata)$/.test(verb) && options.some((option) => SETTERS.test(option));
   return READS.has(verb) && !sets ? "read" : "change";
 }

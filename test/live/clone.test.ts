@@ -1,0 +1,700 @@
+/** Clones of real machines on a real libvirt: what they are, what stands on what, and what a failure leaves. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { textOf, xml } from "../../runtime/xml.ts";
+import {
+  at,
+  diskPaths,
+  everything,
+  image,
+  imageInfo,
+  machine,
+  names,
+  type Options,
+  parsed,
+  programs,
+  STORE,
+  same,
+  sh,
+  start,
+  virsh,
+  wipe,
+} from "../fixtures/xml/machine.ts";
+import type { Answer, TestServer } from "../server.ts";
+import { alive, defineNetwork, expectError, expectSuccess, nics, until } from "./virsh.ts";
+
+const run = promisify(execFile);
+let server: TestServer;
+beforeAll(async () => {
+  for (const name of ["lan", "idle"]) await defineNetwork(name);
+  await virsh("net-start", "lan");
+  server = await start();
+});
+afterAll(async () => {
+  await server.stop();
+  await virsh("net-destroy", "lan");
+  for (const name of ["lan", "idle"]) await virsh("net-undefine", name);
+});
+afterEach(wipe);
+
+const clone = (input: object, to = server) => to.post("/libvirt/clone", input);
+const state = async (name: string) => (await virsh("domstate", "--domain", name)).trim();
+const uuidOf = async (name: string) => (await virsh("domuuid", "--domain", name)).trim();
+
+/** A machine `base` on one qcow2 disk of its own. */
+async function base(name = "base", options: Options = {}) {
+  const path = await image(`${name}.qcow2`);
+  return machine(name, { disks: [path], network: "lan", ...options });
+}
+
+describe("the reference's scenarios, with curl", () => {
+  const curl = async (command: string) => {
+    const words = command.replaceAll("http://localhost:8080", server.url);
+    return JSON.parse((await run("sh", ["-c", words.replace(/^curl /, "curl -sS ")])).stdout);
+  };
+
+  test("2: clone a machine, start it, look at it", async () => {
+    await base("template-vm", { console: "/run/template-vm.log" });
+    const cloned = await curl(`curl -X POST http://localhost:8080/libvirt/clone \\
+  -H "Content-Type: application/json" \\
+  -d '{
+    "source": "template-vm",
+    "target": "new-vm",
+    "new_mac": true
+  }'`);
+    expect(cloned).toMatchObject({ status: "success", data: { name: "new-vm" } });
+    const started = await curl(`curl -X POST http://localhost:8080/libvirt/domain/start \\
+  -H "Content-Type: application/json" \\
+  -d '{"name": "new-vm"}'`);
+    expect(started.status).toBe("success");
+    const stats = await curl("curl http://localhost:8080/libvirt/stats?name=new-vm");
+    expect(stats.data).toMatchObject({ cpu: { vcpus: 1 }, disks: [{ device: "vda" }] });
+    expect(await state("new-vm")).toBe("running");
+    expect(await state("template-vm")).toBe("shut off");
+    expect(await uuidOf("new-vm")).toBe(cloned.data.uuid);
+    await until("the guest boots", () => /READY/.test(readFileSync("/run/new-vm.log", "utf8")), 60);
+    expect(existsSync("/run/template-vm.log")).toBe(false);
+  });
+
+  test("3: ten clones, all started, all looked at", { timeout: 120_000 }, async () => {
+    await base("web-template", { console: "/run/web-template.log" });
+    const cloned = await curl(`curl -X POST http://localhost:8080/libvirt/clone/multiple \\
+  -H "Content-Type: application/json" \\
+  -d '{
+    "source": "web-template",
+    "name_prefix": "web-server",
+    "count": 10
+  }'`);
+    const all = Array.from({ length: 10 }, (_, i) => `web-server-${i + 1}`);
+    expect(cloned).toMatchObject({ operation: "clone", total: 10, successful: 10, failed: 0 });
+    expect(cloned.results.map(({ domain }: { domain: string }) => domain)).toEqual(all);
+    const started = await curl(`curl -X POST http://localhost:8080/libvirt/batch/start \\
+  -H "Content-Type: application/json" \\
+  -d '{
+    "domains": [
+      "web-server-1", "web-server-2", "web-server-3",
+      "web-server-4", "web-server-5", "web-server-6",
+      "web-server-7", "web-server-8", "web-server-9",
+      "web-server-10"
+    ]
+  }'`);
+    expect(started).toMatchObject({ operation: "start", successful: 10 });
+    const stats = await curl("curl http://localhost:8080/libvirt/stats/all");
+    const listed = JSON.stringify(stats.data);
+    for (const name of all) expect(listed).toContain(`"${name}"`);
+    expect((await virsh("list", "--name")).split("\n").filter(Boolean).sort()).toEqual(
+      [...all].sort(),
+    );
+    for (const name of all)
+      expect(await same(at(`${name}.qcow2`), at("web-template.qcow2"))).toBe(true);
+  });
+});
+
+describe("a clone", () => {
+  test("has an identity and a disk of its own, and its source is as it was", async () => {
+    const uuid = await base();
+    const before = await everything();
+    const answer = await clone({ source: "base", target: "copy" });
+    const data = expectSuccess(answer, 201);
+    const path = at("copy.qcow2");
+    expect(data).toEqual({
+      name: "copy",
+      uuid: await uuidOf("copy"),
+      macs: [(await nics("copy"))[0]?.mac],
+      disks: [{ target: "vda", path, format: "qcow2" }],
+      source_removed: false,
+    });
+    expect(data.uuid).not.toBe(uuid);
+    expect(data.macs).not.toEqual((await nics("base")).map(({ mac }) => mac));
+    expect(await same(path, at("base.qcow2"))).toBe(true);
+    expect(await imageInfo(path)).not.toHaveProperty("backing-filename");
+    const now = await everything();
+    expect(now).toMatchObject(before);
+    expect(now.notes).toEqual([]);
+    expect(Object.keys(now.files)).toEqual([...Object.keys(before.files), path].sort());
+  });
+
+  test("files, new_mac and auto_clone", async () => {
+    const disks = [await image("one.raw"), await image("two.qcow2")];
+    await machine("base", { disks, network: "lan" });
+    const [own] = await nics("base");
+    const [a, b] = [at("a b'\".raw"), at("x.qcow2")];
+    const input = { source: "base", target: "copy", auto_clone: false };
+    for (const files of [[], [a]]) {
+      expectError(
+        await clone({ ...input, files }),
+        400,
+        "invalid_input",
+        /^files: no path for disk vd[ab]/,
+      );
+    }
+    const data = expectSuccess(await clone({ ...input, files: [a, b], new_mac: false }), 201);
+    expect(data.macs).toEqual([own?.mac]);
+    expect(await diskPaths("copy")).toEqual([a, b]);
+    expect([await same(a, at("one.raw")), await same(b, at("two.qcow2"))]).toEqual([true, true]);
+    // sparse stays sparse
+    expect((await imageInfo(a))["actual-size"]).toBeLessThan(6 * 2 ** 20);
+    const half = expectSuccess(
+      await clone({ source: "base", target: "half", files: [at("h.raw")] }),
+      201,
+    );
+    expect(half.disks.map(({ path }: { path: string }) => path)).toEqual([
+      at("h.raw"),
+      at("half-vdb.qcow2"),
+    ]);
+  });
+
+  test("preserve: false leaves the source's disks, and not the source", async () => {
+    await base();
+    const data = expectSuccess(
+      await clone({ source: "base", target: "copy", preserve: false }),
+      201,
+    );
+    expect(data.source_removed).toBe(true);
+    expect(await names()).toEqual(["copy"]);
+    expect(await same(at("base.qcow2"), at("copy.qcow2"))).toBe(true);
+    const linked = await clone({ source: "copy", target: "c", preserve: false, linked: true });
+    expectError(linked, 400, "invalid_input", /^preserve: /);
+  });
+
+  test.each(["it's a  vm", '"$(x)"; #', "007", "été 日本", "a&<b>"])(
+    "of and by the name %j",
+    async (name) => {
+      await base("base");
+      expectSuccess(await clone({ source: "base", target: name }), 201);
+      expectSuccess(await clone({ source: name, target: `${name}2` }), 201);
+      expect(await names()).toEqual([name, `${name}2`, "base"].sort());
+      expect(textOf(await parsed(await uuidOf(`${name}2`)), "name")).toBe(`${name}2`);
+      expect(await same(at("base.qcow2"), at(`${name}2.qcow2`))).toBe(true);
+    },
+  );
+
+  test("of a machine that runs is refused, of a paused one it is made", async () => {
+    const uuid = await base();
+    await virsh("start", "--domain", "base");
+    const input = { source: "base", target: "copy" };
+    for (const one of [input, { ...input, linked: true }]) {
+      expectError(await clone(one), 500, "in_use", /^source: domain base is running; shut it down/);
+    }
+    await virsh("suspend", "--domain", "base");
+    expectError(
+      await clone({ ...input, linked: true }),
+      500,
+      "in_use",
+      /base is paused; shut it down first/,
+    );
+    expectSuccess(await clone(input), 201);
+    expect(await state("base")).toBe("paused");
+    expect(await uuidOf("base")).toBe(uuid);
+    expect(await same(at("base.qcow2"), at("copy.qcow2"))).toBe(true);
+    await virsh("start", "--domain", "copy");
+  });
+
+  test("resumed while it is copied: nothing is left of the clone", async () => {
+    const slow = programs("/run/bin-slow", { "qemu-img": 'sleep 1; exec $REAL "$@"' });
+    const other = await start(slow);
+    await base();
+    await virsh("start", "--domain", "base");
+    await virsh("suspend", "--domain", "base");
+    const before = Object.keys((await everything()).files);
+    const answer = clone({ source: "base", target: "copy" }, other);
+    await sleep(500);
+    await virsh("resume", "--domain", "base");
+    expectError(await answer, 500, "in_use", /went on while it was copied/);
+    expect(Object.keys((await everything()).files)).toEqual(before);
+    await other.stop();
+  });
+
+  test("starts beside its source: no port, socket or file of theirs is the same", async () => {
+    const devices = xml`<graphics type="vnc" port="5999" autoport="no"/>
+      <serial type="tcp"><source mode="bind" host="127.0.0.1" service="4999"/></serial>
+      <serial type="unix"><source mode="bind" path="/run/base.sock"/></serial>
+      <channel type="unix"><target type="virtio" name="org.qemu.guest_agent.0"/></channel>`;
+    await base("base", { devices, console: "/run/base.log" });
+    expectSuccess(await clone({ source: "base", target: "copy" }), 201);
+    for (const name of ["base", "copy"])
+      expectSuccess(await server.post("/libvirt/domain/start", { name }));
+    const sockets = (name: string) =>
+      run("sh", [
+        "-c",
+        `virsh -q dumpxml ${name} | grep -oE "(path|port)='[^']*(sock|agent.0|59..)'"`,
+      ]);
+    const [one, two] = await Promise.all([sockets("base"), sockets("copy")]);
+    const lines = [one, two].flatMap(({ stdout }) => [...new Set(stdout.trim().split("\n"))]);
+    expect(lines.length).toBe(6);
+    expect(new Set(lines).size).toBe(6);
+    for (const name of ["base", "copy"]) {
+      const said = () => existsSync(`/run/${name}.log`) && readFileSync(`/run/${name}.log`, "utf8");
+      await until(`${name} boots`, () => /READY/.test(said() || ""), 60);
+    }
+  });
+
+  test("has firmware variables of its own", async () => {
+    const nvram = "/var/lib/libvirt/qemu/nvram/base_VARS.fd";
+    mkdirSync("/var/lib/libvirt/qemu/nvram", { recursive: true });
+    await sh(
+      `cp /usr/share/OVMF/OVMF_VARS_4M.fd ${nvram}; printf mine | dd of=${nvram} bs=1 seek=100 conv=notrunc 2>/dev/null`,
+    );
+    const os = xml`<os><type arch="x86_64" machine="q35">hvm</type>
+      <loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram>${nvram}</nvram></os>`;
+    await machine("base", { disks: [await image("base.qcow2")], os });
+    expectSuccess(await clone({ source: "base", target: "copy" }), 201);
+    const own = nvram.replace("base", "copy");
+    expect(textOf(await parsed("copy"), "os", "nvram")).toBe(own);
+    expect(readFileSync(own).equals(readFileSync(nvram))).toBe(true);
+    await virsh("start", "--domain", "base");
+    expectSuccess(await server.post("/libvirt/domain/start", { name: "copy" }));
+    const third = nvram.replace("base", "third");
+    writeFileSync(third, "somebody's");
+    expectError(await clone({ source: "copy", target: "x" }), 500, "in_use", /running/);
+    await virsh("destroy", "--domain", "copy");
+    expectError(
+      await clone({ source: "copy", target: "third" }),
+      500,
+      "already_exists",
+      /NVRAM file .*third_VARS.fd/,
+    );
+    expect(readFileSync(third, "utf8")).toBe("somebody's");
+    expect(existsSync(at("third.qcow2"))).toBe(false);
+    rmSync(third);
+  });
+
+  test("copies volumes and devices, refers to CD-ROMs and shared disks", async () => {
+    const disks = [
+      xml`<disk type="volume" device="disk"><driver name="qemu" type="qcow2"/><source pool="default" volume="v.qcow2"/><target dev="vda" bus="virtio"/></disk>`,
+      xml`<disk type="block" device="disk"><driver name="qemu" type="raw"/><source dev="${at("b.raw")}"/><target dev="vdb" bus="virtio"/></disk>`,
+      xml`<disk type="file" device="cdrom"><source file="${at("c.iso")}"/><target dev="hda" bus="ide"/><readonly/></disk>`,
+      xml`<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="${at("s.raw")}"/><target dev="vdc" bus="virtio"/><shareable/></disk>`,
+    ];
+    for (const name of ["v.qcow2", "b.raw", "c.iso", "s.raw"]) await image(name);
+    await machine("base", { disks });
+    expectSuccess(await clone({ source: "base", target: "copy" }), 201);
+    const [ours, device, ...shared] = await diskPaths("copy");
+    expect([ours, device]).toEqual(["default/copy-vda.qcow2", at("copy-vdb.raw")]);
+    expect(shared.sort()).toEqual([at("c.iso"), at("s.raw")]);
+    expect(await same(at("v.qcow2"), at("copy-vda.qcow2"))).toBe(true);
+    expect(await same(at("b.raw"), at("copy-vdb.raw"))).toBe(true);
+    expectSuccess(await server.post("/libvirt/domain/start", { name: "copy" }));
+    await virsh("destroy", "--domain", "copy");
+    expectSuccess(await clone({ source: "base", target: "over", linked: true }), 201);
+    expect((await diskPaths("over")).slice(0, 2)).toEqual([
+      "default/over-vda.qcow2",
+      at("over-vdb.qcow2"),
+    ]);
+    expectSuccess(await server.post("/libvirt/domain/start", { name: "over" }));
+  });
+
+  test("of a disk that its pool has not seen yet", async () => {
+    await sh("qemu-img create -q -f qcow2 unseen.qcow2 8M");
+    await machine("base", { disks: [at("unseen.qcow2")] });
+    expectSuccess(await clone({ source: "base", target: "copy" }), 201);
+    expect(await diskPaths("copy")).toEqual([at("copy-vda.qcow2")]);
+  });
+
+  test("of a raw disk with a header that names a file of the hypervisor", async () => {
+    writeFileSync("/run/secret", "what the guest may never read\n".repeat(20_000));
+    await sh(
+      "qemu-img create -q -f qcow2 -b /run/secret -F raw guest.raw 1M; truncate -s 4M guest.raw",
+    );
+    await virsh("pool-refresh", "default");
+    await machine("base", { disks: [at("guest.raw")] });
+    for (const linked of [false, true]) {
+      const data = expectSuccess(
+        await clone({ source: "base", target: `c${linked}`, linked }),
+        201,
+      );
+      const [{ path }] = data.disks;
+      await sh(`qemu-img convert -f ${linked ? "qcow2" : "raw"} -O raw '${path}' /run/seen.raw`);
+      expect(readFileSync("/run/seen.raw").equals(readFileSync(at("guest.raw")))).toBe(true);
+      expect(readFileSync("/run/seen.raw").includes("may never")).toBe(false);
+    }
+  });
+});
+
+describe("clone/multiple", () => {
+  test("one that fails is its own, and copies are bounded", async () => {
+    const journal = "/run/copies";
+    const slow = `echo + >>${journal}; sleep 0.3; $REAL "$@"; code=$?; echo - >>${journal}; exit $code`;
+    const other = await start(programs("/run/bin-journal", { "qemu-img": slow }));
+    await base();
+    await machine("c-3");
+    writeFileSync(at("c-5.qcow2"), "somebody's");
+    const input = { source: "base", name_prefix: "c", count: 6, start_index: 2 };
+    const { status, body } = await other.post("/libvirt/clone/multiple", input);
+    expect(status).toBe(200);
+    const told = body.results.map((one: Record<string, unknown>) => [
+      one.domain,
+      one.success,
+      one.code,
+    ]);
+    expect(told).toEqual([
+      ["c-2", true, undefined],
+      ["c-3", false, "already_exists"],
+      ["c-4", true, undefined],
+      ["c-5", false, "already_exists"],
+      ["c-6", true, undefined],
+      ["c-7", true, undefined],
+    ]);
+    expect(body).toMatchObject({ operation: "clone", total: 6, successful: 4, failed: 2 });
+    expect(await names()).toEqual(["base", "c-2", "c-3", "c-4", "c-6", "c-7"]);
+    expect(readFileSync(at("c-5.qcow2"), "utf8")).toBe("somebody's");
+    let most = 0;
+    let now = 0;
+    for (const mark of readFileSync(journal, "utf8").split("\n").filter(Boolean)) {
+      now += mark === "+" ? 1 : -1;
+      most = Math.max(most, now);
+    }
+    expect(most).toBe(2);
+    await other.stop();
+  });
+
+  test.each([
+    { count: 0 },
+    { count: 1001 },
+    { count: 1.5 },
+    { start_index: -1 },
+    { name_prefix: "a/b" },
+  ])("%j is refused", async (change) => {
+    const input = { source: "base", name_prefix: "c", count: 2, ...change };
+    expectError(await server.post("/libvirt/clone/multiple", input), 400, "invalid_input", /./);
+  });
+});
+
+describe("a base with overlays", () => {
+  const HOW: [string, () => Promise<unknown>][] = [
+    ["a file", () => base()],
+    [
+      "a volume",
+      async () => {
+        await image("base.qcow2");
+        const source = xml`<source pool="default" volume="base.qcow2"/>`;
+        const disk = xml`<disk type="volume" device="disk"><driver name="qemu" type="qcow2"/>${source}<target dev="vda" bus="virtio"/></disk>`;
+        await machine("base", { disks: [disk] });
+      },
+    ],
+  ];
+  for (const [how, make] of HOW)
+    test(`that is ${how} is left alone until the last child is gone`, async () => {
+      await make();
+      await virsh("snapshot-create-as", "--domain", "base", "--name", "s0");
+      const input = { source: "base", name_prefix: "c", count: 2, linked: true };
+      expect((await server.post("/libvirt/clone/multiple", input)).body.successful).toBe(2);
+      const overlays = [1, 2].map((i) => at(`c-${i}.qcow2`));
+      for (const path of overlays) {
+        expect((await imageInfo(path))["backing-filename"]).toBe(at("base.qcow2"));
+        expect((await imageInfo(path))["actual-size"]).toBeLessThan(2 ** 20);
+      }
+      const before = await imageInfo(at("base.qcow2"));
+      const volume = { pool: "default", volume: "base.qcow2" };
+      const attempts = (): [string, Promise<Answer>][] => [
+        ["start", server.post("/libvirt/domain/start", { name: "base" })],
+        ["delete", server.post("/libvirt/volume/delete", { ...volume, force: true })],
+        ["wipe", server.post("/libvirt/volume/wipe", { ...volume, force: true })],
+        [
+          "trim",
+          server.post("/libvirt/volume/wipe", { ...volume, force: true, algorithm: "trim" }),
+        ],
+        ["resize", server.post("/libvirt/volume/resize", { ...volume, capacity: 1 })],
+        [
+          "revert",
+          server.post("/libvirt/snapshot/revert", { domain_name: "base", snapshot_name: "s0" }),
+        ],
+        ["batch", server.post("/libvirt/batch/start", { domains: ["base"] })],
+      ];
+      for (const left of [overlays, overlays.slice(1)]) {
+        for (const [what, answer] of attempts()) {
+          const { body } = await answer;
+          const said = what === "batch" ? body.results[0] : body;
+          expect([what, said.code, said.error]).toEqual([
+            what,
+            "in_use",
+            expect.stringContaining(left.join(", ")),
+          ]);
+          expect(said.children).toEqual(left);
+        }
+        expect(await state("base")).toBe("shut off");
+        const gone = left[0]?.match(/c-\d/)?.[0];
+        const deleted = await server.post("/libvirt/batch/delete", {
+          domains: [gone],
+          remove_storage: true,
+        });
+        expect(deleted.body.results[0]).toMatchObject({ success: true, removed: [left[0]] });
+      }
+      expect(await imageInfo(at("base.qcow2"))).toEqual(before);
+      expect(await names()).toEqual(["base"]);
+      expectSuccess(
+        await server.post("/libvirt/snapshot/revert", {
+          domain_name: "base",
+          snapshot_name: "s0",
+        }),
+      );
+      expectSuccess(await server.post("/libvirt/domain/start", { name: "base" }));
+      await virsh("destroy", "--domain", "base");
+      await virsh("snapshot-delete", "--domain", "base", "s0");
+      expectSuccess(await server.post("/libvirt/volume/resize", { ...volume, capacity: 1 }));
+      expectSuccess(await server.post("/libvirt/volume/wipe", { ...volume, force: true }));
+      expectSuccess(await server.post("/libvirt/volume/delete", { ...volume, force: true }));
+    });
+
+  test("below a snapshot's overlay is not merged into", async () => {
+    await base();
+    expectSuccess(await clone({ source: "base", target: "child", linked: true }), 201);
+    await virsh("snapshot-create-as", "--domain", "base", "--name", "s1", "--disk-only");
+    const input = { domain_name: "base", snapshot_name: "s1" };
+    expectError(
+      await server.post("/libvirt/snapshot/delete", input),
+      500,
+      "in_use",
+      /child\.qcow2 stand on/,
+    );
+    await server.post("/libvirt/batch/delete", { domains: ["child"], remove_storage: true });
+    expectSuccess(await server.post("/libvirt/snapshot/delete", input));
+    expect(await diskPaths("base")).toEqual([at("base.qcow2")]);
+  });
+
+  test("boots its children, and keeps its own bytes", { timeout: 90_000 }, async () => {
+    await base("base", { console: "/run/base.log" });
+    const before = await everything();
+    const input = { source: "base", name_prefix: "k", count: 3, linked: true };
+    expect((await server.post("/libvirt/clone/multiple", input)).body.successful).toBe(3);
+    const domains = ["k-1", "k-2", "k-3"];
+    expect((await server.post("/libvirt/batch/start", { domains })).body.successful).toBe(3);
+    for (const name of domains)
+      await until(
+        `${name} boots`,
+        () => /READY/.test(readFileSync(`/run/${name}.log`, "utf8")),
+        60,
+      );
+    expect((await everything()).files).toMatchObject(before.files);
+  });
+});
+
+describe("a step that fails leaves nothing", () => {
+  let before: Awaited<ReturnType<typeof everything>>;
+  const settled = async () => {
+    const now = await everything();
+    return Bun.deepEquals(now, before);
+  };
+  /** Everything is as it was, and at once. */
+  const expectNothingLeft = async () => expect(await everything()).toEqual(before);
+
+  async function setUp(options: Options = {}) {
+    await base("base", options);
+    before = await everything();
+  }
+
+  const deploy = (input: object, to = server) =>
+    to.post("/libvirt/template/deploy", { template: "base", name: "copy", ...input });
+  const fake = (scripts: Record<string, string>, name = "fake") =>
+    start(programs(`/run/bin-${name}`, scripts));
+
+  test("no space", async () => {
+    mkdirSync("/run/small", { recursive: true });
+    await sh("mount -t tmpfs -o size=6m tmpfs /run/small");
+    await virsh("pool-create-as", "small", "dir", "--target", "/run/small");
+    await setUp({ disks: [await image("a.qcow2"), await image("b.qcow2")] });
+    const files = ["/run/small/a.qcow2", "/run/small/b.qcow2"];
+    expectError(
+      await clone({ source: "base", target: "copy", files }),
+      500,
+      "no_space",
+      /^qemu-img convert: .*No space left/s,
+    );
+    await expectNothingLeft();
+    await virsh("pool-destroy", "small");
+    await sh("umount /run/small");
+  });
+
+  test("names and paths that are taken or wrong", async () => {
+    await setUp({ disks: [await image("a.qcow2"), await image("b.qcow2")] });
+    await machine("taken");
+    writeFileSync(at("taken.qcow2"), "somebody's");
+    await machine("nowhere", { disks: ["/run/nowhere.raw"] });
+    before = await everything();
+    const [ok, inside] = [at("new.qcow2"), `${STORE}/sub/x.qcow2`];
+    const cases: [object, number, string, RegExp][] = [
+      [{ target: "taken" }, 500, "already_exists", /domain 'taken' already exists/],
+      [{ target: "base" }, 500, "already_exists", /domain 'base' already exists/],
+      [{ files: [ok, at("taken.qcow2")] }, 500, "already_exists", /taken\.qcow2/],
+      [{ files: [ok, at("base.qcow2")] }, 500, "already_exists", /base\.qcow2/],
+      [{ files: [ok, ok] }, 400, "invalid_input", /is named twice/],
+      [{ files: [ok, inside, at("c")] }, 400, "invalid_input", /./],
+      [{ files: [ok, at("x"), at("c")] }, 400, "invalid_input", /has 2 disks to copy, not 3/],
+      [{ files: [ok, inside] }, 400, "invalid_input", /is in no active pool/],
+      [{ files: ["relative"] }, 400, "invalid_input", /^files\.0: must be an absolute path/],
+      [{ source: "nobody" }, 404, "not_found", /nobody/],
+      [
+        { source: "nowhere" },
+        400,
+        "invalid_input",
+        /\/run\/nowhere\.raw is in no active pool .*images/,
+      ],
+      [{ target: "3f6a4a5e-4d0e-4b8a-9a5a-0d6c2f6f1a01" }, 400, "invalid_input", /UUID/],
+      [{ extra: 1 }, 400, "invalid_input", /unknown key "extra"/],
+    ];
+    for (const [change, ...expected] of cases) {
+      expectError(await clone({ source: "base", target: "copy", ...change }), ...expected);
+      await expectNothingLeft();
+    }
+  });
+
+  test("the network, the definition, the start", async () => {
+    await setUp();
+    const cases: [object, number, string, RegExp][] = [
+      [{ network: "missing" }, 404, "not_found", /missing/],
+      [{ vcpus: 4096 }, 500, "unsupported", /./],
+      [{ network: "idle", autostart: true }, 500, "not_active", /network 'idle' is not active/],
+      [{ memory: 2 ** 30, autostart: true }, 500, "virsh_failed", /./],
+    ];
+    for (const [input, ...expected] of cases) {
+      expectError(await deploy(input), ...expected);
+      await expectNothingLeft();
+      expectError(await deploy({ ...input, linked: true }), ...expected);
+      await expectNothingLeft();
+    }
+  });
+
+  test("a start that has made the firmware's variables", async () => {
+    const os = xml`<os><type arch="x86_64" machine="q35">hvm</type>
+      <loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE_4M.fd</loader>
+      <nvram template="/usr/share/OVMF/OVMF_VARS_4M.fd">/var/lib/libvirt/qemu/nvram/base_VARS.fd</nvram></os>`;
+    await setUp({ os });
+    for (const input of [{ network: "idle" }, { memory: 2 ** 28 }]) {
+      expect((await deploy({ ...input, autostart: true })).status).toBe(500);
+      await expectNothingLeft();
+    }
+  });
+
+  test("the programs", async () => {
+    await setUp();
+    const broken = {
+      "virt-sysprep": "echo 'no kernel' >&2; exit 1",
+      "virt-customize": "cat >/run/said; echo 'bad line' >&2; exit 1",
+    };
+    const other = await fake(broken);
+    const sealed = { domain: "base", name: "copy", seal: true };
+    expectError(
+      await other.post("/libvirt/template/create", sealed),
+      500,
+      "command_failed",
+      /^virt-sysprep: no kernel/,
+    );
+    await expectNothingLeft();
+    const customize = { root_password: "secret", run_commands: ["x"] };
+    expectError(
+      await deploy({ customize }, other),
+      500,
+      "command_failed",
+      /^virt-customize: bad line/,
+    );
+    await expectNothingLeft();
+    expect(readFileSync("/run/said", "utf8")).toBe(
+      "root-password password:secret\nrun-command x\n",
+    );
+    await other.stop();
+
+    const half = await fake(
+      { "qemu-img": '$REAL "$@"; echo "Input/output error" >&2; exit 1' },
+      "half",
+    );
+    expectError(
+      await clone({ source: "base", target: "copy" }, half),
+      500,
+      "command_failed",
+      /^qemu-img convert: /,
+    );
+    await expectNothingLeft();
+    await half.stop();
+
+    const bare = programs("/run/bin-bare", {});
+    await sh(
+      `for p in /usr/bin/* /bin/* /usr/sbin/*; do n=\${p##*/}; case $n in virt-*) ;; *) ln -sf $p ${bare}/$n;; esac; done`,
+    );
+    const without = await start(undefined, { PATH: bare });
+    expectError(
+      await without.post("/libvirt/template/create", sealed),
+      500,
+      "unsupported",
+      /seal needs virt-sysprep .* "libguestfs-tools"/,
+    );
+    expectError(
+      await deploy({ customize }, without),
+      500,
+      "unsupported",
+      /customize needs virt-customize/,
+    );
+    await expectNothingLeft();
+    await without.stop();
+  });
+
+  const SLOW = { "qemu-img": '$REAL "$@"; echo x >>/run/slow; sleep 30' };
+  test("the caller goes away in the middle", async () => {
+    await setUp();
+    const other = await fake(SLOW, "slow30");
+    for (const [path, input] of [
+      ["clone", { source: "base", target: "copy" }],
+      ["clone/multiple", { source: "base", name_prefix: "copy", count: 3 }],
+      ["template/deploy", { template: "base", name: "copy", autostart: true }],
+    ] as const) {
+      rmSync("/run/slow", { force: true });
+      const gone = new AbortController();
+      const answer = other.post(`/libvirt/${path}`, input, { signal: gone.signal });
+      await until("a copy is under way", () => existsSync("/run/slow"), 10);
+      expect((await everything()).notes.length).toBeGreaterThan(0);
+      gone.abort();
+      await expect(answer).rejects.toThrow();
+      await until("nothing is left", settled, 10);
+    }
+    await other.stop();
+  });
+
+  test("the server is killed in the middle: the next one names what is left", async () => {
+    await setUp();
+    const other = await fake(SLOW, "slow30");
+    rmSync("/run/slow", { force: true });
+    const answer = clone({ source: "base", target: "copy" }, other).catch(() => "gone");
+    await until("a copy is under way", () => existsSync("/run/slow"), 10);
+    const leftovers = async () => (await server.get("/status")).body.data.hosts[0].leftovers;
+    expect(await leftovers()).toEqual([]);
+    process.kill(other.pid, "SIGKILL");
+    await until("it is dead", () => !alive(other.pid));
+    expect(await answer).toBe("gone");
+    const [found] = await leftovers();
+    expect(found).toMatchObject({
+      host: "local",
+      operation: "clone of base to copy",
+      left: ["volume copy.qcow2 of pool default"],
+    });
+    expect(Date.parse(found.started)).toBeGreaterThan(Date.now() - 60_000);
+    const { domains } = await everything();
+    expect(domains).toEqual(before.domains);
+    expectSuccess(
+      await server.post("/libvirt/volume/delete", { pool: "default", volume: "copy.qcow2" }),
+    );
+    expect(await leftovers()).toEqual([]);
+    await until("nothing is left", settled, 5);
+  });
+});
