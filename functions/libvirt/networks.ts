@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { lines } from "../../runtime/text.ts";
+import { lines, unescapeTable } from "../../runtime/text.ts";
 
 export default defineFunction({
   method: "GET",
@@ -23,34 +23,31 @@ export default defineFunction({
   message: ({ total }) => `${total} ${total === 1 ? "network" : "networks"}`,
 
   async run(_input, { virsh }) {
+    const all = ["net-list", "--all"];
     for (let attempt = 0; attempt < 5; attempt++) {
-      // Each list is one question to libvirt; its table is three for every network, and ambiguous.
-      const all = ["net-list", "--all"];
-      const answers = await virsh.all([
-        [...all, "--name"],
-        [...all, "--uuid"],
-        ["net-list", "--uuid"],
-        [...all, "--uuid", "--persistent"],
-        [...all, "--uuid", "--autostart"],
-        [...all, "--name"],
-      ]);
-      if (answers[0] !== answers[5]) continue; // one came or went
-      const [names = [], uuids = [], ...marked] = answers.map(lines);
-      const [active, persistent, autostart] = marked.map(
-        (list) => new Set(list.map((uuid) => uuid.trim())),
-      );
-      const networks = names.map((name, i) => {
-        const uuid = uuids[i]?.trim() ?? "";
-        return {
-          name,
-          uuid,
-          active: active?.has(uuid) ?? false,
-          persistent: persistent?.has(uuid) ?? false,
-          autostart: autostart?.has(uuid) ?? false,
-        };
+      const answers = await virsh.all([[...all, "--name"], [...all, "--uuid"], all]);
+      const [names = [], uuids = [], rows = []] = answers.map(lines);
+      // All three are in one order, and the table names each once more: it tells when one came or went.
+      const networks = names.flatMap((name, i) => {
+        const state = readRow(rows[i] ?? "", name);
+        return state ? [{ name, uuid: `${uuids[i]}`.trim(), ...state }] : [];
       });
-      return { networks, total: networks.length };
+      const same = [names, uuids, rows].every(({ length }) => length === networks.length);
+      if (same) return { networks, total: networks.length };
     }
     throw new HyperError("busy", "the networks changed while they were listed, five times over");
   },
 });
+
+/** A line of virsh's table: ` NAME   active   yes   no`. Undefined when it is about another network. */
+function readRow(row: string, name: string) {
+  const text = unescapeTable(row);
+  const columns = / +(active|inactive) +(yes|no) +(yes|no)$/.exec(text.slice(1 + name.length));
+  if (!text.startsWith(` ${name} `) || columns?.index !== 0) return undefined;
+  const [, state, autostart, persistent] = columns;
+  return {
+    active: state === "active",
+    persistent: persistent === "yes",
+    autostart: autostart === "yes",
+  };
+}

@@ -47,11 +47,11 @@ function read(log: string): Entry[] {
   const [input, output, errors] = ["in", "out", "err"].map((stream) =>
     readFileSync(`${log}.${stream}`, "utf8"),
   ) as [string, string, string];
-  const framed = input.matchAll(/^echo @@'B'(\S+:); (.*); echo @@'E'\1$/gm);
-  return [...framed].map(([, id, command = ""]) => {
-    const [before = ""] = errors.split(`@@F${id}`);
-    const said = before.split("@@F").at(-1) ?? "";
+  const framed = input.matchAll(/^echo '(\w{8})'(\d+)B;(.*);echo \1\2E$/gm);
+  return [...framed].map(([, token = "", n, command = ""]) => {
+    const [before = ""] = errors.split(`${token}${n}F`);
+    const said = before.split(new RegExp(`${token}\\d+F`)).at(-1) ?? "";
     const unreached = /^error: Failed to (re)?connect/im.test(said);
-    return { command, began: output.includes(`@@B${id}`) && !unreached };
+    return { command, began: output.includes(`${token}${n}B`) && !unreached };
   });
 }

@@ -39,8 +39,8 @@ describe("framing", () => {
     ["no newline", "one"],
     ["a trailing newline", "one\n"],
     ["only newlines", "\n\n\n"],
-    ["a prompt and the echo of a frame", "virsh # echo @@'B'abc.1:; list; echo @@'E'abc.1:\n"],
-    ["markers of no session", "@@Babc.1:@@Eabc.1:@@Fabc.1:"],
+    ["a prompt and the echo of a frame", "virsh # echo 'abcdefgh'1B;list;echo abcdefgh1E\n"],
+    ["markers of no session", "abcdefgh1Babcdefgh1Eabcdefgh1F"],
     ["what looks like an error", "error: no\nerror: "],
     ["bells and carriage returns", "\r\x07a\r\n\x07"],
     ["UTF-8", "ü漢🙂\n"],
@@ -61,7 +61,7 @@ describe("framing", () => {
   test("the markers of the call before are text like any other", async () => {
     await run(["list"]);
     const [reply] = await run(["list", "print", "<", "markers", "print", ">"]);
-    expect(reply?.stdout).toMatch(/^<@@B\w+\.\d+:@@E\w+\.\d+:@@F\w+\.\d+:>$/);
+    expect(reply?.stdout).toMatch(/^<\w{8}\d+B\w{8}\d+E\w{8}\d+F>$/);
   });
 
   test("1 MB comes back whole", async () => {

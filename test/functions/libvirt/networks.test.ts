@@ -11,15 +11,16 @@ interface Row {
   persistent: boolean;
 }
 
-/** As virsh lists the names or UUIDs of those that its options ask for. */
+const yes = (flag: boolean) => (flag ? "yes" : "no");
+
+/** As virsh lists the names, the UUIDs, or its table. */
 const listed = (rows: Row[], words: string[]) => {
-  const shown = rows.filter(
-    ({ active, autostart, persistent }) =>
-      (active || words.includes("--all")) &&
-      (autostart || !words.includes("--autostart")) &&
-      (persistent || !words.includes("--persistent")),
-  );
-  return `${shown.map(({ name, uuid }) => `${words.includes("--name") ? name : uuid}\n`).join("")}\n`;
+  if (words.includes("--name")) return `${rows.map(({ name }) => `${name}\n`).join("")}\n`;
+  if (words.includes("--uuid")) return `${rows.map(({ uuid }) => `${uuid}\n`).join("")}\n`;
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const line = ({ name, active, autostart, persistent }: Row) =>
+    ` ${name.padEnd(width)}   ${active ? "active" : "inactive"}   ${yes(autostart)}   ${yes(persistent)}\n`;
+  return rows.map(line).join("");
 };
 const having = (rows: Row[]) => answering((_verb, ...words) => listed(rows, words));
 const row = (name: string, i: number, flags = i): Row => ({
