@@ -42,6 +42,9 @@ export const TEST_TOOLS = [
   { binaries: ["debootstrap"], apt: "debootstrap", dnf: "debootstrap", pacman: "debootstrap", apk: "debootstrap", zypper: "debootstrap" },
   { binaries: ["virt-clone"], apt: "virtinst", dnf: "virt-install", pacman: "virt-install", apk: "virt-install", zypper: "virt-install" },
   { binaries: ["scrub"], apt: "scrub", dnf: "scrub", pacman: "scrub", apk: "scrub", zypper: "scrub" },
+  { binaries: ["chromium"], apt: "chromium", dnf: "chromium", pacman: "chromium", apk: "chromium", zypper: "chromium" },
+  { binaries: ["sshd"], apt: "openssh-server", dnf: "openssh-server", pacman: "openssh", apk: "openssh-server", zypper: "openssh-server" },
+  { binaries: ["ssh"], apt: "openssh-client", dnf: "openssh-clients", pacman: "openssh", apk: "openssh-client", zypper: "openssh-clients" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
 ];
 

@@ -3,10 +3,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { parse } from "smol-toml";
 import * as z from "zod";
 import { inputError } from "./errors.ts";
+import { isSsh, sshUriProblem } from "./ssh/target.ts";
 
 const Uri = z
   .string()
-  .regex(/^[a-z]+(\+[a-z]+)?:\/\//, "must be a libvirt URI such as qemu:///system");
+  .regex(/^[a-z]+(\+[a-z0-9]+)?:\/\//, "must be a libvirt URI such as qemu:///system")
+  .superRefine((uri, ctx) => {
+    const message = isSsh(uri) ? sshUriProblem(uri) : undefined;
+    if (message) ctx.addIssue({ code: "custom", message });
+  });
 const Alias = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
@@ -41,6 +46,18 @@ const Config = z.strictObject({
     .strictObject({
       /** Disks that are copied at once on a hypervisor. */
       copies: z.int().min(1).max(16).default(2),
+    })
+    .prefault({}),
+  ssh: z
+    .strictObject({
+      /** Seconds until a login, at each hop, is given up. */
+      timeout: z.number().positive().default(4),
+      /** Seconds of silence after which a connection counts as lost. */
+      keepalive: z.number().positive().default(15),
+      /** Seconds until an unused connection is closed. */
+      idle: z.number().positive().default(300),
+      /** Logins under way at once, all hosts together. */
+      logins: z.int().min(1).max(64).default(4),
     })
     .prefault({}),
   virsh: z

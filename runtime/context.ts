@@ -4,6 +4,8 @@ import { HyperError } from "./errors.ts";
 import { type Arg, type CallOptions, Hypervisor, type Outcome, unwrap } from "./hypervisor.ts";
 import { localTransport } from "./local.ts";
 import { type Logger, log } from "./log.ts";
+import { isSsh } from "./ssh/target.ts";
+import { sshTransport } from "./ssh/transport.ts";
 import type { ExecOptions, ExecResult } from "./transport.ts";
 
 export interface Virsh {
@@ -44,24 +46,25 @@ export function settings(): Config {
 }
 
 function hypervisor(alias: string): Hypervisor {
-  const { hosts, virsh } = settings();
+  const { hosts, virsh, ssh } = settings();
   const known = Object.hasOwn(hosts, alias) ? hosts[alias] : undefined;
   if (!known) {
     const text = `host: unknown hypervisor ${JSON.stringify(alias)}; configured: ${Object.keys(hosts).join(", ")}`;
     throw new HyperError("invalid_input", text);
   }
   const open = hypervisors?.open as Map<string, Hypervisor>;
-  const found =
-    open.get(alias) ?? new Hypervisor(alias, known.uri, virsh, localTransport(known.uri));
+  const transport = () =>
+    isSsh(known.uri) ? sshTransport(alias, known.uri, ssh) : localTransport(known.uri);
+  const found = open.get(alias) ?? new Hypervisor(alias, known.uri, virsh, transport());
   open.set(alias, found);
   return found;
 }
 
-/** End every session and connection. */
-export async function closeHypervisors() {
-  const open = [...(hypervisors?.open.values() ?? [])];
-  hypervisors?.open.clear();
-  await Promise.all(open.map((one) => one.close()));
+/** End every session and connection, or those of one hypervisor. */
+export async function closeHypervisors(only?: string) {
+  const open = [...(hypervisors?.open ?? [])].filter(([alias]) => (only ?? alias) === alias);
+  for (const [alias] of open) hypervisors?.open.delete(alias);
+  await Promise.all(open.map(([, one]) => one.close()));
 }
 
 /**

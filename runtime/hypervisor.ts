@@ -38,18 +38,22 @@ export class Hypervisor {
     const open = async () => new Session(await transport.openSession());
     const lane = (max: number, idle = settings.idle * 1000) =>
       new Pool(open, { max, queue: settings.queue, idle });
+    const { sessions } = settings;
+    // libvirtd has 20 workers; domstats.ts asks 5 at once
+    const own = { read: sessions, stats: 5, change: sessions, agent: Math.ceil(sessions / 2) };
+    const { read, stats, change, agent } = transport.lanes ?? own;
     // The state of the test driver lives in its one process: one session, never closed.
     const only = this.isTest ? lane(1, 2 ** 31 - 1) : undefined;
     this.#lanes = {
-      read: only ?? lane(settings.sessions),
-      stats: only ?? lane(5), // as many as domstats.ts asks at once; libvirtd has 20 workers
-      change: only ?? lane(settings.sessions),
-      agent: only ?? lane(Math.ceil(settings.sessions / 2)),
+      read: only ?? lane(read),
+      stats: only ?? lane(stats),
+      change: only ?? lane(change),
+      agent: only ?? lane(agent),
     };
   }
 
   get isTest() {
-    return this.uri.startsWith("test:");
+    return this.#transport.uri.startsWith("test:");
   }
 
   /** Run commands, in order, in one round trip on a warm session. A failed one does not stop the next. */
@@ -74,7 +78,13 @@ export class Hypervisor {
     if (this.isTest) return unwrap((await this.virsh([command], { timeout: options.timeout }))[0]);
     const files: TextFile[] = [];
     try {
-      const argv = ["virsh", "-q", "-c", this.uri, ...(await this.#argv(command, files))];
+      const argv = [
+        "virsh",
+        "-q",
+        "-c",
+        this.#transport.uri,
+        ...(await this.#argv(command, files)),
+      ];
       const { stdout, stderr, exitCode } = await this.exec(argv, options);
       if (exitCode !== 0) throw virshError(virshMessages(stderr), verb);
       return stdout;

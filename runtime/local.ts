@@ -17,16 +17,17 @@ import {
   virshOptions,
 } from "./transport.ts";
 
-/** Debug output would stand in the middle of answers, and LANGUAGE translates them. */
+/** Debug output would stand in the middle of answers, and LANGUAGE translates them; ours holds passphrases. */
 function inherited() {
   const { LANGUAGE, VIRSH_DEBUG, VIRSH_LOG_FILE, ...rest } = process.env;
-  return rest;
+  return Object.fromEntries(Object.entries(rest).filter(([name]) => !/^HYPERSDK_SSH_/.test(name)));
 }
 
 export function localTransport(uri: string): Transport {
   const channels = new Set<Channel>();
   const children = new Set<ChildProcess>();
   return {
+    uri,
     exec: (argv, options) => exec(argv, options, { LIBVIRT_DEFAULT_URI: uri }, children),
     async openSession() {
       const channel = await openSession(uri);

@@ -53,6 +53,7 @@ export class Session {
     this.#channel = channel;
     channel.stdout.setEncoding("utf8").on("data", (text: string) => this.#read("out", text));
     channel.stderr.setEncoding("utf8").on("data", (text: string) => this.#read("err", text));
+    channel.stdout.resume();
     channel.closed.then((reason) => this.#end(reason));
     channel.ref(false);
   }

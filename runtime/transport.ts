@@ -1,5 +1,6 @@
 /** What a hypervisor is reached through. Local and SSH are two implementations that functions cannot tell apart. */
 import type { Readable, Writable } from "node:stream";
+import type { Lane } from "./verbs.ts";
 
 /** A long-lived `virsh` that reads commands on its standard input. */
 export interface Channel {
@@ -35,6 +36,10 @@ export interface TextFile {
 }
 
 export interface Transport {
+  /** What virsh connects to where it runs. */
+  readonly uri: string;
+  /** Warm sessions that each lane may have, where that is not for the configuration to say. */
+  readonly lanes?: Record<Lane, number>;
   /** Run one program to its end. Rejects when it cannot start, is cut off, or says too much; not for its exit code. */
   exec(argv: string[], options: ExecOptions): Promise<ExecResult>;
   openSession(): Promise<Channel>;

@@ -1,6 +1,7 @@
 /** Starts the real server on a free port, for tests that call it as its users do. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { startSshd } from "./lab/sshd.ts";
 
 export interface Answer {
   status: number;
@@ -24,8 +25,15 @@ export async function startServer(
   env: Record<string, string> = {},
   argv: string[] = [join(import.meta.dirname, "../runtime/serve.ts")],
 ): Promise<TestServer> {
+  const sshd = await remote(env);
   const child = spawn(process.execPath, argv, {
-    env: { ...process.env, PORT: "0", LOG_LEVEL: "info", ...env },
+    env: {
+      ...process.env,
+      PORT: "0",
+      LOG_LEVEL: "info",
+      ...(sshd && { LIBVIRT_DEFAULT_URI: sshd.uri() }),
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let log = "";
@@ -51,13 +59,21 @@ export async function startServer(
         body: JSON.stringify(body),
         ...init,
       }),
-    stop: () =>
-      new Promise((resolve) => {
+    async stop() {
+      await new Promise<void>((resolve) => {
         if (child.exitCode !== null || child.signalCode !== null) return resolve();
         child.once("close", () => resolve());
         child.kill("SIGTERM");
-      }),
+      });
+      await sshd?.stop();
+    },
   };
+}
+
+/** With `npm run test:remote` every server reaches the lab's libvirt over SSH, with the same PATH on that side. */
+function remote({ PATH = process.env.PATH }: Record<string, string>) {
+  if (process.env.HYPERSDK_REMOTE !== "1") return undefined;
+  return startSshd({ config: [`SetEnv PATH=${PATH}`, "MaxSessions 10"] });
 }
 
 async function listening(child: ChildProcess, log: () => string): Promise<string> {

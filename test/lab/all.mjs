@@ -1,6 +1,6 @@
 // `node test/lab/all.mjs [WORDS...]`: every test. Each live file gets a lab of its own, so that none meets
 // what another has left, and two run at a time; the unit tests are one job among them. With words: only the
-// live files whose names hold one of them.
+// live files whose names hold one of them. With `--remote` (`npm run test:remote`): the live files, over SSH.
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -10,14 +10,15 @@ const AT_ONCE = 2;
 /** Milliseconds until a job that hangs is ended with its lab. */
 const TIMEOUT = 480_000;
 
-const words = process.argv.slice(2);
+const remote = process.argv.includes("--remote");
+const words = process.argv.slice(2).filter((word) => word !== "--remote");
 const files = readdirSync(new URL("../live/", import.meta.url)).filter(
   (name) =>
     name.endsWith(".test.ts") && (words.length === 0 || words.some((word) => name.includes(word))),
 );
 const jobs = [
   ...files.map((name) => ["--project", "live", `live/${name}`]),
-  ...(words.length === 0 ? [["--project", "unit"]] : []),
+  ...(words.length === 0 && !remote ? [["--project", "unit"]] : []),
 ];
 
 /**
@@ -28,7 +29,8 @@ function run(job) {
   const lab = fileURLToPath(new URL("lab.mjs", import.meta.url));
   const vitest = ["bun", "--bun", "run", "vitest", "run", "--config", "test/vitest.config.ts"];
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [lab, ...vitest, ...job], { timeout: TIMEOUT });
+    const env = { ...process.env, ...(remote && { HYPERSDK_REMOTE: "1" }) };
+    const child = spawn(process.execPath, [lab, ...vitest, ...job], { env, timeout: TIMEOUT });
     let said = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => {

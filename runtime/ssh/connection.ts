@@ -1,0 +1,184 @@
+/** One SSH connection to a hypervisor: made on demand, watched, made again with growing pauses, closed when idle. */
+import pLimit from "p-limit";
+import type { Client, ClientChannel } from "ssh2";
+import type { Config } from "../config.ts";
+import { HyperError } from "../errors.ts";
+import { log } from "../log.ts";
+import { type Login, login } from "./login.ts";
+import { RemoteShell } from "./shell.ts";
+import { sshTarget } from "./target.ts";
+
+export interface Connected extends Login {
+  shell: RemoteShell;
+}
+
+/** A process group on the remote side, and the word by which it is known there. */
+export interface Remote {
+  group: number;
+  id: string;
+}
+
+/** sshd drops logins when too many are under way at once (MaxStartups): the bound is for all hosts together. */
+let logins: ReturnType<typeof pLimit> | undefined;
+
+export class Connection {
+  readonly alias: string;
+  #uri: string;
+  #settings: Config["ssh"];
+  #current: Promise<Connected> | undefined;
+  #live: Connected | undefined;
+  #used = 0;
+  #failures = 0;
+  #retryAt = 0;
+  #reason = "";
+  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** Without the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
+  #channels = pLimit(9);
+  /** What runs there now; what a lost connection has left there is ended by the next one. */
+  readonly running = new Set<Remote>();
+
+  constructor(alias: string, uri: string, settings: Config["ssh"]) {
+    this.alias = alias;
+    this.#uri = uri;
+    this.#settings = settings;
+  }
+
+  /** The connection, made when there is none. A host that was not reached is left alone for a while. */
+  get(): Promise<Connected> {
+    if (this.#closed)
+      throw new HyperError("cancelled", "the connection to this hypervisor was closed");
+    const wait = this.#retryAt - Date.now();
+    if (!this.#current && wait > 0) {
+      const text = `${this.#reason} (tried ${this.#failures} times; the next attempt is in ${Math.ceil(wait / 1000)} s)`;
+      throw new HyperError("unreachable", text);
+    }
+    this.#current ??= this.#connect();
+    return this.#current;
+  }
+
+  /** Resolves to the channel on which the command runs, as soon as there is room for one. */
+  open(command: string): Promise<ClientChannel> {
+    return new Promise((resolve, reject) => {
+      this.#channels(async () => {
+        const { client } = await this.get();
+        const channel = await openChannel(client, command);
+        resolve(channel);
+        if (!channel.closed) await new Promise((done) => channel.once("close", done));
+      }).catch((error) => {
+        if (error instanceof HyperError) return reject(error);
+        const text = `hypervisor ${this.alias}: sshd opens no further channel (${error.message}); its MaxSessions must be at least 10`;
+        reject(new HyperError("unreachable", text, { cause: error }));
+      });
+    });
+  }
+
+  /** Only while something is under way does the connection keep the program alive. */
+  ref(on: boolean) {
+    this.#used += on ? 1 : -1;
+    clearTimeout(this.#idle);
+    const socket = this.#live?.socket;
+    if (this.#used > 0) socket?.ref();
+    else socket?.unref();
+    if (this.#used > 0) return;
+    this.#idle = setTimeout(() => {
+      if (this.running.size === 0) this.#live?.end();
+    }, this.#settings.idle * 1000);
+    this.#idle.unref();
+  }
+
+  /** End a process group there. */
+  async kill({ group }: Remote) {
+    await this.#live?.shell.run(`kill -s KILL -- -${group} 2>/dev/null`).catch(() => {});
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#idle);
+    this.#live?.end();
+  }
+
+  async #connect(): Promise<Connected> {
+    const began = performance.now();
+    try {
+      logins ??= pLimit(this.#settings.logins);
+      const connected = await logins(() => this.#login());
+      this.#failures = 0;
+      this.#live = connected;
+      log.info({ host: this.alias, ms: performance.now() - began }, "SSH connection opened");
+      connected.closed.then((reason) => {
+        log.info({ host: this.alias, reason }, "SSH connection closed");
+        this.#live = undefined;
+        this.#current = undefined;
+      });
+      this.#watch(connected);
+      if (this.#closed) connected.end();
+      return connected;
+    } catch (error) {
+      this.#current = undefined;
+      this.#failures++;
+      this.#reason = (error as Error).message;
+      const pause = Math.min(30_000, 500 * 2 ** Math.min(this.#failures, 6));
+      this.#retryAt = Date.now() + pause * (0.5 + Math.random() / 2); // so that many do not come back at once
+      throw error;
+    }
+  }
+
+  async #login(): Promise<Connected> {
+    const made = await login(sshTarget(this.#uri), this.alias, this.#settings.timeout * 1000);
+    try {
+      const channel = await openChannel(made.client, "exec sh");
+      const timer = setTimeout(() => made.end(), this.#settings.timeout * 1000);
+      const shell = await RemoteShell.open(channel).finally(() => clearTimeout(timer));
+      const left = [...this.running].map(
+        ({ group, id }) =>
+          `cat /proc/${group}/cmdline /proc/${group}/environ 2>/dev/null | grep -q ${id} && kill -s KILL -- -${group}`,
+      );
+      this.running.clear();
+      if (left.length > 0) await shell.run(left.join("\n"));
+      if (this.#used <= 0) made.socket.unref();
+      return { ...made, shell };
+    } catch (cause) {
+      made.end();
+      if (cause instanceof HyperError && cause.code !== "unreachable") throw cause;
+      const text = `hypervisor ${this.alias}: no shell there: ${(cause as Error).message}`;
+      throw new HyperError("unreachable", text, { cause });
+    }
+  }
+
+  /** Silent for too long although asked: it is lost, whatever TCP believes. */
+  #watch({ shell, socket, end, closed }: Connected) {
+    const { keepalive } = this.#settings;
+    let heard = Date.now();
+    let bytes = socket.bytesRead;
+    let asked = false;
+    const timer = setInterval(
+      () => {
+        if (socket.bytesRead !== bytes) heard = Date.now();
+        bytes = socket.bytesRead;
+        if (Date.now() - heard > keepalive * 1000) {
+          log.warn({ host: this.alias }, `SSH connection silent for ${keepalive} s`);
+          return end();
+        }
+        if (asked) return;
+        asked = true;
+        shell.run(":").then(
+          () => {
+            asked = false;
+            heard = Date.now();
+          },
+          () => {},
+        );
+      },
+      (keepalive * 1000) / 4,
+    );
+    timer.unref();
+    closed.then(() => clearInterval(timer));
+  }
+}
+
+function openChannel(client: Client, command: string): Promise<ClientChannel> {
+  return new Promise((resolve, reject) =>
+    client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel))),
+  );
+}

@@ -1,0 +1,176 @@
+/**
+ * Where an SSH host is and how to log in there: from its libvirt URI, and what that does not say from
+ * `~/.ssh/config`. `qemu+ssh://user@host:port/system?keyfile=…&known_hosts=…` as libvirt's users write it.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import SSHConfig from "ssh-config";
+import { HyperError } from "../errors.ts";
+
+export interface Target {
+  host: string;
+  port: number;
+  user: string;
+  /** Private keys to try, in order; `required` ones must be there. */
+  keys: { path: string; required: boolean }[];
+  /** The agent's socket. */
+  agent: string | undefined;
+  knownHosts: string[];
+  /** Under this name its key is in known_hosts. */
+  hostKeyAlias: string | undefined;
+  /** The host that the connection goes through. */
+  jump: Target | undefined;
+}
+
+const PARAMETERS = ["keyfile", "known_hosts", "sshauth", "no_tty"];
+
+export const isSsh = (uri: string) => /^[a-z]+\+(ssh|libssh2?):\/\//.test(uri);
+
+/** The URI that virsh uses on the remote side: `qemu+ssh://kvm1/system` is `qemu:///system` there. */
+export function remoteUri(uri: string): string {
+  const { protocol, pathname } = new URL(uri);
+  return `${protocol.replace(/\+.*/, "")}://${pathname}`;
+}
+
+/** Why a host's URI cannot be used; undefined when it can. Read with the configuration. */
+export function sshUriProblem(uri: string): string | undefined {
+  if (!URL.canParse(uri)) return "is not a URI";
+  const { hostname, password, searchParams } = new URL(uri);
+  if (!hostname) return "names no host: qemu+ssh://HOST/system";
+  if (password) return "must hold no password; logins use keys or the ssh-agent";
+  for (const key of searchParams.keys()) {
+    if (/^(no_verify|known_hosts_verify)$/.test(key)) {
+      return `${key}: host keys are always verified; record the key in known_hosts instead`;
+    }
+    if (!PARAMETERS.includes(key))
+      return `unknown parameter ${key}; there are: keyfile, known_hosts`;
+  }
+  return undefined;
+}
+
+export function sshTarget(uri: string): Target {
+  const url = new URL(uri);
+  const config = readSshConfig(join(homedir(), ".ssh/config"));
+  const absolute = (key: string) => {
+    const path = url.searchParams.get(key);
+    return path === null ? undefined : expand(path);
+  };
+  const [keyfile, knownHosts] = [absolute("keyfile"), absolute("known_hosts")];
+  return resolve(config, {
+    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1"),
+    ...(url.port && { port: Number(url.port) }),
+    ...(url.username && { user: decodeURIComponent(url.username) }),
+    ...(keyfile && { keyfile }),
+    ...(knownHosts && { knownHosts }),
+  });
+}
+
+/** Bun's `userInfo()` knows only the environment, which a service may not have. */
+export const localUser = () =>
+  process.env.USER || execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
+
+interface Given {
+  host: string;
+  port?: number;
+  user?: string;
+  keyfile?: string;
+  knownHosts?: string;
+}
+
+function resolve(config: SSHConfig, given: Given, depth = 0): Target {
+  const me = localUser();
+  const found = Object.entries(config.compute({ Host: given.host, User: given.user ?? me }));
+  const all = (name: string) =>
+    found.filter(([key]) => key.toLowerCase() === name.toLowerCase()).flatMap(([, value]) => value);
+  const one = (name: string): string | undefined => all(name)[0];
+  const host = (one("HostName") ?? given.host).replaceAll("%h", given.host);
+  const user = given.user ?? one("User") ?? me;
+  const port = given.port ?? Number(one("Port") ?? 22);
+  const tokens = { h: host, r: user, p: `${port}`, n: given.host, u: me };
+  const files = (texts: string[]) =>
+    texts.flatMap((text) => text.split(/\s+/)).map((text) => expand(text, tokens));
+  const proxy = one("ProxyCommand");
+  if (proxy && proxy !== "none") {
+    throw new HyperError(
+      "unreachable",
+      `~/.ssh/config: ProxyCommand is not supported; use ProxyJump`,
+    );
+  }
+  const defaults = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => `~/.ssh/${name}`);
+  const identities = given.keyfile ? [given.keyfile] : files(all("IdentityFile"));
+  const fallback = identities.length > 0 ? [] : files(defaults);
+  const agent = one("IdentityAgent") ?? process.env.SSH_AUTH_SOCK;
+  const onlyIdentities = one("IdentitiesOnly") === "yes" || agent === "none";
+  const known = all("UserKnownHostsFile").length > 0 ? all("UserKnownHostsFile") : undefined;
+  return {
+    host,
+    port,
+    user,
+    keys: [
+      ...identities.map((path) => ({ path, required: path === given.keyfile })),
+      ...fallback.map((path) => ({ path, required: false })),
+    ],
+    agent:
+      onlyIdentities || !agent
+        ? undefined
+        : agent.replace("SSH_AUTH_SOCK", process.env.SSH_AUTH_SOCK ?? ""),
+    knownHosts: given.knownHosts
+      ? [given.knownHosts]
+      : [...files(known ?? ["~/.ssh/known_hosts"]), "/etc/ssh/ssh_known_hosts"],
+    hostKeyAlias: one("HostKeyAlias"),
+    jump: jumpOf(config, one("ProxyJump"), depth),
+  };
+}
+
+/** `user@host:port,host2`: the last is next to the hypervisor. */
+function jumpOf(config: SSHConfig, text: string | undefined, depth: number): Target | undefined {
+  if (!text || text === "none") return undefined;
+  if (depth > 8)
+    throw new HyperError("unreachable", "~/.ssh/config: ProxyJump goes round in circles");
+  const hops = text.split(",").map((hop) => {
+    const parts = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(hop.trim());
+    if (!parts)
+      throw new HyperError("unreachable", `~/.ssh/config: ProxyJump ${text} cannot be read`);
+    const [, user, host = "", port] = parts;
+    const given = { host: host.replace(/^\[(.*)\]$/, "$1") };
+    return { ...given, ...(user && { user }), ...(port && { port: Number(port) }) };
+  });
+  let before: Target | undefined;
+  for (const hop of hops) {
+    const target = resolve(config, hop, depth + 1);
+    before = { ...target, jump: before ?? target.jump };
+  }
+  return before;
+}
+
+function expand(path: string, tokens: Record<string, string> = {}): string {
+  const home = homedir();
+  const text = path
+    .replace(/^"(.*)"$/, "$1")
+    .replace(/^(~|\$\{HOME\}|%d)(?=\/|$)/, home)
+    .replace(/%([hrpnu])/g, (whole, letter) => tokens[letter] ?? whole);
+  return isAbsolute(text) ? text : join(home, ".ssh", text);
+}
+
+/** The library knows no Include, which may stand in other files again. */
+function readSshConfig(path: string): SSHConfig {
+  return SSHConfig.parse(included(path, 0));
+}
+
+function included(path: string, depth: number): string {
+  if (depth > 16 || !existsSync(path)) return "";
+  return readFileSync(path, "utf8").replace(
+    /^[ \t]*Include[ \t=]+(.+)$/gim,
+    (_line, names: string) =>
+      names
+        .trim()
+        .split(/\s+/)
+        .flatMap((name) =>
+          [...new Bun.Glob(expand(name)).scanSync({ absolute: true, dot: true })].sort(),
+        )
+        .map((name) => included(name, depth + 1))
+        .join("\n"),
+  );
+}
