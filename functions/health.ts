@@ -5,6 +5,7 @@ import { defineFunction } from "../runtime/function.ts";
 export default defineFunction({
   method: "GET",
   summary: "Tell that the process is up",
+  scope: "server",
   input: z.strictObject({}),
   output: z.object({ uptime_seconds: z.number() }),
   message: "The process is up",

@@ -7,6 +7,7 @@ import { leftovers } from "../runtime/work.ts";
 export default defineFunction({
   method: "GET",
   summary: "Show this server's version and whether each hypervisor can be reached",
+  scope: "server",
   input: z.strictObject({}),
   output: z.object({
     version: z.string(),

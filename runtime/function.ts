@@ -9,6 +9,7 @@ import type * as z from "zod";
 import { type Context, type ContextOptions, createContext, settings } from "./context.ts";
 import { failure, INTERNAL, success } from "./envelope.ts";
 import { HyperError, inputError } from "./errors.ts";
+import { onEach, severalHosts } from "./fleet.ts";
 
 /** What a function file declares. */
 export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
@@ -24,6 +25,10 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   status?: 200 | 201;
   /** The sentence of a successful answer; null when the answer is `data` itself, without the envelope. */
   message: string | null | ((data: z.output<O>, input: z.output<I>) => string);
+  /** Content type of an answer that is a text instead of JSON, such as a page; `output` is a string then. */
+  media?: string;
+  /** "server": it is not about one hypervisor, so it takes no list of them in `?host=`. */
+  scope?: "server";
   /** Example inputs. */
   examples?: z.input<I>[];
   run(input: z.output<I>, ctx: Context): Promise<z.input<O>>;
@@ -84,11 +89,16 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   app.on([spec.method], "*", validate, async (c) => {
     const input = c.req.valid((spec.method === "GET" ? "query" : "json") as never) as z.output<I>;
     const host = c.req.query("host") ?? c.req.header("X-Hypervisor");
-    const data = await run(input, {
-      signal: c.req.raw.signal,
-      ...(host !== undefined && { host }),
-    });
-    const { status = 200, message } = spec;
+    const { signal } = c.req.raw;
+    const several = spec.method === "GET" && spec.scope !== "server" && severalHosts(host);
+    if (several) {
+      const each = await onEach(several, (alias) => run(input, { signal, host: alias }));
+      const text = `${each.successful} of ${each.total} hypervisors answered`;
+      return c.json(success(text, each));
+    }
+    const data = await run(input, { signal, ...(host !== undefined && { host }) });
+    const { status = 200, message, media } = spec;
+    if (media) return c.body(`${data}`, status, { "Content-Type": media, ...UNFRAMED });
     if (message === null) return c.json(data, status);
     return c.json(
       success(typeof message === "string" ? message : message(data, input), data),
@@ -99,6 +109,9 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   const fetch = (request: Request) => app.fetch(request);
   return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
 }
+
+/** No other site shows a page of this server within its own, and no browser guesses its type. */
+const UNFRAMED = { "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff" };
 
 type Next = () => Promise<void>;
 

@@ -14,25 +14,39 @@ export const Name = z
   )
   .refine((name) => Buffer.byteLength(name) <= 255, "must be at most 255 bytes");
 
+/** What a name is the name of, for descriptions; the command line completes it from the hypervisor. */
+const named = (kind: string) => ({
+  "x-libvirt": kind,
+  description: `name or UUID of a ${kind}`,
+});
+export const DomainName = Name.meta(named("domain"));
+export const NetworkName = Name.meta(named("network"));
+export const PoolName = Name.meta(named("pool"));
+
 /** The name of something new. A UUID would hide it behind the object that has that UUID. */
 export const NewName = Name.refine(
   (name) => !z.guid().safeParse(name).success,
   "must not be a UUID",
-);
+).describe("a name that nothing else has");
 
 /** A MAC address; answers have it in lower case. */
 export const Mac = z
   .string()
   .regex(/^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$/, "must be a MAC address such as 52:54:00:12:34:56")
-  .toLowerCase();
+  .toLowerCase()
+  .describe("MAC address");
 
 /** The name of a network interface or bridge on the hypervisor. */
 export const InterfaceName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/, 'must be 1 to 15 letters, digits, ".", "_" and "-"');
 
-/** Free text that libvirt stores with an object. */
+/** Free text that libvirt stores with an object, as XML: a carriage return would come back as a newline. */
 export const Description = z
   .string()
   .max(4096)
-  .refine((text) => !text.includes("\0"), "must not contain NUL");
+  .regex(
+    /^[\t\n\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u,
+    "must not contain control characters but newlines and tabs",
+  )
+  .describe("free text, kept with it");

@@ -22,7 +22,8 @@ export const Reached = z.object({
 /** Milliseconds until a hypervisor counts as unreachable: people wait for this answer. */
 const PATIENCE = 5000;
 
-export async function reach({ host, uri, virsh }: Context): Promise<z.output<typeof Reached>> {
+export async function reach({ host, virsh, ...ctx }: Context): Promise<z.output<typeof Reached>> {
+  const [uri = ""] = ctx.uri.split("?"); // where its keys are is nobody's business
   try {
     const said = keyValues(await virsh(["version", "--daemon"], { timeout: PATIENCE }));
     const library = said["Using library"]?.replace("libvirt ", "");

@@ -26,7 +26,7 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
   });
 
   test("has a path of plain words", () => {
-    expect(path).toMatch(/^(\/[a-z][a-z0-9_-]*)+$/);
+    expect(path).toMatch(/^(\/[a-z][a-z0-9_-]*)+(\.json)?$/);
   });
 
   test("begins with a line that says its method, its URL and what it does", () => {
@@ -39,6 +39,8 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
     expect(one.spec.summary).toMatch(/^[A-Z].*[^.\s]$/);
     const { message } = one.spec;
     if (typeof message !== "function" && message !== null) expect(message).toMatch(/^[A-Z]/);
+    // a text has no envelope
+    if (one.spec.media) expect([message, one.spec.output.type]).toEqual([null, "string"]);
   });
 
   test("refuses an unknown key, and names it", () => {

@@ -1,5 +1,5 @@
 /** GET /libvirt/stats and the five below it: which groups of `domstats` each asks for, and about whom. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import all from "../../../../functions/libvirt/stats/all.ts";
 import cpu from "../../../../functions/libvirt/stats/cpu.ts";
 import disk from "../../../../functions/libvirt/stats/disk.ts";
@@ -24,14 +24,16 @@ const SINGLE = [
   ["stats/network", network, BASE],
 ] as const;
 
-describe.each(SINGLE)("%s", (_path, show, groups) => {
+describe.each(SINGLE)("%s", (path, show, groups) => {
   test("one command, the groups that it needs", async () => {
     const fake = answering(() => running("it's"));
     expect(await show({ name: "it's" }, { ...fake, host: host() })).toMatchObject({
       name: "it's",
       state: "running",
     });
-    expect(fake.calls).toEqual([["domstats", ...groups, "--domain", "it's"]]);
+    // for samples of CPU time it matters which run of the domain they are of
+    const run = path === "stats" || path === "stats/cpu" ? [["domid", "--domain", "it's"]] : [];
+    expect(fake.calls).toEqual([...run, ["domstats", ...groups, "--domain", "it's"]]);
   });
 
   test("a name that could be an ID is looked up", async () => {
@@ -55,19 +57,102 @@ describe.each(SINGLE)("%s", (_path, show, groups) => {
 });
 
 describe("stats/all", () => {
-  test("the running ones, by UUID, in virsh's order", async () => {
-    const names = ["42", "it's", "a b"];
-    const fake = answering((verb) =>
-      verb === "list"
-        ? names.map((name, i) => `${UUID}${i} ${name}\n`).join("")
-        : names.map(running).reverse().join(""),
-    );
-    const { domains, total } = await all({}, { ...fake, host: host() });
+  const names = ["42", "it's", " a  b"];
+  /** A hypervisor where these run, with this many vCPUs and IDs from `first` on. */
+  function running(state: { vcpus: number; first: number; stuck?: string }) {
+    const rows = () => names.map((name, i) => `${UUID}${i} ${state.first + i} ${name}\n`).join("");
+    const fake = answering((verb, ...words) => {
+      if (verb === "list") return rows();
+      if (verb === "domcontrol")
+        return words.includes(state.stuck ?? "") ? "occupied (9.0s)\n" : "ok\n";
+      const asked = words.filter((_, i) => words[i - 1] === "--domain");
+      if (words.includes("--block") && asked.includes(state.stuck ?? ""))
+        return new HyperError("timed_out", "no answer within 1.2 s");
+      return asked
+        .map((id) => {
+          const vcpus = words.includes("--vcpu") ? `  vcpu.current=${state.vcpus}\n` : "";
+          return `Domain: '${names[Number(id) - state.first]}'\n  state.state=1\n${vcpus}\n`;
+        })
+        .join("");
+    });
+    const at = { ...fake, host: host() };
+    const vcpus = async () => {
+      const { domains } = await all({}, at);
+      return domains.map(({ cpu }) => cpu.vcpus);
+    };
+    /** The IDs that were asked for their vCPUs since the last time. */
+    const asked = () =>
+      fake.calls
+        .splice(0)
+        .filter((words) => words.includes("--vcpu"))
+        .flatMap((words) => words.filter((_, i) => words[i - 1] === "--domain"));
+    return { ...fake, at, vcpus, asked };
+  }
+  afterEach(() => vi.restoreAllMocks());
+
+  test("the running ones, by their IDs, in virsh's order", async () => {
+    const fake = running({ vcpus: 1, first: 7 });
+    const { domains, total } = await all({}, fake.at);
     expect([domains.map(({ name }) => name), total]).toEqual([names, 3]);
-    expect(fake.calls).toEqual([
-      ["list", "--uuid", "--name", "--state-running"],
-      ["domstats", ...EVERY, ...names.flatMap((_, i) => ["--domain", `${UUID}${i}`])],
-    ]);
+    expect(fake.calls[0]).toEqual(["list", "--uuid", "--id", "--name", "--state-running"]);
+    expect(fake.calls.slice(1)).toEqual(
+      ["7", "8", "9"].map((id) => ["domstats", ...EVERY, "--domain", id]),
+    );
+  });
+
+  test("a number of vCPUs is remembered for ten seconds", async () => {
+    let now = 1_000_000;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const state = { vcpus: 2, first: 7 };
+    const { vcpus, asked } = running(state);
+    expect(await vcpus()).toEqual([2, 2, 2]);
+    expect(asked()).toEqual(["7", "8", "9"]);
+    state.vcpus = 3;
+    now += 10_000;
+    expect(await vcpus()).toEqual([2, 2, 2]);
+    expect(asked()).toEqual([]);
+    now += 1;
+    expect(await vcpus()).toEqual([3, 3, 3]);
+    expect(asked()).toEqual(["7", "8", "9"]);
+  });
+
+  test("but not that of another run, nor of a domain that is new", async () => {
+    const state = { vcpus: 2, first: 7 };
+    const { vcpus, asked } = running(state);
+    await vcpus();
+    asked();
+    Object.assign(state, { vcpus: 4, first: 9 }); // the ID 9 is another's now
+    expect(await vcpus()).toEqual([4, 4, 4]);
+    expect(asked()).toEqual(["9", "10", "11"]);
+  });
+
+  test("one that does not answer shows none, though it is remembered", async () => {
+    const state = { vcpus: 2, first: 7, stuck: "" };
+    const { vcpus } = running(state);
+    await vcpus();
+    state.stuck = "8";
+    expect(await vcpus()).toEqual([2, null, 2]);
+    state.stuck = "";
+    expect(await vcpus()).toEqual([2, 2, 2]);
+  });
+
+  test("one alone is always asked", async () => {
+    const state = { vcpus: 2, first: 7 };
+    const { at, vcpus } = running(state);
+    await vcpus();
+    state.vcpus = 3;
+    for (const show of [stats, cpu]) {
+      const fake = answering(() => "Domain: 'it's'\n  state.state=1\n  vcpu.current=3\n\n");
+      expect((await show({ name: "it's" }, { ...fake, host: at.host })).cpu.vcpus).toBe(3);
+    }
+  });
+
+  test("one that stops as it is listed", async () => {
+    const fake = answering((verb) =>
+      verb === "list" ? `${UUID}0 - gone\n${UUID}1 8 vm\n` : "Domain: 'vm'\n  state.state=1\n\n",
+    );
+    const { domains } = await all({}, { ...fake, host: host() });
+    expect(domains.map(({ name }) => name)).toEqual(["vm"]);
   });
 
   test("none", async () => {

@@ -86,7 +86,7 @@ describe("upload", () => {
 });
 
 describe("wipe: trim", () => {
-  const input = { pool: "p", volume: "v", algorithm: "trim", force: true };
+  const input = { pool: "p", volume: "v", algorithm: "trim" as const, force: true };
   test.each([
     ["file", ["fallocate", "--punch-hole", "--offset", "0", "--length", "4096", "--", "/p/v"]],
     ["block", ["blkdiscard", "--", "/p/v"]],

@@ -1,0 +1,20 @@
+/** GET /docs: a page to read and try this API. */
+import * as z from "zod";
+import { docsPage } from "../runtime/docs.ts";
+import { defineFunction } from "../runtime/function.ts";
+
+let made: string | undefined;
+
+export default defineFunction({
+  method: "GET",
+  summary: "Show a page to read and try this API",
+  input: z.strictObject({}),
+  output: z.string(),
+  message: null,
+  media: "text/html; charset=utf-8",
+
+  async run() {
+    made ??= await docsPage("HyperSDK Functions");
+    return made;
+  },
+});

@@ -1,0 +1,40 @@
+/** GET /hosts: every configured hypervisor, whether it answers, how fast, and what it runs. */
+import * as z from "zod";
+import { onEach } from "../runtime/fleet.ts";
+import { defineFunction } from "../runtime/function.ts";
+import { Reached, reach } from "../runtime/version.ts";
+
+export default defineFunction({
+  method: "GET",
+  summary: "List the hypervisors",
+  scope: "server",
+  input: z.strictObject({}),
+  output: z.object({
+    hosts: z.array(
+      Reached.omit({ reachable: true }).extend({
+        state: z.enum(["up", "down"]),
+        /** Milliseconds of one question to its libvirt; null when it is down. */
+        latency_ms: z.number().nullable(),
+      }),
+    ),
+    total: z.int(),
+  }),
+  message: ({ hosts, total }) =>
+    `${hosts.filter(({ state }) => state === "up").length} of ${total} hypervisors are up`,
+
+  async run(_input, ctx) {
+    const answers = await onEach(ctx.hosts, async (host) => {
+      const on = ctx.on(host);
+      await on.virsh(["uri"]).catch(() => {}); // opens the connection, which is not the latency
+      const began = performance.now();
+      const { reachable, ...reached } = await reach(on);
+      const took = Math.round((performance.now() - began) * 100) / 100;
+      return { ...reached, ...(reachable ? up(took) : DOWN) };
+    });
+    const hosts = answers.hosts.flatMap((one) => (one.status === "success" ? [one.data] : []));
+    return { hosts, total: hosts.length };
+  },
+});
+
+const up = (latency_ms: number) => ({ state: "up" as const, latency_ms });
+const DOWN = { state: "down" as const, latency_ms: null };

@@ -1,0 +1,52 @@
+/** The page that shows `openapi.json` and calls it: Swagger UI in one file, with nothing from outside. */
+import { createHash } from "node:crypto";
+
+/** Relative, so that the page works below a proxy's path too. The validator would be swagger.io's. */
+const START = `SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  displayRequestDuration: true,
+  filter: true,
+  validatorUrl: null,
+});`;
+
+export async function docsPage(title: string): Promise<string> {
+  // as text, so that a bundle holds them; when asked for, so that a start does not wait for them
+  const [{ default: program }, { default: style }] = await Promise.all([
+    import("swagger-ui-dist/swagger-ui-bundle.js", { with: { type: "text" } }),
+    import("swagger-ui-dist/swagger-ui.css", { with: { type: "text" } }),
+  ]);
+  const scripts = [program, START].map(inline);
+  // only these very texts run, and they reach this server alone
+  const policy = [
+    "default-src 'none'",
+    `script-src ${scripts.map(source).join(" ")}`,
+    `style-src ${source(style)}`,
+    "img-src data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${style}</style>
+</head>
+<body>
+<div id="docs"></div>
+${scripts.map((text) => `<script>${text}</script>`).join("\n")}
+</body>
+</html>
+`;
+}
+
+const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+
+/** As the HTML standard has it: in a string or an expression, these would end or upset the script element. */
+const inline = (script: string) => script.replace(/<(?=!--|\/?script)/gi, "\\x3C");
