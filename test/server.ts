@@ -13,6 +13,8 @@ export interface Answer {
 export interface TestServer {
   url: string;
   pid: number;
+  /** Of the sshd through which it reaches libvirt; undefined when that is local. */
+  sshd: number | undefined;
   /** All it has logged so far. */
   log(): string;
   get(path: string, init?: RequestInit): Promise<Answer>;
@@ -50,6 +52,7 @@ export async function startServer(
   return {
     url,
     pid: child.pid as number,
+    sshd: sshd?.pid,
     log: () => log,
     get: call,
     post: (path, body, init) =>

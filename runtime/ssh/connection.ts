@@ -6,7 +6,7 @@ import { HyperError } from "../errors.ts";
 import { log } from "../log.ts";
 import { type Login, login } from "./login.ts";
 import { RemoteShell } from "./shell.ts";
-import { sshTarget } from "./target.ts";
+import { sshTarget, type Target } from "./target.ts";
 
 export interface Connected extends Login {
   shell: RemoteShell;
@@ -18,8 +18,8 @@ export interface Remote {
   id: string;
 }
 
-/** sshd drops logins when too many are under way at once (MaxStartups): the bound is for all hosts together. */
-let logins: ReturnType<typeof pLimit> | undefined;
+/** sshd drops logins when too many are under way at once (MaxStartups): a bound for each sshd that is reached. */
+const logins = new Map<string, ReturnType<typeof pLimit>>();
 
 export class Connection {
   readonly alias: string;
@@ -92,17 +92,23 @@ export class Connection {
     await this.#live?.shell.run(`kill -s KILL -- -${group} 2>/dev/null`).catch(() => {});
   }
 
-  close() {
+  /** Ends what runs there, which hangs perhaps, and the connection. */
+  async close() {
     this.#closed = true;
     clearTimeout(this.#idle);
+    const patience = new Promise((resolve) => setTimeout(resolve, 1000).unref());
+    await Promise.race([Promise.all([...this.running].map((one) => this.kill(one))), patience]);
     this.#live?.end();
   }
 
   async #connect(): Promise<Connected> {
     const began = performance.now();
     try {
-      logins ??= pLimit(this.#settings.logins);
-      const connected = await logins(() => this.#login());
+      const target = sshTarget(this.#uri);
+      const first = entrance(target);
+      const limit = logins.get(first) ?? pLimit(this.#settings.logins);
+      logins.set(first, limit);
+      const connected = await limit(() => this.#login(target));
       this.#failures = 0;
       this.#live = connected;
       log.info({ host: this.alias, ms: performance.now() - began }, "SSH connection opened");
@@ -124,8 +130,8 @@ export class Connection {
     }
   }
 
-  async #login(): Promise<Connected> {
-    const made = await login(sshTarget(this.#uri), this.alias, this.#settings.timeout * 1000);
+  async #login(target: Target): Promise<Connected> {
+    const made = await login(target, this.alias, this.#settings.timeout * 1000);
     try {
       const channel = await openChannel(made.client, "exec sh");
       const timer = setTimeout(() => made.end(), this.#settings.timeout * 1000);
@@ -175,6 +181,11 @@ export class Connection {
     timer.unref();
     closed.then(() => clearInterval(timer));
   }
+}
+
+/** The sshd that the first hop goes to. */
+function entrance({ jump, host, port }: Target): string {
+  return jump ? entrance(jump) : `${host}:${port}`;
 }
 
 function openChannel(client: Client, command: string): Promise<ClientChannel> {

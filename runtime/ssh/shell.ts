@@ -59,7 +59,8 @@ export class RemoteShell {
 
   async putText(text: string): Promise<TextFile> {
     const path = `${this.#folder}/${++this.#files}`;
-    const said = await this.run(`printf %s ${word(text)} >${path} || echo failed`);
+    const escaped = text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0000"); // as %b reads it
+    const said = await this.run(`printf %b ${word(escaped)} >${path} || echo failed`);
     if (said !== "")
       throw new HyperError("no_space", "a text cannot be written on the remote side");
     return {

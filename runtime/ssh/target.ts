@@ -3,11 +3,8 @@
  * `~/.ssh/config`. `qemu+ssh://user@host:port/system?keyfile=…&known_hosts=…` as libvirt's users write it.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
-import SSHConfig from "ssh-config";
 import { HyperError } from "../errors.ts";
+import { expand, readUserConfig } from "./user-config.ts";
 
 export interface Target {
   host: string;
@@ -50,15 +47,15 @@ export function sshUriProblem(uri: string): string | undefined {
   return undefined;
 }
 
+/** Throws `unreachable` with what in `~/.ssh/config` is in the way. */
 export function sshTarget(uri: string): Target {
   const url = new URL(uri);
-  const config = readSshConfig(join(homedir(), ".ssh/config"));
   const absolute = (key: string) => {
     const path = url.searchParams.get(key);
     return path === null ? undefined : expand(path);
   };
   const [keyfile, knownHosts] = [absolute("keyfile"), absolute("known_hosts")];
-  return resolve(config, {
+  return resolve({
     host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1"),
     ...(url.port && { port: Number(url.port) }),
     ...(url.username && { user: decodeURIComponent(url.username) }),
@@ -79,30 +76,26 @@ interface Given {
   knownHosts?: string;
 }
 
-function resolve(config: SSHConfig, given: Given, depth = 0): Target {
+function resolve(given: Given, depth = 0): Target {
   const me = localUser();
-  const found = Object.entries(config.compute({ Host: given.host, User: given.user ?? me }));
-  const all = (name: string) =>
-    found.filter(([key]) => key.toLowerCase() === name.toLowerCase()).flatMap(([, value]) => value);
-  const one = (name: string): string | undefined => all(name)[0];
+  const all = readUserConfig(given.host, given.user);
+  const one = (keyword: string): string | undefined => all(keyword)[0];
   const host = (one("HostName") ?? given.host).replaceAll("%h", given.host);
   const user = given.user ?? one("User") ?? me;
   const port = given.port ?? Number(one("Port") ?? 22);
   const tokens = { h: host, r: user, p: `${port}`, n: given.host, u: me };
-  const files = (texts: string[]) =>
-    texts.flatMap((text) => text.split(/\s+/)).map((text) => expand(text, tokens));
+  const files = (texts: string[]) => texts.map((text) => expand(text, tokens));
   const proxy = one("ProxyCommand");
   if (proxy && proxy !== "none") {
     throw new HyperError(
       "unreachable",
-      `~/.ssh/config: ProxyCommand is not supported; use ProxyJump`,
+      "~/.ssh/config: ProxyCommand is not supported; use ProxyJump",
     );
   }
   const defaults = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => `~/.ssh/${name}`);
   const identities = given.keyfile ? [given.keyfile] : files(all("IdentityFile"));
   const fallback = identities.length > 0 ? [] : files(defaults);
-  const agent = one("IdentityAgent") ?? process.env.SSH_AUTH_SOCK;
-  const onlyIdentities = one("IdentitiesOnly") === "yes" || agent === "none";
+  const agent = agentOf(one("IdentityAgent") ?? "SSH_AUTH_SOCK", tokens);
   const known = all("UserKnownHostsFile").length > 0 ? all("UserKnownHostsFile") : undefined;
   return {
     host,
@@ -112,25 +105,29 @@ function resolve(config: SSHConfig, given: Given, depth = 0): Target {
       ...identities.map((path) => ({ path, required: path === given.keyfile })),
       ...fallback.map((path) => ({ path, required: false })),
     ],
-    agent:
-      onlyIdentities || !agent
-        ? undefined
-        : agent.replace("SSH_AUTH_SOCK", process.env.SSH_AUTH_SOCK ?? ""),
+    agent: one("IdentitiesOnly") === "yes" ? undefined : agent,
     knownHosts: given.knownHosts
       ? [given.knownHosts]
       : [...files(known ?? ["~/.ssh/known_hosts"]), "/etc/ssh/ssh_known_hosts"],
     hostKeyAlias: one("HostKeyAlias"),
-    jump: jumpOf(config, one("ProxyJump"), depth),
+    jump: jumpOf(one("ProxyJump"), depth),
   };
 }
 
+/** A socket's path, the variable that holds it, or none. */
+function agentOf(text: string, tokens: Record<string, string>): string | undefined {
+  if (text === "none") return undefined;
+  const variable = text === "SSH_AUTH_SOCK" ? text : /^\$(\w+)$/.exec(text)?.[1];
+  return variable ? process.env[variable] || undefined : expand(text, tokens);
+}
+
 /** `user@host:port,host2`: the last is next to the hypervisor. */
-function jumpOf(config: SSHConfig, text: string | undefined, depth: number): Target | undefined {
+function jumpOf(text: string | undefined, depth: number): Target | undefined {
   if (!text || text === "none") return undefined;
   if (depth > 8)
     throw new HyperError("unreachable", "~/.ssh/config: ProxyJump goes round in circles");
   const hops = text.split(",").map((hop) => {
-    const parts = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(hop.trim());
+    const parts = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(hop.trim());
     if (!parts)
       throw new HyperError("unreachable", `~/.ssh/config: ProxyJump ${text} cannot be read`);
     const [, user, host = "", port] = parts;
@@ -139,38 +136,8 @@ function jumpOf(config: SSHConfig, text: string | undefined, depth: number): Tar
   });
   let before: Target | undefined;
   for (const hop of hops) {
-    const target = resolve(config, hop, depth + 1);
+    const target = resolve(hop, depth + 1);
     before = { ...target, jump: before ?? target.jump };
   }
   return before;
-}
-
-function expand(path: string, tokens: Record<string, string> = {}): string {
-  const home = homedir();
-  const text = path
-    .replace(/^"(.*)"$/, "$1")
-    .replace(/^(~|\$\{HOME\}|%d)(?=\/|$)/, home)
-    .replace(/%([hrpnu])/g, (whole, letter) => tokens[letter] ?? whole);
-  return isAbsolute(text) ? text : join(home, ".ssh", text);
-}
-
-/** The library knows no Include, which may stand in other files again. */
-function readSshConfig(path: string): SSHConfig {
-  return SSHConfig.parse(included(path, 0));
-}
-
-function included(path: string, depth: number): string {
-  if (depth > 16 || !existsSync(path)) return "";
-  return readFileSync(path, "utf8").replace(
-    /^[ \t]*Include[ \t=]+(.+)$/gim,
-    (_line, names: string) =>
-      names
-        .trim()
-        .split(/\s+/)
-        .flatMap((name) =>
-          [...new Bun.Glob(expand(name)).scanSync({ absolute: true, dot: true })].sort(),
-        )
-        .map((name) => included(name, depth + 1))
-        .join("\n"),
-  );
 }

@@ -57,9 +57,7 @@ export function sshTransport(alias: string, uri: string, settings: Config["ssh"]
     async putText(text) {
       return used(connection, async () => (await connection.get()).shell.putText(text));
     },
-    async close() {
-      connection.close();
-    },
+    close: () => connection.close(),
   };
 }
 
@@ -128,6 +126,8 @@ function greeting(
 interface Begun {
   channel: ClientChannel;
   remote: Remote;
+  /** Resolves at the channel's end: to how the program ended, or undefined when the connection was lost. */
+  ended: Promise<{ code: number | null; signal?: string | undefined } | undefined>;
 }
 
 /** Starts a script there; resolves once the program is about to run. */
@@ -140,6 +140,13 @@ async function start(
   const id = `hypersdk-${randomBytes(9).toString("hex")}`;
   const channel = await connection.open(command(script, id, variables, [program, ...args]));
   channel.on("error", () => {}); // told by `close`
+  const ended: Begun["ended"] = new Promise((resolve) => {
+    let exit: Awaited<Begun["ended"]>;
+    channel.once("exit", (code: number | null, signal?: string) => {
+      exit = { code, signal };
+    });
+    channel.once("close", () => resolve(exit));
+  });
   const { alias } = connection;
   const group = await greeting(channel, id).catch((cause) => {
     channel.close();
@@ -152,27 +159,28 @@ async function start(
   const remote = { group, id };
   connection.running.add(remote);
   channel.once("exit", () => connection.running.delete(remote));
-  return { channel, remote };
+  return { channel, remote, ended };
 }
 
 function openSession(connection: Connection, uri: string): Promise<Channel> {
   return used(connection, async () => {
     const argv = ["virsh", ...virshOptions(uri)];
-    const { channel, remote } = await start(connection, argv, SESSION, virshEnvironment(uri));
+    const { channel, remote, ended } = await start(
+      connection,
+      argv,
+      SESSION,
+      virshEnvironment(uri),
+    );
     let held = false;
     const ref = (on: boolean) => {
       if (on !== held) connection.ref(on);
       held = on;
     };
-    const closed = new Promise<string>((resolve) => {
-      let reason = "the SSH connection was lost";
-      channel.once("exit", (code: number | null, signal?: string) => {
-        reason = `virsh ended with ${signal ?? `exit ${code}`}`;
-      });
-      channel.once("close", () => {
-        ref(false);
-        resolve(reason);
-      });
+    const closed = ended.then((exit) => {
+      ref(false);
+      return exit
+        ? `virsh ended with ${exit.signal ?? `exit ${exit.code}`}`
+        : "the SSH connection was lost";
     });
     const kill = () => void connection.kill(remote).finally(() => channel.close());
     return { stdin: channel, stdout: channel, stderr: channel.stderr, closed, kill, ref };
@@ -199,13 +207,12 @@ function exec(
 
 /** The rest of a command that has begun: its output and exit code, or its end at our word. */
 function finish(
-  { channel }: Begun,
+  { channel, ended }: Begun,
   [program]: string[],
   { timeout, signal }: ExecOptions,
 ): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const result: ExecResult = { stdout: "", stderr: "", exitCode: -1 };
-    let exited = false;
     const settle = (done: () => void) => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
@@ -229,13 +236,9 @@ function finish(
         );
       });
     }
-    channel.once("exit", (code: number | null) => {
-      exited = true;
-      result.exitCode = code ?? -1;
-    });
-    channel.once("close", () =>
+    ended.then((exit) =>
       settle(() => {
-        if (exited) return resolve(result);
+        if (exit) return resolve({ ...result, exitCode: exit.code ?? -1 });
         const text = `the SSH connection was lost while ${program} ran; look at the present state before you call again`;
         reject(new HyperError("outcome_unknown", text));
       }),

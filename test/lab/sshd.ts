@@ -95,9 +95,9 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       `${driver}+ssh://${username}@${address}:${port}${path}?keyfile=${key}&known_hosts=${knownHosts}`,
     log: () => log,
     async stop() {
-      const ended = new Promise((resolve) => child.once("close", resolve));
-      if (child.exitCode === null) child.kill("SIGTERM");
-      await ended;
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      if (child.exitCode === null && child.kill("SIGTERM")) await ended;
+      child.stderr.destroy(); // what it started may still hold the other end
       await rm(home, { recursive: true });
     },
   };

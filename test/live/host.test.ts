@@ -17,7 +17,9 @@ import {
   expectSuccess,
   freeze,
   processes,
+  sessions,
   thaw,
+  URI,
   until,
   virsh,
 } from "./virsh.ts";
@@ -29,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 afterEach(clean);
 
-const local = { host: "local", uri: "qemu:///system" };
+const local = { host: "local", uri: URI };
 const libvirt = async () => (await virsh("version", "--daemon")).match(/daemon: (\S+)/)?.[1];
 
 describe("the server's own endpoints", () => {
@@ -129,7 +131,7 @@ describe("three ways to call a function", () => {
     } finally {
       await alone.stop();
     }
-    await until("its virsh ends with it", () => processes("virsh", alone.pid).length === 0);
+    await until("its virsh ends with it", () => sessions(alone).length === 0);
 
     const script = `import networks from ${JSON.stringify(file)};
 console.log(JSON.stringify(await networks({})));`;
@@ -181,7 +183,7 @@ await network({ name: "nowhere" });`;
 describe("the end", () => {
   /** Every virsh that is not of the server all tests share. */
   const strays = () => {
-    const shared = processes("virsh", server.pid);
+    const shared = sessions(server);
     return processes("virsh").filter((pid) => !shared.includes(pid));
   };
 
@@ -189,7 +191,7 @@ describe("the end", () => {
     test(`${signal} between calls: no virsh is left`, async () => {
       const other = await startServer();
       await other.get("/libvirt/networks");
-      expect(processes("virsh", other.pid).length).toBeGreaterThan(0);
+      expect(sessions(other).length).toBeGreaterThan(0);
       process.kill(other.pid, signal);
       await until("the server ends", () => !alive(other.pid));
       await until("the last virsh dies", () => strays().length === 0, 1);
@@ -203,7 +205,7 @@ describe("the end", () => {
     try {
       const hanging = other.get("/libvirt/networks").catch((error: Error) => error);
       await new Promise((resolve) => setTimeout(resolve, 200));
-      expect(processes("virsh", other.pid).length).toBeGreaterThan(0);
+      expect(sessions(other).length).toBeGreaterThan(0);
       await other.stop();
       await until("the last virsh dies", () => strays().length === 0, 1);
       expect(await hanging).toBeInstanceOf(Error);
@@ -215,12 +217,8 @@ describe("the end", () => {
   test("kill -9: every virsh ends by itself", async () => {
     const other = await startServer();
     await other.get("/libvirt/networks");
-    const sessions = processes("virsh", other.pid);
+    const before = sessions(other);
     process.kill(other.pid, "SIGKILL");
-    await until(
-      "its virsh end",
-      () => !processes("virsh").some((pid) => sessions.includes(pid)),
-      3,
-    );
+    await until("its virsh end", () => !processes("virsh").some((pid) => before.includes(pid)), 3);
   });
 });

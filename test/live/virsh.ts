@@ -13,13 +13,20 @@ import { promisify } from "node:util";
 import { expect } from "vitest";
 import { attribute, children, type Element, parseXml, type Xml, xml } from "../../runtime/xml.ts";
 import { tinyGuest } from "../lab/guest.ts";
-import type { Answer } from "../server.ts";
+import type { Answer, TestServer } from "../server.ts";
 
 if (process.env.HYPERSDK_LAB !== "1") {
   throw new Error("live tests need the lab: node test/lab/lab.mjs bun --bun run vitest …");
 }
 
 const run = promisify(execFile);
+
+/** The hypervisor of every server that is told of no other, as answers show it. */
+export const URI =
+  process.env.HYPERSDK_REMOTE === "1"
+    ? expect.stringMatching(/^qemu\+ssh:\/\/\w+@127\.0\.0\.1:\d+\/system$/)
+    : "qemu:///system";
+
 export const env = { ...process.env, LC_ALL: "C.UTF-8" };
 
 /** What one virsh command prints; rejects when virsh says no. */
@@ -117,22 +124,34 @@ export async function clean() {
   for (const name of await networkNames()) await virsh("net-undefine", "--network", name);
 }
 
-/** The processes that run a program of this name now, or only the children of one. */
-export function processes(program: string, parent?: number): number[] {
+/** The processes that run a program of this name now. */
+export function processes(program: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       try {
-        // after the name in parentheses: state, parent
-        const [, ppid] =
-          readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
-        const runs = basename(readlinkSync(`/proc/${pid}/exe`)) === program;
-        return runs && (parent === undefined || Number(ppid) === parent);
+        return basename(readlinkSync(`/proc/${pid}/exe`)) === program;
       } catch {
         return false; // it has ended
       }
     });
+}
+
+/** The virsh processes of a server: its own, or those that its SSH connections have started. */
+export function sessions({ pid, sshd }: TestServer): number[] {
+  const above = (one: number): boolean =>
+    one === (sshd ?? pid) || (one > 1 && above(parentOf(one)));
+  return processes("virsh").filter(above);
+}
+
+function parentOf(pid: number): number {
+  try {
+    // after the name in parentheses: state, parent
+    return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1]);
+  } catch {
+    return 0; // it has ended
+  }
 }
 
 export function alive(pid: number): boolean {
