@@ -90,7 +90,11 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     const input = c.req.valid((spec.method === "GET" ? "query" : "json") as never) as z.output<I>;
     const host = c.req.query("host") ?? c.req.header("X-Hypervisor");
     const { signal } = c.req.raw;
-    const several = spec.method === "GET" && spec.scope !== "server" && severalHosts(host);
+    const several = spec.scope === "server" ? undefined : severalHosts(host);
+    if (several && spec.method === "POST") {
+      const text = "host: a call that changes something takes one hypervisor";
+      throw new HyperError("invalid_input", text);
+    }
     if (several) {
       const each = await onEach(several, (alias) => run(input, { signal, host: alias }));
       const text = `${each.successful} of ${each.total} hypervisors answered`;

@@ -98,7 +98,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       if (child.exitCode === null && child.kill("SIGTERM")) await ended;
       child.stderr.destroy(); // what it started may still hold the other end
-      await rm(home, { recursive: true });
+      await rm(home, { recursive: true, force: true });
     },
   };
 }
