@@ -50,6 +50,10 @@ export class Hypervisor {
       change: only ?? lane(change),
       agent: only ?? lane(agent),
     };
+    if (only) return;
+    transport.onFull = () => {
+      for (const pool of Object.values(this.#lanes)) pool.drop();
+    };
   }
 
   get isTest() {
@@ -86,7 +90,7 @@ export class Hypervisor {
         ...(await this.#argv(command, files)),
       ];
       const { stdout, stderr, exitCode } = await this.exec(argv, options);
-      if (exitCode !== 0) throw virshError(virshMessages(stderr), verb);
+      if (exitCode !== 0) throw located(virshError(virshMessages(stderr), verb), this.alias);
       return stdout;
     } finally {
       for (const file of files) file.remove();
@@ -170,7 +174,9 @@ export class Hypervisor {
         session.kill();
         throw new SessionLost("ended", true, "the connection to libvirt was lost meanwhile");
       }
-      const outcomes = replies.map((reply, i) => judge(reply, argvs[i]?.[0] ?? "", lane));
+      const outcomes = replies
+        .map((reply, i) => judge(reply, argvs[i]?.[0] ?? "", lane))
+        .map((outcome) => located(outcome, this.alias));
       if (outcomes.some((one) => one instanceof HyperError && isLost(one))) session.kill();
       return outcomes;
     };
@@ -217,6 +223,15 @@ function judge(reply: Reply, verb: string, lane: Lane): Outcome {
   return isRead(lane)
     ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
     : outcomeUnknown(verb, messages);
+}
+
+/** An error of the way to libvirt says which hypervisor it is, and where to look. */
+function located(outcome: Outcome, alias: string): Outcome {
+  if (!(outcome instanceof HyperError) || outcome.code !== "unreachable") return outcome;
+  const { message, cause } = outcome;
+  const remedy = /connect socket/i.test(message) ? "; is libvirtd running there?" : "";
+  const text = message.replace(/^hypervisor: /, `hypervisor ${alias}: `);
+  return new HyperError("unreachable", text + remedy, { cause });
 }
 
 /** What a command printed; undefined when what it asked about has gone meanwhile. Throws any other failure. */

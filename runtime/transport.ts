@@ -1,4 +1,7 @@
 /** What a hypervisor is reached through. Local and SSH are two implementations that functions cannot tell apart. */
+
+// in the packed types too, so that who imports them needs nothing more
+/// <reference types="node" preserve="true" />
 import type { Readable, Writable } from "node:stream";
 import type { Lane } from "./verbs.ts";
 
@@ -40,6 +43,8 @@ export interface Transport {
   readonly uri: string;
   /** Warm sessions that each lane may have, where that is not for the configuration to say. */
   readonly lanes?: Record<Lane, number>;
+  /** Set to what ends sessions that do nothing, for when they take the room that others need. */
+  onFull?: () => void;
   /** Run one program to its end. Rejects when it cannot start, is cut off, or says too much; not for its exit code. */
   exec(argv: string[], options: ExecOptions): Promise<ExecResult>;
   openSession(): Promise<Channel>;

@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import { HyperError } from "../errors.ts";
 import { log } from "../log.ts";
 import { type Login, login } from "./login.ts";
+import { Room } from "./room.ts";
 import { RemoteShell } from "./shell.ts";
 import { sshTarget, type Target } from "./target.ts";
 
@@ -34,7 +35,7 @@ export class Connection {
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
   /** Without the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
-  #channels = pLimit(9);
+  readonly channels = new Room(9);
   /** What runs there now; what a lost connection has left there is ended by the next one. */
   readonly running = new Set<Remote>();
 
@@ -58,19 +59,19 @@ export class Connection {
   }
 
   /** Resolves to the channel on which the command runs, as soon as there is room for one. */
-  open(command: string): Promise<ClientChannel> {
-    return new Promise((resolve, reject) => {
-      this.#channels(async () => {
-        const { client } = await this.get();
-        const channel = await openChannel(client, command);
-        resolve(channel);
-        if (!channel.closed) await new Promise((done) => channel.once("close", done));
-      }).catch((error) => {
-        if (error instanceof HyperError) return reject(error);
-        const text = `hypervisor ${this.alias}: sshd opens no further channel (${error.message}); its MaxSessions must be at least 10`;
-        reject(new HyperError("unreachable", text, { cause: error }));
-      });
-    });
+  async open(command: string): Promise<ClientChannel> {
+    const leave = await this.channels.take();
+    try {
+      const { client } = await this.get();
+      const channel = await openChannel(client, command);
+      channel.once("close", leave);
+      return channel;
+    } catch (error) {
+      leave();
+      if (error instanceof HyperError) throw error;
+      const text = `hypervisor ${this.alias}: sshd opens no further channel (${(error as Error).message}); its MaxSessions must be at least 10`;
+      throw new HyperError("unreachable", text, { cause: error });
+    }
   }
 
   /** Only while something is under way does the connection keep the program alive. */
@@ -104,7 +105,7 @@ export class Connection {
   async #connect(): Promise<Connected> {
     const began = performance.now();
     try {
-      const target = sshTarget(this.#uri);
+      const target = sshTarget(this.#uri, this.alias);
       const first = entrance(target);
       const limit = logins.get(first) ?? pLimit(this.#settings.logins);
       logins.set(first, limit);

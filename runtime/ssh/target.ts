@@ -48,20 +48,26 @@ export function sshUriProblem(uri: string): string | undefined {
 }
 
 /** Throws `unreachable` with what in `~/.ssh/config` is in the way. */
-export function sshTarget(uri: string): Target {
+export function sshTarget(uri: string, alias: string): Target {
   const url = new URL(uri);
   const absolute = (key: string) => {
     const path = url.searchParams.get(key);
     return path === null ? undefined : expand(path);
   };
   const [keyfile, knownHosts] = [absolute("keyfile"), absolute("known_hosts")];
-  return resolve({
+  const given: Given = {
     host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1"),
     ...(url.port && { port: Number(url.port) }),
     ...(url.username && { user: decodeURIComponent(url.username) }),
     ...(keyfile && { keyfile }),
     ...(knownHosts && { knownHosts }),
-  });
+  };
+  try {
+    return resolve(given);
+  } catch (cause) {
+    const text = `hypervisor ${alias}: ${(cause as Error).message}`;
+    throw new HyperError("unreachable", text, { cause });
+  }
 }
 
 /** Bun's `userInfo()` knows only the environment, which a service may not have. */
@@ -87,10 +93,7 @@ function resolve(given: Given, depth = 0): Target {
   const files = (texts: string[]) => texts.map((text) => expand(text, tokens));
   const proxy = one("ProxyCommand");
   if (proxy && proxy !== "none") {
-    throw new HyperError(
-      "unreachable",
-      "~/.ssh/config: ProxyCommand is not supported; use ProxyJump",
-    );
+    throw new Error("~/.ssh/config: ProxyCommand is not supported; use ProxyJump");
   }
   const defaults = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => `~/.ssh/${name}`);
   const identities = given.keyfile ? [given.keyfile] : files(all("IdentityFile"));
@@ -124,12 +127,10 @@ function agentOf(text: string, tokens: Record<string, string>): string | undefin
 /** `user@host:port,host2`: the last is next to the hypervisor. */
 function jumpOf(text: string | undefined, depth: number): Target | undefined {
   if (!text || text === "none") return undefined;
-  if (depth > 8)
-    throw new HyperError("unreachable", "~/.ssh/config: ProxyJump goes round in circles");
+  if (depth > 8) throw new Error("~/.ssh/config: ProxyJump goes round in circles");
   const hops = text.split(",").map((hop) => {
     const parts = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(hop.trim());
-    if (!parts)
-      throw new HyperError("unreachable", `~/.ssh/config: ProxyJump ${text} cannot be read`);
+    if (!parts) throw new Error(`~/.ssh/config: ProxyJump ${text} cannot be read`);
     const [, user, host = "", port] = parts;
     const given = { host: host.replace(/^\[(.*)\]$/, "$1") };
     return { ...given, ...(user && { user }), ...(port && { port: Number(port) }) };

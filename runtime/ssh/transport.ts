@@ -17,8 +17,8 @@ import { Connection, type Remote } from "./connection.ts";
 import { word } from "./shell.ts";
 import { remoteUri } from "./target.ts";
 
-/** sshd allows 10 channels a connection (MaxSessions): these, three commands, and the shell. */
-const LANES = { read: 2, stats: 1, change: 2, agent: 1 };
+/** More than sshd's 10 channels have room for (MaxSessions): idle sessions make room for what is wanted. */
+const LANES = { read: 3, stats: 5, change: 2, agent: 1 };
 const LONG_COMMANDS = 2;
 /** Milliseconds: what may take longer than this counts as long, and holds up nothing short. */
 const SHORT = 60_000;
@@ -49,6 +49,9 @@ export function sshTransport(alias: string, uri: string, settings: Config["ssh"]
   return {
     uri: there,
     lanes: LANES,
+    set onFull(free: () => void) {
+      connection.channels.onFull = free;
+    },
     exec(argv, options) {
       const limit = options.timeout > SHORT ? long : short;
       return inTurn(limit, options, () => exec(connection, there, argv, options));

@@ -3,7 +3,6 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import SSHConfig from "ssh-config";
-import { HyperError } from "../errors.ts";
 
 /** Bun's `homedir()` sees HOME only as it was at the start. */
 const home = () => process.env.HOME || homedir();
@@ -11,7 +10,7 @@ const home = () => process.env.HOME || homedir();
 /** What the file says of a host under this keyword: all values, in order. */
 export type Lookup = (keyword: string) => string[];
 
-/** Throws `unreachable` when the file cannot be read as one. */
+/** Throws when the file cannot be read as one. */
 export function readUserConfig(host: string, user?: string): Lookup {
   const asked = { Host: host, ...(user && { User: user }) };
   const path = join(home(), ".ssh/config");
@@ -22,8 +21,7 @@ export function readUserConfig(host: string, user?: string): Lookup {
         .filter(([key]) => key.toLowerCase() === keyword.toLowerCase())
         .flatMap(([, value]) => value);
   } catch (cause) {
-    const text = `~/.ssh/config cannot be read: ${(cause as Error).message}`;
-    throw new HyperError("unreachable", text, { cause });
+    throw new Error(`~/.ssh/config cannot be read: ${(cause as Error).message}`, { cause });
   }
 }
 
@@ -50,7 +48,7 @@ function textOf(path: string, asked: Asked, depth = 0): string {
       if (/^(Host|Match)\b/.test(line)) section = line;
       const names = /^\s*Include[\s=]+(.+)$/i.exec(line)?.[1];
       if (!names) return [line];
-      return applies(section, asked) ? [...included(names, asked, depth), section] : [];
+      return applies(section, asked) ? [...included(names, asked, depth), "Host *"] : [];
     })
     .join("\n");
 }

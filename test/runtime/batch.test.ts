@@ -19,7 +19,7 @@ describe("a batch", () => {
   test("over 50: four at once, in request order, whoever ends first", async () => {
     let [now, most] = [0, 0];
     const done: string[] = [];
-    const answer = await batch(ctx, "start", names(50), async (domain, name) => {
+    const answer = await batch(ctx, "start", names(50), () => async (domain, name) => {
       most = Math.max(most, ++now);
       await sleep(10 * Math.random());
       now--;
@@ -50,7 +50,7 @@ describe("a batch", () => {
       a: new HyperError("in_use", "busy", { details: { kept: ["x"] } }),
       b: new TypeError("secret of the house"),
     };
-    const { results } = await batch(ctx, "delete", ["a", "b"], async (_domain, name) => {
+    const { results } = await batch(ctx, "delete", ["a", "b"], () => async (_domain, name) => {
       throw errors[name];
     });
     expect(results).toEqual([
@@ -62,9 +62,14 @@ describe("a batch", () => {
 
   test("a name that could be an ID becomes a UUID; one that does not exist fails alone", async () => {
     calls.splice(0);
-    const { results, failed } = await batch(ctx, "pause", ["42", "43", "vm"], async (domain) => ({
-      domain_was: domain,
-    }));
+    const { results, failed } = await batch(
+      ctx,
+      "pause",
+      ["42", "43", "vm"],
+      () => async (domain) => ({
+        domain_was: domain,
+      }),
+    );
     expect(results).toMatchObject([
       { domain: "42", domain_was: "11111111-1111-4111-8111-111111111111" },
       { domain: "43", success: false, code: "not_found" },
@@ -151,5 +156,37 @@ describe("over 50 domains, with a virsh that hangs on one of them", () => {
       operation
     ];
     expect(fake.count(`${verb}`)).toBe(50);
+  });
+
+  test("host/name: on that hypervisor, prepared once for each; a typo stops all before any begins", async () => {
+    const prepared: string[] = [];
+    const at = (host: string): Context =>
+      ({
+        ...ctx,
+        host,
+        on(alias: string) {
+          if (alias === "kvm9") throw new HyperError("invalid_input", "host: unknown hypervisor");
+          return at(alias);
+        },
+      }) as Context;
+    const run = (domains: string[]) =>
+      batch(at("local"), "start", domains, ({ host }) => {
+        prepared.push(host);
+        return async (domain, name) => ({ on: host, domain_was: domain, name });
+      });
+    const { results } = await run(["a", "kvm1/a", "kvm1/b", "kvm2/a"]);
+    expect(results).toEqual([
+      { domain: "a", success: true, on: "local", domain_was: "a", name: "a" },
+      { domain: "kvm1/a", success: true, on: "kvm1", domain_was: "a", name: "a" },
+      { domain: "kvm1/b", success: true, on: "kvm1", domain_was: "b", name: "b" },
+      { domain: "kvm2/a", success: true, on: "kvm2", domain_was: "a", name: "a" },
+    ]);
+    expect(prepared).toEqual(["local", "kvm1", "kvm2"]);
+    await expect(run(["a", "kvm9/a"])).rejects.toThrow("unknown hypervisor");
+    await expect(run(["a", "local/a"])).rejects.toThrow("must not name a domain twice: local/a");
+  });
+
+  test.each(["/a", "kvm1/", "kvm1/-a", "kvm1/a/b"])("%s is no domain", (text) => {
+    expect(Domains.safeParse([text]).success).toBe(false);
   });
 });

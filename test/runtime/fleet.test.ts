@@ -8,6 +8,9 @@ import { HyperError } from "../../runtime/errors.ts";
 import { severalHosts } from "../../runtime/fleet.ts";
 import { defineFunction } from "../../runtime/function.ts";
 
+// biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the answer holds
+type Body = any;
+
 const folder = mkdtempSync(join(tmpdir(), "fleet-"));
 const file = join(folder, "hypersdk.toml");
 const aliases = ["a", "b", "broken", "wrong"];
@@ -30,7 +33,7 @@ const read = defineFunction({ method: "GET", ...common });
 const write = defineFunction({ method: "POST", ...common });
 const get = async (query: string, init?: RequestInit) => {
   const response = await read.fetch(new Request(`http://localhost/x${query}`, init));
-  return { status: response.status, body: await response.json() };
+  return { status: response.status, body: (await response.json()) as Body };
 };
 const success = (host: string) => ({ host, status: "success", data: { host } });
 
@@ -97,7 +100,9 @@ describe("several hosts", () => {
       }),
     );
     expect(response.status).toBe(400);
-    expect((await response.json()).error).toMatch(/^host: a call that changes something takes one/);
+    expect(((await response.json()) as Body).error).toMatch(
+      /^host: a call that changes something takes one/,
+    );
   });
 
   test("none, or one, is not several", () => {
