@@ -2,15 +2,11 @@
  * What must differ between a domain and its clone, edited into the source's own definition; all else stays
  * byte for byte. virt-clone's Cloner is the yardstick for what that is.
  */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
+import { randomMac } from "./domain.ts";
 import { HyperError } from "./errors.ts";
 import { xml } from "./xml.ts";
 import { descend, type Span, type XmlDocument } from "./xml-edit.ts";
-
-/** QEMU's own prefix, three random bytes. */
-export function randomMac(): string {
-  return `52:54:00:${randomBytes(3).toString("hex").match(/../g)?.join(":")}`;
-}
 
 export interface Identity {
   uuid: string;

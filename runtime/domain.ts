@@ -1,4 +1,5 @@
 /** What functions share about domains: which one a name means, and what it is made of. */
+import { randomBytes } from "node:crypto";
 import type { Context } from "./context.ts";
 import { HyperError } from "./errors.ts";
 import { keyValues, lines } from "./text.ts";
@@ -42,4 +43,9 @@ export function scope({ live, persistent }: DomainState): string[] {
 export function findInterface(definition: string, mac: string): Element | undefined {
   const interfaces = children(parseXml(definition, "domain"), "devices", "interface");
   return interfaces.find((one) => `${children(one, "mac")[0]?.["@address"]}`.toLowerCase() === mac);
+}
+
+/** QEMU's own prefix, three random bytes. */
+export function randomMac(): string {
+  return `52:54:00:${randomBytes(3).toString("hex").match(/../g)?.join(":")}`;
 }

@@ -7,7 +7,8 @@ import { timestamp } from "./envelope.ts";
 import { HyperError, programError } from "./errors.ts";
 import { allowedPath } from "./image.ts";
 import { IMAGE_TIMEOUT } from "./volume.ts";
-import { work } from "./work.ts";
+import { type Work, work } from "./work.ts";
+import { xml } from "./xml.ts";
 import { descend, type Span, XmlDocument } from "./xml-edit.ts";
 
 interface File {
@@ -33,10 +34,10 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
     );
   }
   const real = await allowedPath(ctx, `${folder}/${name}`, "export_path");
-  await run(ctx, ["mkdir", "-p", "--", real.slice(0, real.lastIndexOf("/"))]);
   if ((await ctx.exec(["test", "-e", real])).exitCode === 0) throw taken(real);
   const partial = `${real}.partial-${randomBytes(4).toString("hex")}`;
   return work(ctx, `export of ${name} to ${real}`, async (noted) => {
+    await makeParents(ctx, noted, real);
     await noted.makes({ kind: "folder", path: partial }, () =>
       run(ctx, ["mkdir", "-m", "700", "--", partial]),
     );
@@ -58,6 +59,27 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
   });
 }
 
+/** Prints those of the paths that are not there. */
+const MISSING = 'for path; do [ -e "$path" ] || printf "%s\\0" "$path"; done';
+
+/** One by one, so that exactly those that were made here can be removed again. */
+async function makeParents(ctx: Context, noted: Work, real: string) {
+  const names = real.split("/").slice(1, -1);
+  const parents = names.map((_, i) => `/${names.slice(0, i + 1).join("/")}`);
+  const { stdout } = await run(ctx, ["sh", "-c", MISSING, "sh", ...parents]);
+  for (const path of stdout.split("\0").slice(0, -1)) {
+    const make = async () => {
+      const done = await ctx.exec(["mkdir", "--", path]);
+      if (done.exitCode === 0) return;
+      const isThere = (await ctx.exec(["test", "-d", path])).exitCode === 0;
+      throw isThere ? taken(path) : programError("mkdir", done);
+    };
+    await noted.makes({ kind: "parent", path }, make).catch((error: HyperError) => {
+      if (error.code !== "already_exists") throw error; // else somebody else was first: it is theirs
+    });
+  }
+}
+
 /** The file's name; undefined for what is only referred to. */
 async function exportDisk(
   ctx: Context,
@@ -68,12 +90,16 @@ async function exportDisk(
   compress: boolean,
 ) {
   const [place] = descend([span], ["source"]);
-  const device = span.attributes.device ?? "disk";
-  if (!place || (device !== "disk" && device !== "lun")) return undefined;
-  const { pool, volume } = place.attributes;
+  if (!place) return undefined;
+  const { pool, volume, file, dev } = place.attributes;
+  if (span.attributes.device === "cdrom") {
+    // where it is not, the drive is empty; libvirt refuses this for one that it reads over the network
+    if (file || dev || volume) doc.setAttribute(place, "startupPolicy", "optional");
+    return undefined;
+  }
   const named =
     pool && volume ? await ctx.virsh(["vol-path", "--pool", pool, "--vol", volume]) : undefined;
-  const path = place.attributes.file ?? place.attributes.dev ?? named?.trimEnd();
+  const path = file ?? dev ?? named?.replace(/\n+$/, "");
   const target = descend([span], ["target"])[0]?.attributes.dev ?? "disk";
   if (!path)
     throw new HyperError("unsupported", `disk ${target} is neither a file, a device nor a volume`);
@@ -84,7 +110,7 @@ async function exportDisk(
   const options = [...(compress ? ["-c"] : []), "-f", from, "-O", format];
   await run(ctx, ["qemu-img", "convert", ...options, path, `${partial}/${name}`], IMAGE_TIMEOUT);
   doc.setAttribute(span, "type", "file");
-  doc.replace(place, `<source file='${real}/${name}'/>`);
+  doc.replace(place, `${xml`<source file="${`${real}/${name}`}"/>`}`);
   if (driver) doc.setAttribute(driver, "type", format);
   for (const chain of descend([span], ["backingStore"])) doc.remove(chain);
   return name;

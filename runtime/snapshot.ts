@@ -5,18 +5,22 @@ import { domainState } from "./domain.ts";
 import { HyperError, programError } from "./errors.ts";
 import { readStorage } from "./storage.ts";
 import { lines } from "./text.ts";
+import { work } from "./work.ts";
 import { attribute, children, type Element, parseXml, textOf } from "./xml.ts";
 
-export const Snapshot = z.object({
-  name: z.string(),
-  parent: z.string().nullable(),
-  current: z.boolean().describe("the domain's present state comes from it"),
-  state: z.string().describe("running, paused, shutoff, disk-snapshot"),
-  created: z.iso.datetime(),
-  description: z.string().nullable(),
-  /** Within the images, or in overlay files beside them. */
-  location: z.enum(["internal", "external"]),
-});
+export const Snapshot = z
+  .object({
+    name: z.string(),
+    parent: z.string().nullable(),
+    current: z.boolean().describe("the domain's present state comes from it"),
+    state: z.string().describe("running, paused, shutoff, disk-snapshot"),
+    created: z.iso.datetime(),
+    description: z.string().nullable(),
+    location: z
+      .enum(["internal", "external"])
+      .describe("within the images, or in overlay files beside them"),
+  })
+  .meta({ id: "Snapshot" });
 
 /** Parents before their children: two round trips. */
 export async function readSnapshots(
@@ -87,13 +91,20 @@ export async function revertOverlays(ctx: Context, domain: string, name: string,
     const below = ["-b", base.path, "-F", base.format];
     return { path, create: ["qemu-img", "create", "-q", "-f", format, ...below, beside(path)] };
   });
-  if (domainState(info).live) await ctx.virsh(["destroy", "--domain", domain]);
-  try {
-    for (const { create } of fresh) await run(ctx, create);
-    for (const { path } of fresh) await run(ctx, ["mv", "-f", "-T", "--", beside(path), path]);
-  } catch (error) {
-    await ctx.exec(["rm", "-f", "--", ...fresh.map(({ path }) => beside(path))]);
-    throw error;
+  await work(ctx, `revert of ${domain} to ${name}`, async (noted) => {
+    for (const { path, create } of fresh)
+      await noted.makes({ kind: "file", path: beside(path) }, () => run(ctx, create));
+    if (domainState(info).live) await ctx.virsh(["destroy", "--domain", domain]);
+    await replace(ctx, fresh);
+  });
+}
+
+async function replace(ctx: Context, fresh: { path: string }[]) {
+  for (const [i, { path }] of fresh.entries()) {
+    await run(ctx, ["mv", "-f", "-T", "--", beside(path), path]).catch((error: HyperError) => {
+      const text = `the domain is off, and ${i} of its ${fresh.length} disks are reverted`;
+      throw new HyperError(error.code, `${error.message}; ${text}`, { cause: error });
+    });
   }
 }
 
@@ -102,6 +113,29 @@ const beside = (path: string) => `${path}.reverting`;
 async function run(ctx: Context, argv: string[]) {
   const done = await ctx.exec(argv);
   if (done.exitCode !== 0) throw programError(argv[0] ?? "", done);
+}
+
+/**
+ * Reverting within an image rewrites it, also when the domain has gone on to an overlay: linked clones and
+ * the domain's own later overlays would break.
+ */
+export async function refuseRewrite(ctx: Context, domain: string, name: string) {
+  const dump = ["snapshot-dumpxml", "--domain", domain, "--snapshotname", name];
+  const snapshot = parseXml(await ctx.virsh(dump), "domainsnapshot");
+  const inside = children(snapshot, "disks", "disk").filter(
+    (disk) => disk["@snapshot"] === "internal",
+  );
+  if (inside.length === 0) return;
+  const then = sources(children(snapshot, "domain")[0]);
+  const storage = await readStorage(ctx);
+  const images = inside.flatMap((disk) => {
+    const place = then.get(`${disk["@name"]}`);
+    return place ? (storage.volumeOf(place) ?? []) : [];
+  });
+  const above = [...new Set(images.flatMap((image) => storage.childrenOf(image)))];
+  if (above.length === 0) return;
+  const text = `snapshot ${name} is within the base of ${above.join(", ")}, which would break`;
+  throw new HyperError("in_use", text, { details: { children: above } });
 }
 
 /** Deleting a snapshot merges its overlay into the image below: linked clones of any of these would break. */
@@ -126,7 +160,9 @@ function sources(domain: Element | undefined) {
     children(domain, "devices", "disk").map((disk) => [
       attribute(disk, "dev", "target") ?? "",
       {
-        path: attribute(disk, "file", "source") ?? "",
+        path: attribute(disk, "file", "source") ?? attribute(disk, "dev", "source") ?? "",
+        pool: attribute(disk, "pool", "source"),
+        volume: attribute(disk, "volume", "source"),
         format: attribute(disk, "type", "driver") ?? "raw",
       },
     ]),

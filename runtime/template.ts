@@ -1,10 +1,5 @@
 /** How a template is marked: in the domain's own metadata, under this project's namespace. */
-import { randomUUID } from "node:crypto";
 import * as z from "zod";
-import type { Copy } from "./clone.ts";
-import type { Context } from "./context.ts";
-import { HyperError, programError } from "./errors.ts";
-import type { Work } from "./work.ts";
 import { children, type Element, textOf, xml } from "./xml.ts";
 import type { XmlDocument } from "./xml-edit.ts";
 
@@ -48,53 +43,4 @@ export function readMark(domain: Element): TemplateMark | undefined {
     description: textOf(mark, "hypersdk:description") ?? "",
     metadata: Object.fromEntries(items),
   };
-}
-
-/** libguestfs works on big images too, in a virtual machine that may have to be emulated. */
-const GUESTFS_TIMEOUT = 2 * 3600 * 1000;
-
-/** Throws `unsupported` before anything is made, rather than in the middle. */
-export async function needProgram({ exec, host }: Context, program: string, field: string) {
-  if ((await exec(["sh", "-c", 'command -v "$1"', "sh", program])).exitCode === 0) return;
-  const text = `${field} needs ${program} on hypervisor ${host}; install its package "libguestfs-tools"`;
-  throw new HyperError("unsupported", text);
-}
-
-/** root's socket is in /tmp whatever the environment says. Younger than ours, and nobody listens any more: it was ours. */
-const SWEEP = `sleep 0.3; for socket in /tmp/libguestfs*/guestfsd.sock; do
-folder=\${socket%/*}; [ -S "$socket" ] && [ ! "$folder" -ot "$1" ] || continue
-grep -qF "$socket" /proc/net/unix || rm -rf -- "$folder"; done`;
-
-/** virt-sysprep or virt-customize on a domain's disks. `commands`, if any, are read as lines, so no secret is in an argv. */
-export async function runGuestfs(
-  ctx: Context,
-  noted: Work,
-  program: string,
-  disks: Copy[],
-  options: string[],
-  commands = "",
-) {
-  const images = disks.flatMap(({ path, format }) => ["--format", format, "-a", path]);
-  // cut off, libguestfs leaves its temporary files: here they can be found and removed
-  const folder = `/tmp/hypersdk-${randomUUID()}`;
-  await noted.makes({ kind: "folder", path: folder }, () =>
-    run(ctx, "mkdir", ["-m", "700", folder]),
-  );
-  const places = [`LIBGUESTFS_TMPDIR=${folder}`, `XDG_RUNTIME_DIR=${folder}`];
-  const env = ["env", "LIBGUESTFS_BACKEND=direct", ...places];
-  const argv = [...env, program, "--quiet", ...images, ...options];
-  // through cat: what is written to a process here is a socket, which no program can open as /dev/stdin
-  const piped = ["sh", "-c", 'cat | "$@"', "sh", ...argv];
-  const limits = { timeout: GUESTFS_TIMEOUT, signal: ctx.signal, input: commands };
-  const done = await ctx.exec(piped, limits).catch(async (error) => {
-    await run(ctx, "sh", ["-c", SWEEP, "sh", folder]);
-    throw error;
-  });
-  if (done.exitCode !== 0) throw programError(program, done);
-  await run(ctx, "rm", ["-rf", "--", folder]);
-}
-
-async function run({ exec }: Context, program: string, args: string[]) {
-  const done = await exec([program, ...args]);
-  if (done.exitCode !== 0) throw programError(program, done);
 }

@@ -24,6 +24,8 @@ const Thing = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("domain"), name: z.string() }),
   z.object({ kind: z.literal("file"), path: z.string() }),
   z.object({ kind: z.literal("folder"), path: z.string() }),
+  /** A folder for others: ours to remove while it is empty, and no leftover while it is not. */
+  z.object({ kind: z.literal("parent"), path: z.string() }),
 ]);
 
 /** What an operation makes. */
@@ -49,6 +51,11 @@ const NOT_MADE: ErrorCode[] = ["already_exists", "busy", "unreachable"];
 
 const folder = () =>
   join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "hypersdk/work");
+
+/** Between steps: a caller who has gone wants none of it. */
+export function stillWanted({ signal }: Context) {
+  if (signal.aborted) throw new HyperError("cancelled", "the caller went away");
+}
 
 /** Run `steps`. When they fail, everything noted is removed, the last first, and the error says what is left. */
 export async function work<T>(
@@ -139,7 +146,8 @@ function readNote(file: string) {
 
 function describe(thing: Thing): string {
   if (thing.kind === "volume") return `volume ${thing.name} of pool ${thing.pool}`;
-  return thing.kind === "domain" ? `domain ${thing.name}` : `${thing.kind} ${thing.path}`;
+  if (thing.kind === "domain") return `domain ${thing.name}`;
+  return `${thing.kind === "file" ? "file" : "folder"} ${thing.path}`;
 }
 
 /** Removes what may have been made. That it is not there is fine; that it cannot be removed is not. */
@@ -151,14 +159,22 @@ async function remove(ctx: Context, thing: Thing) {
     await ctx.virsh.each([["destroy", "--domain", thing.name]]);
     await ctx.virsh(["undefine", "--domain", thing.name, "--nvram"]); // a failed start can make that file
   } else {
-    const done = await ctx.exec(["rm", "-rf", "--", thing.path], {
+    const program = thing.kind === "parent" ? REMOVE_EMPTY : ["rm", "-rf"];
+    const done = await ctx.exec([...program, "--", thing.path], {
       signal: new AbortController().signal,
     });
     if (done.exitCode !== 0) throw new HyperError("command_failed", done.stderr.trim());
   }
 }
 
+/** Somebody may put something in at any time. */
+const REMOVE_EMPTY = ["rmdir", "--ignore-fail-on-non-empty"];
+
 async function exists(ctx: Context, thing: Thing): Promise<boolean> {
+  if (thing.kind === "parent") {
+    const { stdout } = await ctx.exec(["find", thing.path, "-maxdepth", "0", "-empty"]);
+    return stdout !== "";
+  }
   if (thing.kind === "file" || thing.kind === "folder") {
     return (await ctx.exec(["test", "-e", thing.path])).exitCode === 0;
   }

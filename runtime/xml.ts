@@ -19,9 +19,16 @@ const parser = new XMLParser({
   isArray: (_name, _path, _leaf, isAttribute) => !isAttribute,
 });
 
+/** The parser looks for attributes in processing instructions, and some have an apostrophe for themselves. */
+function withoutInstructions(text: string): string {
+  return text.replace(/<!--[\s\S]*?-->|<!\[CDATA\[[\s\S]*?\]\]>|<\?[\s\S]*?\?>/g, (token) =>
+    token.startsWith("<?") ? "" : token,
+  );
+}
+
 /** The root element of a document. Throws when it is another than `root`. */
 export function parseXml(text: string, root: string): Element {
-  const element = (parser.parse(text) as Element)[root];
+  const element = (parser.parse(withoutInstructions(text)) as Element)[root];
   if (!Array.isArray(element) || !element[0]) throw new Error(`no <${root}> in the XML`);
   return element[0];
 }

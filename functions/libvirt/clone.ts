@@ -5,15 +5,16 @@ import { domainRef } from "../../runtime/domain.ts";
 import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
 import { Path } from "../../runtime/image.ts";
-import { Name, NewName } from "../../runtime/schemas.ts";
+import { DomainName, NewName } from "../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Clone a domain",
   status: 201,
   input: z
     .strictObject({
-      source: Name,
+      source: DomainName,
       target: NewName,
       files: z
         .array(Path)

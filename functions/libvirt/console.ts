@@ -3,13 +3,14 @@ import * as z from "zod";
 import { domainRef } from "../../runtime/domain.ts";
 import { HyperError } from "../../runtime/errors.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { Name } from "../../runtime/schemas.ts";
+import { DomainName } from "../../runtime/schemas.ts";
 import { attribute, children, parseXml } from "../../runtime/xml.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show where a domain's consoles are",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: z.object({
     name: z.string(),
     graphics: z.array(

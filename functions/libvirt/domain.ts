@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { domainRef } from "../../runtime/domain.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { Name } from "../../runtime/schemas.ts";
+import { DomainName } from "../../runtime/schemas.ts";
 import { keyValues } from "../../runtime/text.ts";
 import { attribute, children, type Element, parseXml, textOf } from "../../runtime/xml.ts";
 
@@ -10,8 +10,9 @@ const Text = z.string().nullable();
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show one domain",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: z.object({
     name: z.string(),
     uuid: z.string(),

@@ -3,10 +3,11 @@ import * as z from "zod";
 import { listDomains } from "../../runtime/domain.ts";
 import { parseDomstats } from "../../runtime/domstats.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { STATES } from "../../runtime/stats.ts";
+import { STATES } from "../../runtime/stats-fields.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List domains",
   input: z.strictObject({}),
   output: z.object({
@@ -34,7 +35,10 @@ export default defineFunction({
         async (list) => new Set((await listDomains(ctx, "--all", list)).map(({ uuid }) => uuid)),
       ),
     ]);
-    const stats = parseDomstats(states);
+    const stats = parseDomstats(
+      states,
+      all.map(({ name }) => name),
+    );
     const [persistent, autostart, saved, snapshots] = marked;
     const domains = all.map(({ uuid, name }) => ({
       name,

@@ -2,13 +2,14 @@
 import * as z from "zod";
 import { domainRef } from "../../runtime/domain.ts";
 import { defineFunction } from "../../runtime/function.ts";
-import { Name } from "../../runtime/schemas.ts";
+import { DomainName } from "../../runtime/schemas.ts";
 import { readSnapshots, Snapshot } from "../../runtime/snapshot.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List the snapshots of a domain",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: z.object({ snapshots: z.array(Snapshot), total: z.int() }),
   message: ({ total }, { name }) => `${total} ${total === 1 ? "snapshot" : "snapshots"} of ${name}`,
   examples: [{ name: "my-vm" }],

@@ -9,6 +9,7 @@ import { gzipSync } from "node:zlib";
 
 const META_PACKAGE = "linux-image-cloud-amd64";
 const PACKAGES = "systemd-sysv,dbus,udev,kmod,openssh-server,qemu-guest-agent";
+const SIZE = "2G";
 
 /** Each after those it needs; ext4 is in the kernel. All are loaded before the disk is there, so the disk holds none. */
 const MODULES = [
@@ -32,6 +33,14 @@ const FILES = {
     "[Match]\nType=ether\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n",
   "etc/hostname": "debian-base\n",
   "etc/fstab": "",
+  // with systemd.unit=booted.service on the kernel's command line it starts this alone, in seconds
+  "etc/systemd/system/booted.service": `[Unit]
+DefaultDependencies=no
+SuccessAction=poweroff-force
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'echo BOOTED $(cat /sys/class/dmi/id/product_uuid) | tee /booted >/dev/ttyS0'
+`,
 };
 const SETUP = `systemctl enable systemd-networkd serial-getty@ttyS0 >/dev/null 2>&1
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
@@ -42,7 +51,7 @@ rm -rf /usr/share/doc /usr/share/man /usr/share/locale /var/lib/apt/lists /var/l
 
 /** Names what is built here, so that a changed recipe never meets an old guest. */
 export const RECIPE = `debian-${createHash("sha256")
-  .update([PACKAGES, MODULES, INIT, SETUP, JSON.stringify(FILES)].join())
+  .update([PACKAGES, SIZE, MODULES, INIT, SETUP, JSON.stringify(FILES)].join())
   .digest("hex")
   .slice(0, 16)}`;
 
@@ -63,7 +72,7 @@ export function buildDebian(work: string): void {
   for (const [path, text] of Object.entries(FILES)) writeFileSync(join(root, path), text);
   run("chroot", [root, "sh", "-euc", SETUP]);
   const raw = join(work, "disk.raw");
-  run("truncate", ["--size=1G", raw]);
+  run("truncate", [`--size=${SIZE}`, raw]);
   run("mkfs.ext4", ["-q", "-L", "root", "-d", root, raw]);
   run("qemu-img", ["convert", "-O", "qcow2", raw, "guest/disk.qcow2"]);
 

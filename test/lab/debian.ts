@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { type Xml, xml } from "../../runtime/xml.ts";
 import { buildDebian, RECIPE } from "./debian-build.ts";
 
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hypersdk", "guest");
@@ -30,6 +31,13 @@ export function debianGuest(): { kernel: string; initrd: string; disk: string } 
     rmSync(work, { recursive: true, force: true });
   }
   return guest;
+}
+
+/** How a machine starts it; `more` goes on the kernel's command line. */
+export function debianOs(more = ""): Xml {
+  const { kernel, initrd } = debianGuest();
+  const cmdline = `root=/dev/vda rw quiet console=ttyS0 ${more}`.trim();
+  return xml`<os><type arch="x86_64" machine="q35">hvm</type><kernel>${kernel}</kernel><initrd>${initrd}</initrd><cmdline>${cmdline}</cmdline></os>`;
 }
 
 if (import.meta.main) console.log(debianGuest());

@@ -68,6 +68,8 @@ test("copied elsewhere, it boots with nothing of its origin left", {
     at("over.qcow2"),
     await image("data.raw"),
     xml`<disk type="volume" device="disk"><driver name="qemu" type="qcow2"/><source pool="default" volume="base.qcow2"/><target dev="vdc" bus="virtio"/></disk>`,
+    xml`<disk type="file" device="floppy"><source file="${await image("f.flp", "5760K")}"/><target dev="fda" bus="fdc"/></disk>`,
+    xml`<disk type="file" device="cdrom"><source file="${await image("c.iso")}"/><target dev="hda" bus="ide"/><readonly/></disk>`,
   ];
   await virsh("pool-refresh", "default");
   await machine("t", { disks, console: "/run/t.log" });
@@ -77,11 +79,15 @@ test("copied elsewhere, it boots with nothing of its origin left", {
     const data = expectSuccess(await exported({ template: "t", export_path: folder, compress }));
     expect(data.path).toBe(join(folder, "t"));
     const second = compress ? "vdb.qcow2" : "vdb.raw";
-    expectManifest(data.path, data, ["vda.qcow2", second, "vdc.qcow2", "domain.xml"]);
+    const floppy = compress ? "fda.qcow2" : "fda.raw";
+    // as libvirt orders them; a CD-ROM stays where it is
+    const files = ["vda.qcow2", second, "vdc.qcow2", floppy, "domain.xml"];
+    expectManifest(data.path, data, files);
     for (const [name, origin] of [
       ["vda.qcow2", "over.qcow2"],
       [second, "data.raw"],
       ["vdc.qcow2", "base.qcow2"],
+      [floppy, "f.flp"],
     ] as const) {
       const path = join(data.path, name);
       expect(await same(path, at(origin))).toBe(true);
@@ -99,9 +105,9 @@ test("copied elsewhere, it boots with nothing of its origin left", {
   await define(
     text.replaceAll(`${EXPORTS}/true/`, "/run/elsewhere/").replace("<name>t<", "<name>back<"),
   );
-  expect(await diskPaths("back")).toEqual(
-    ["vda", "vdb", "vdc"].map((disk) => `/run/elsewhere/t/${disk}.qcow2`),
-  );
+  const exports = ["vda", "vdb", "vdc", "fda"].map((disk) => `/run/elsewhere/t/${disk}.qcow2`);
+  expect((await diskPaths("back")).sort()).toEqual([...exports, at("c.iso")].sort());
+  expect(existsSync(at("c.iso"))).toBe(false);
   rmSync("/run/t.log", { force: true });
   await virsh("start", "back");
   await until(
@@ -126,6 +132,9 @@ test.each([
   const text = readFileSync(join(data.path, "domain.xml"), "utf8");
   expect(text).not.toContain(path);
   expect(text.match(/nvram\.fd/g)?.length).toBe(1);
+  await virsh("undefine", "--domain", "a b's", "--keep-nvram");
+  await define(text); // it is XML whatever the name
+  expect(await diskPaths("a b's")).toEqual([join(data.path, "vda.qcow2")]);
 });
 
 test("refused: nothing is written", async () => {
@@ -169,6 +178,54 @@ test("refused: nothing is written", async () => {
 });
 
 const SLOW = { "qemu-img": '$REAL "$@"; echo x >>/run/slow-export; sleep 30' };
+
+test("folders that it made go with it; others, and what others put in them, stay", async () => {
+  await machine("t", { disks: [await image("t.qcow2")] });
+  mkdirSync(join(EXPORTS, "old"), { recursive: true });
+  const before = await everything();
+  const broken = "echo broken >&2; exit 1";
+  const other = await start(programs("/run/bin-broken", { sha256sum: broken }));
+  for (const folder of ["old/a b/c's", "new", "new/deeper/deepest"]) {
+    const input = { template: "t", export_path: join(EXPORTS, folder) };
+    expectError(await exported(input, other), 500, "command_failed", /^sha256sum: broken/);
+    expect(await everything()).toEqual(before);
+  }
+  await other.stop();
+  const mine = `echo mine >${EXPORTS}/new/mine; ${broken}`;
+  const third = await start(programs("/run/bin-mine", { sha256sum: mine }));
+  const input = { template: "t", export_path: join(EXPORTS, "new/deeper") };
+  expectError(await exported(input, third), 500, "command_failed", /^sha256sum: broken$/);
+  await third.stop();
+  expect(readFileSync(join(EXPORTS, "new/mine"), "utf8")).toBe("mine\n");
+  expect(existsSync(join(EXPORTS, "new/deeper"))).toBe(false);
+  const after = await everything();
+  expect({ ...after.files, ...before.files }).toEqual(after.files);
+  expect(after.notes).toEqual([]);
+});
+
+test("killed in folders that it made: they are named once they are empty", async () => {
+  await machine("t", { disks: [await image("t.qcow2")] });
+  const other = await start(programs("/run/bin-slow-export", SLOW));
+  rmSync("/run/slow-export", { force: true });
+  const input = { template: "t", export_path: join(EXPORTS, "one/two") };
+  const answer = exported(input, other).catch(() => "gone");
+  await until("a disk is written", () => existsSync("/run/slow-export"), 10);
+  process.kill(other.pid, "SIGKILL");
+  await until("it is dead", () => !alive(other.pid));
+  expect(await answer).toBe("gone");
+  const leftovers = async () =>
+    (await server.get("/status")).body.data.hosts[0].leftovers.flatMap(
+      ({ left }: { left: string[] }) => left,
+    );
+  const folder = join(EXPORTS, "one/two");
+  const partial = join(folder, readdirSync(folder)[0] as string);
+  expect(await leftovers()).toEqual([`folder ${partial}`]);
+  rmSync(partial, { recursive: true });
+  expect(await leftovers()).toEqual([`folder ${folder}`]);
+  writeFileSync(join(folder, "mine"), ""); // in use by now, so nobody's leftover
+  expect(await leftovers()).toEqual([]);
+});
+
 test("interrupted, it is not there under its name", async () => {
   await machine("t", { disks: [await image("t.qcow2")] });
   mkdirSync(EXPORTS, { recursive: true });

@@ -1,18 +1,23 @@
 /** Snapshots: internal and disk-only, of machines that run and that are off. What a disk holds says whether it is true. */
+
+import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { xml } from "../../runtime/xml.ts";
 import {
   at,
   diskPaths,
+  everything,
   image,
   imageInfo,
   machine,
+  programs,
   sh,
   start,
   virsh,
   wipe,
 } from "../fixtures/xml/machine.ts";
 import type { TestServer } from "../server.ts";
-import { expectError, expectSuccess, until } from "./virsh.ts";
+import { alive, expectError, expectSuccess, until } from "./virsh.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -35,11 +40,11 @@ const tree = async () =>
     (await listed()).map(({ name, parent, current }) => [name, [parent, current]]),
   );
 
-/** A byte of the disk as its guest sees it, which stands for all. */
-const write = async (byte: string) =>
-  sh(`qemu-io -f qcow2 -c 'write -P ${byte} 0 64k' '${(await diskPaths(VM))[0]}'`);
-const reads = async (byte: string) =>
-  sh(`qemu-io -U -r -f qcow2 -c 'read -P ${byte} 0 64k' '${(await diskPaths(VM))[0]}'`).then(
+/** A byte of a disk as its guest sees it, which stands for all. */
+const write = async (byte: string, i = 0) =>
+  sh(`qemu-io -f qcow2 -c 'write -P ${byte} 0 64k' '${(await diskPaths(VM))[i]}'`);
+const reads = async (byte: string, i = 0) =>
+  sh(`qemu-io -U -r -f qcow2 -c 'read -P ${byte} 0 64k' '${(await diskPaths(VM))[i]}'`).then(
     (said) => !/verification failed/.test(said),
   );
 
@@ -134,6 +139,12 @@ describe.each([
     expect(expectSuccess(await post("revert", "s2", { state: "paused" })).state).toBe("paused");
     await virsh("destroy", "--domain", VM);
     expect(await reads("0x11")).toBe(true);
+    await write("0x45");
+    expect(expectSuccess(await post("revert", "s2", { state: "running" })).state).toBe("running");
+    expect(await state()).toBe("running");
+    await virsh("destroy", "--domain", VM);
+    expect(await reads("0x11")).toBe(true);
+    expect(await tree()).toEqual({ s1: [null, false], s2: ["s1", true] });
 
     await write("0x55");
     if (running) await virsh("start", "--domain", VM);
@@ -149,6 +160,31 @@ describe.each([
   });
 });
 
+test.each([
+  ["off", false],
+  ["that runs", true],
+])("disk-only, of all disks of a machine %s, raw ones too", async (_what, running) => {
+  const disks = [await image("one.qcow2"), await image("two.raw"), await image("cd.iso")];
+  const cdrom = xml`<disk type="file" device="cdrom"><source file="${disks[2]}"/><target dev="hda" bus="ide"/><readonly/></disk>`;
+  await machine(VM, { disks: [...disks.slice(0, 2), cdrom] });
+  await write("0x11");
+  await sh("qemu-io -f raw -c 'write -P 0x12 0 64k' two.raw");
+  if (running) await virsh("start", "--domain", VM);
+  const files = (await everything()).files;
+  expectSuccess(await post("create", "s1", { disk_only: true }), 201);
+  expect((await diskPaths(VM)).slice(0, 2)).toEqual([at("one.s1"), at("two.s1")]);
+  if (running) await virsh("destroy", "--domain", VM);
+  for (const i of [0, 1]) await write("0x33", i);
+  if (running) await virsh("start", "--domain", VM);
+  expect(expectSuccess(await post("revert", "s1")).state).toBe("shut off");
+  expect([await reads("0x11", 0), await reads("0x12", 1)]).toEqual([true, true]);
+  for (const name of ["one.s1", "two.s1"])
+    expect((await imageInfo(at(name)))["backing-filename"]).toMatch(/\/(one\.qcow2|two\.raw)$/);
+  expect((await everything()).files).toMatchObject(files);
+  expect((await everything()).notes).toEqual([]);
+  await virsh("start", "--domain", VM);
+});
+
 describe("a revert that cannot be", () => {
   test("leaves the machine running and its overlay as it was", async () => {
     await define(true);
@@ -156,9 +192,78 @@ describe("a revert that cannot be", () => {
     await sh("mkdir /run/full; mv disk.qcow2 /run/full/"); // the image below is gone; QEMU has it open
     const answer = await post("revert", "s1");
     expectError(answer, 500, "command_failed", /^qemu-img: .*disk\.qcow2/);
+    expect(await state()).toBe("running");
     expect((await sh("ls")).trim()).toBe("disk.s1");
     await sh("mv /run/full/disk.qcow2 .");
   });
+
+  test("says how far it came", async () => {
+    await machine(VM, { disks: [await image("one.qcow2"), await image("two.qcow2")] });
+    expectSuccess(await post("create", "s1", { disk_only: true }), 201);
+    const mv = 'case "$*" in *two*) echo "Input/output error" >&2; exit 1;; esac; exec $REAL "$@"';
+    const other = await start(programs("/run/bin-mv", { mv }));
+    const input = { domain_name: VM, snapshot_name: "s1" };
+    const text = /^mv: Input.*; the domain is off, and 1 of its 2 disks are reverted$/;
+    expectError(await other.post("/libvirt/snapshot/revert", input), 500, "command_failed", text);
+    expect((await sh("ls")).split("\n").filter(Boolean).sort()).toEqual(
+      ["one.qcow2", "one.s1", "two.qcow2", "two.s1"].sort(),
+    );
+    await other.stop();
+  });
+
+  test("of a server that is killed is named by the next", async () => {
+    await define(false);
+    expectSuccess(await post("create", "s1", { disk_only: true }), 201);
+    const other = await start(programs("/run/bin-mv", { mv: "touch /run/held; sleep 60" }));
+    const input = { domain_name: VM, snapshot_name: "s1" };
+    const answer = other.post("/libvirt/snapshot/revert", input).catch(() => "gone");
+    await until("it is held", () => existsSync("/run/held"));
+    process.kill(other.pid, "SIGKILL");
+    expect(await answer).toBe("gone");
+    await until("it is dead", () => !alive(other.pid));
+    const leftovers = async () => (await server.get("/status")).body.data.hosts[0].leftovers;
+    expect(await leftovers()).toMatchObject([
+      { operation: `revert of ${VM} to s1`, left: [`file ${at("disk.s1.reverting")}`] },
+    ]);
+    expectSuccess(await post("revert", "s1")); // and is in nobody's way
+    expect(await leftovers()).toEqual([]);
+    expect((await sh("ls")).split("\n").filter(Boolean)).toEqual(["disk.qcow2", "disk.s1"]);
+  });
+});
+
+test("any description that is accepted comes back as it was, and what libvirt would refuse is not asked of it", async () => {
+  await define(false);
+  const good = [
+    "tab\tand\nnewline\n",
+    " é日本😀\u007f\u0085\u2028\uFEFF ",
+    "--no-metadata",
+    "]]>&amp;'",
+  ];
+  for (const [i, description] of good.entries()) {
+    const made = expectSuccess(await post("create", `s${i}`, { description }), 201);
+    expect(made.description).toBe(description);
+  }
+  const input = { domain: VM, name: "t", description: good.join(""), metadata: { "k y": good[1] } };
+  const made = expectSuccess(await server.post("/libvirt/template/create", input), 201);
+  expect(made.description).toBe(good.join(""));
+  const { templates } = expectSuccess(await server.get("/libvirt/template/list"));
+  const mark = templates.find(({ name }: { name: string }) => name === "t").template;
+  expect(mark).toMatchObject({ description: good.join(""), metadata: { "k y": good[1] } });
+
+  const before = await everything();
+  for (const bad of ["\u0000", "\u0001", "\u001b[0m", "a\r\nb", "\uFFFE", "\uD800", "\u000b"]) {
+    const allowed = /^(description|metadata\.k): must not contain control characters but/;
+    expectError(await post("create", "x", { description: bad }), 400, "invalid_input", allowed);
+    const template = { domain: VM, name: "u" };
+    for (const one of [{ description: bad }, { metadata: { k: bad } }]) {
+      const answer = await server.post("/libvirt/template/create", { ...template, ...one });
+      expectError(answer, 400, "invalid_input", allowed);
+    }
+    const named = { ...template, metadata: { [`k${bad}`]: "v" } };
+    const answer = await server.post("/libvirt/template/create", named);
+    expectError(answer, 400, "invalid_input", /^metadata: each key must be 1 to 255 characters/);
+  }
+  expect(await everything()).toEqual(before);
 });
 
 test("errors", async () => {

@@ -5,16 +5,15 @@
 import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { cloneDomain } from "../../runtime/clone.ts";
 import { setMemory, setNetwork, setVcpus, siblingPath } from "../../runtime/clone-xml.ts";
-import { log } from "../../runtime/log.ts";
 import { addMark, readMark } from "../../runtime/template.ts";
-import { parseXml, xml } from "../../runtime/xml.ts";
+import { parseXml } from "../../runtime/xml.ts";
 import { type Span, XmlDocument } from "../../runtime/xml-edit.ts";
-import { answering } from "../fixtures/fake.ts";
+import { cloning } from "../fixtures/cloning.ts";
 
 const FOLDER = join(import.meta.dirname, "../fixtures/xml");
 const state = mkdtempSync(join(tmpdir(), "clone-xml-"));
@@ -27,43 +26,9 @@ const nameOf = (text: string) => {
   return doc.textOf(doc.find("name")[0]) ?? "";
 };
 
-/** A libvirt whose pool has every file of `/pool`, with the format that its name tells. */
-function libvirt(source: string) {
-  const defined: string[] = [];
-  const volume = (path: string) => {
-    const format = /qcow2|top/.test(path) ? "qcow2" : "raw";
-    return `${xml`<volume type="file"><name>${basename(path)}</name><capacity unit="bytes">1048576</capacity><target><path>${path}</path><format type="${format}"/></target></volume>`}`;
-  };
-  const fake = answering((verb, ...words) => {
-    const after = (option: string) => words[words.indexOf(option) + 1] ?? "";
-    if (verb === "dominfo") return "State:          shut off\n";
-    if (verb === "dumpxml") return source;
-    if (verb === "vol-pool") return "pool\n";
-    if (verb === "vol-dumpxml") {
-      const vol = after("--vol");
-      return volume(vol.startsWith("/") ? vol : `/pool/${vol}`);
-    }
-    if (verb === "pool-list") return "pool\n";
-    if (verb === "pool-dumpxml")
-      return "<pool><name>pool</name><target><path>/pool</path></target></pool>";
-    if (verb === "define") defined.push(after("--file"));
-    return "";
-  });
-  const there = new Set(["/nvram/uefi_VARS.fd", "/nvram/vars.fd"]);
-  const ran: string[][] = [];
-  const exec = async (argv: string[]) => {
-    ran.push(argv);
-    const exitCode = argv[0] === "test" && !there.has(argv[2] ?? "") ? 1 : 0;
-    return { stdout: "", stderr: "", exitCode };
-  };
-  const signal = new AbortController().signal;
-  const context = { ...fake, exec, signal, log, host: "t", uri: "", hosts: [], on: () => context };
-  return { context, defined, ran, calls: fake.calls };
-}
-
 async function clone(source: string, options: { newMac?: boolean; linked?: boolean } = {}) {
-  const { context, defined, ran, calls } = libvirt(source);
-  const made = await cloneDomain(context as never, {
+  const { context, defined, ran, calls } = cloning(source);
+  const made = await cloneDomain(context, {
     source: nameOf(source),
     target: "new & 'better'",
     ...options,
@@ -188,6 +153,8 @@ const DIFFERENCES: Record<string, string[]> = {
   ],
   disks: [
     ...named("disks", "05"),
+    "- <source file='/pool/disks.flp'/>",
+    `+ <source file='/pool/${NEW}.flp'/>`,
     "- <source dev='/dev/vg/disks-block'/>",
     `+ <source dev='/dev/vg/${NEW}-block'/>`,
     "- <source pool='pool' volume='data.qcow2'/>",
@@ -273,20 +240,11 @@ describe("a raw disk's own bytes do not count", () => {
   test.each(["qcow2", "luks", "vmdk", "iso"])(
     "one that looks like %s is copied as raw",
     async (format) => {
-      const { context, ran } = libvirt(read("uefi"));
-      const { each } = context.virsh;
-      context.virsh.each = async (commands) => {
-        const answers = await each(commands);
-        return answers.map((one, i) =>
-          commands[i]?.[0] === "vol-dumpxml" ? looksLike(format) : one,
-        );
-      };
-      const { exec } = context;
-      context.exec = async (argv) => ({
-        ...(await exec(argv)),
-        ...(argv[1] === "info" && { stdout: '{"virtual-size": 4096}' }),
+      const { context, ran } = cloning(read("uefi"), {
+        answer: (verb) => (verb === "vol-dumpxml" ? looksLike(format) : undefined),
+        run: (argv) => (argv[1] === "info" ? { stdout: '{"virtual-size": 4096}' } : undefined),
       });
-      await cloneDomain(context as never, { source: "uefi", target: "t" });
+      await cloneDomain(context, { source: "uefi", target: "t" });
       expect(ran.find((argv) => argv[1] === "info")?.slice(-3)).toEqual(["-f", "raw", "/pool/d"]);
       const convert = ran.find((argv) => argv[1] === "convert")?.join(" ");
       expect(convert).toContain("-f raw -O raw /pool/d /pool/t-sda");
@@ -439,13 +397,11 @@ describe.skipIf(spawnSync("virt-clone", ["--version"]).status !== 0)("beside vir
     ],
     disks: [
       [
-        "domain/devices/disk/source file=/pool/disks.flp", // a floppy is referred to, as a CD-ROM is
         "domain/devices/disk device=disk type=block", // virt-clone sees the file that stands for the device here
         "domain/devices/disk/source dev=/dev/vg/NEW-block",
         "domain/devices/disk/source pool=pool volume=NEW-vdd.qcow2",
       ],
       [
-        "domain/devices/disk/source file=/pool/NEW.flp",
         "domain/devices/disk/source file=/dev/vg/disks-block-clone",
         "domain/devices/disk/source pool=pool volume=data.qcow2", // it has no such pool to look in
         // the copy has nothing below it any more

@@ -49,7 +49,7 @@ function hypervisor(there = ["v", "d", "/f", "/g"], stuck: string[] = [], look?:
   return { ctx: { ...fake, exec, host: "h" } as unknown as Context, removed, ...fake };
 }
 
-const made = async (noted: Work, things = ALL) => {
+const made = async (noted: Work, things: Thing[] = ALL) => {
   for (const thing of things) await noted.makes(thing, async () => "made");
 };
 const noteFiles = () => readdirSync(notes);
@@ -152,6 +152,32 @@ describe("a failure", () => {
   });
 });
 
+describe("a folder for others", () => {
+  const PARENT: Thing = { kind: "parent", path: "/e" };
+  const having = (empty: boolean) => {
+    const ran: string[][] = [];
+    const exec = async (argv: string[]) => {
+      ran.push(argv);
+      return { stdout: argv[0] === "find" && empty ? "/e\n" : "", stderr: "", exitCode: 0 };
+    };
+    return { ctx: { ...answering(() => ""), exec, host: "h" } as unknown as Context, ran };
+  };
+
+  test.each([
+    [true, [["rmdir", "--ignore-fail-on-non-empty", "--", "/e"]]],
+    [false, []],
+  ])("empty (%s): it is removed only then", async (empty, removed) => {
+    const { ctx, ran } = having(empty);
+    const call = work(ctx, "x", async (noted) => {
+      await made(noted, [PARENT]);
+      throw missing;
+    });
+    await expect(call).rejects.toBe(missing);
+    expect(ran.filter(([program]) => program !== "find")).toEqual(removed);
+    expect(noteFiles()).toEqual([]);
+  });
+});
+
 describe("leftovers", () => {
   const dead = spawnSync("true").pid;
   const self = readFileSync("/proc/self/stat", "utf8").split(") ").at(-1)?.split(" ")[19] ?? "";
@@ -193,6 +219,19 @@ describe("leftovers", () => {
     put("a");
     expect(await leftovers(hypervisor(["d"]).ctx)).toMatchObject([{ left: ["domain d"] }]);
     expect(await leftovers(hypervisor([]).ctx)).toEqual([]);
+    expect(noteFiles()).toEqual([]);
+  });
+
+  test("a folder for others is one while it is empty", async () => {
+    for (const [said, left] of [
+      ["/e\n", [{ left: ["folder /e"] }]],
+      ["", []],
+    ] as const) {
+      put("a", { things: [{ kind: "parent", path: "/e" }] });
+      const exec = async () => ({ stdout: said, stderr: "", exitCode: 0 });
+      const ctx = { ...answering(() => ""), exec, host: "h" } as unknown as Context;
+      expect(await leftovers(ctx)).toMatchObject(left);
+    }
     expect(noteFiles()).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 /** Edits in libvirt's XML: what none touches stays byte for byte. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { escapeXml } from "../../runtime/xml.ts";
+import { children, type Element, escapeXml, parseXml } from "../../runtime/xml.ts";
 import { type Span, XmlDocument } from "../../runtime/xml-edit.ts";
 
 /** All of what XML may hold that is no element: where a parser by regular expressions goes astray. */
@@ -9,6 +9,7 @@ const SPECIAL = fc.constantFrom(
   "<!-- <a x='1'> --- & -->".replace("---", "-"),
   '<![CDATA[</a> <b attr="]]"> & ]] >]]>',
   "<?pi <a> '\" ?>",
+  "<?it's?>",
   "&amp;&lt;&#65;&#x1F600;",
   " \n\t ",
   "text > with ' and \"",
@@ -74,6 +75,25 @@ describe("any document", () => {
           expect(child.start >= span.inner && child.end <= span.innerEnd).toBe(true);
         }
       }
+    });
+  });
+
+  test("has the elements and attributes that the parser reads", () => {
+    const compare = (span: Span, element: Element) => {
+      const attributes = Object.entries(element).filter(([key]) => key.startsWith("@"));
+      expect(Object.fromEntries(attributes)).toEqual(
+        Object.fromEntries(Object.entries(span.attributes).map(([key, one]) => [`@${key}`, one])),
+      );
+      for (const name of new Set(span.children.map((child) => child.name))) {
+        const spans = span.children.filter((child) => child.name === name);
+        const elements = children(element, name);
+        expect(elements.length).toBe(spans.length);
+        for (const [i, child] of spans.entries()) compare(child, elements[i] as Element);
+      }
+    };
+    any((text) => {
+      const { root } = new XmlDocument(text);
+      compare(root, parseXml(text, root.name));
     });
   });
 

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attribute, children, parseXml, textOf, xml } from "../../runtime/xml.ts";
+import { XmlDocument } from "../../runtime/xml-edit.ts";
 
 const DOMAIN = `<?xml version="1.0"?>
 <!-- written by libvirt -->
@@ -69,6 +70,28 @@ describe("reading", () => {
       return; // refused is as good
     }
     expect(name).not.toContain("root:");
+  });
+});
+
+describe("a processing instruction", () => {
+  test.each([
+    `<?note it's?>`,
+    `<?x a="b' c=d?>`,
+    "<?x <domain> </name> ?>",
+    `<?xml version='1.0'?>`,
+    `<!-- <?x ' -->`,
+    `<!-- ?> it's -->`,
+  ])("%s is passed over", (said) => {
+    const text = `<domain><name>a</name>${said}<metadata>${said}<x y='1'>${said}</x></metadata></domain>`;
+    const read = parseXml(text, "domain");
+    expect(textOf(read, "name")).toBe("a");
+    expect(attribute(read, "y", "metadata", "x")).toBe("1");
+    expect(new XmlDocument(text).find("metadata", "x")[0]?.attributes).toEqual({ y: "1" });
+  });
+
+  test("in CDATA is text", () => {
+    const read = parseXml("<domain><name><![CDATA[<?x it's?>]]></name></domain>", "domain");
+    expect(textOf(read, "name")).toBe("<?x it's?>");
   });
 });
 

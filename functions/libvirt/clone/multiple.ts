@@ -3,16 +3,17 @@ import * as z from "zod";
 import { BatchResult, batchNames } from "../../../runtime/batch.ts";
 import { cloneDomain } from "../../../runtime/clone.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { DomainName, Name } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Clone a domain many times",
   input: z.strictObject({
-    source: Name,
-    name_prefix: Name,
-    count: z.int().min(1).max(1000),
-    start_index: z.int().min(0).max(1_000_000).default(1),
+    source: DomainName,
+    name_prefix: Name.describe("a dash and the number follow it"),
+    count: z.int().min(1).max(1000).describe("how many"),
+    start_index: z.int().min(0).max(1_000_000).default(1).describe("the first one's number"),
     linked: z.boolean().default(false).describe("overlays on the source's disks instead of copies"),
   }),
   output: BatchResult,

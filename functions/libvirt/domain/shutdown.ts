@@ -2,12 +2,13 @@
 import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { DomainName } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Shut down a domain",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: z.object({ name: z.string() }),
   message: ({ name }) => `Domain ${name} was asked to shut down`,
   examples: [{ name: "my-vm" }],

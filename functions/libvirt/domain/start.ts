@@ -1,14 +1,15 @@
 /** POST /libvirt/domain/start: start a domain. */
 import * as z from "zod";
+import { refuseBase } from "../../../runtime/bases.ts";
 import { domainRef } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
-import { refuseBase } from "../../../runtime/storage.ts";
+import { DomainName } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Start a domain",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: z.object({ name: z.string() }),
   message: ({ name }) => `Domain ${name} started`,
   examples: [{ name: "my-vm" }],

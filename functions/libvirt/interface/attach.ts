@@ -1,22 +1,35 @@
 /** POST /libvirt/interface/attach: give a domain an interface on a network, live and in its definition alike. */
 import * as z from "zod";
-import { randomMac } from "../../../runtime/clone-xml.ts";
-import { domainRef, domainState, scope } from "../../../runtime/domain.ts";
+import { domainRef, domainState, randomMac, scope } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Mac, Name } from "../../../runtime/schemas.ts";
+import { DomainName, Mac, NetworkName } from "../../../runtime/schemas.ts";
 import { xml } from "../../../runtime/xml.ts";
 
 /** libvirt stores any name in a shut-off domain, which then cannot start: so the ones that QEMU knows. */
-const Model = z.enum(
-  "virtio virtio-transitional virtio-non-transitional e1000 e1000e igb rtl8139 vmxnet3 ne2k_pci pcnet usb-net spapr-vlan".split(
-    " ",
-  ),
-);
+const Model = z.enum([
+  "virtio",
+  "virtio-transitional",
+  "virtio-non-transitional",
+  "e1000",
+  "e1000e",
+  "igb",
+  "rtl8139",
+  "vmxnet3",
+  "ne2k_pci",
+  "pcnet",
+  "usb-net",
+  "spapr-vlan",
+]);
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Attach a network interface to a domain",
-  input: z.strictObject({ vm_name: Name, network: Name, model: Model.default("virtio") }),
+  input: z.strictObject({
+    vm_name: DomainName,
+    network: NetworkName,
+    model: Model.default("virtio").describe("what the guest sees"),
+  }),
   output: z.object({
     vm_name: z.string(),
     network: z.string(),

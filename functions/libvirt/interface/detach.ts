@@ -5,12 +5,13 @@ import type { Context } from "../../../runtime/context.ts";
 import { domainRef, domainState, findInterface } from "../../../runtime/domain.ts";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Mac, Name } from "../../../runtime/schemas.ts";
+import { DomainName, Mac } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Detach a network interface from a domain",
-  input: z.strictObject({ vm_name: Name, mac: Mac }),
+  input: z.strictObject({ vm_name: DomainName, mac: Mac }),
   output: z.object({ vm_name: z.string(), mac: Mac, live: z.boolean(), persistent: z.boolean() }),
   message: ({ vm_name, mac }) => `Interface ${mac} detached from ${vm_name}`,
   examples: [{ vm_name: "my-vm", mac: "52:54:00:12:34:56" }],

@@ -3,17 +3,18 @@ import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Description, Name } from "../../../runtime/schemas.ts";
+import { Description, DomainName, Name } from "../../../runtime/schemas.ts";
 import { readSnapshots, Snapshot } from "../../../runtime/snapshot.ts";
 import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Take a snapshot of a domain",
   status: 201,
   input: z.strictObject({
-    domain_name: Name,
-    snapshot_name: Name,
+    domain_name: DomainName,
+    snapshot_name: Name.describe("name of the snapshot"),
     description: Description.optional(),
     disk_only: z
       .boolean()

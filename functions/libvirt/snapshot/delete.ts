@@ -2,16 +2,17 @@
 import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { DomainName, Name } from "../../../runtime/schemas.ts";
 import { refuseSharedChain } from "../../../runtime/snapshot.ts";
 import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Delete a snapshot",
   input: z.strictObject({
-    domain_name: Name,
-    snapshot_name: Name,
+    domain_name: DomainName,
+    snapshot_name: Name.describe("name of the snapshot"),
     children: z
       .boolean()
       .default(false)

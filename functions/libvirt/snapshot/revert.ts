@@ -1,19 +1,20 @@
 /** POST /libvirt/snapshot/revert: put a domain back to what it was when a snapshot was taken. */
 import * as z from "zod";
+import { refuseBase } from "../../../runtime/bases.ts";
 import { domainRef } from "../../../runtime/domain.ts";
 import type { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
-import { revertOverlays } from "../../../runtime/snapshot.ts";
-import { refuseBase } from "../../../runtime/storage.ts";
+import { DomainName, Name } from "../../../runtime/schemas.ts";
+import { refuseRewrite, revertOverlays } from "../../../runtime/snapshot.ts";
 import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Revert a domain to a snapshot",
   input: z.strictObject({
-    domain_name: Name,
-    snapshot_name: Name,
+    domain_name: DomainName,
+    snapshot_name: Name.describe("name of the snapshot"),
     state: z
       .enum(["running", "paused"])
       .optional()
@@ -26,6 +27,7 @@ export default defineFunction({
   async run({ domain_name, snapshot_name, state }, ctx) {
     const domain = await domainRef(ctx, domain_name);
     await refuseBase(ctx, domain, domain_name);
+    await refuseRewrite(ctx, domain, snapshot_name);
     const options = state ? [`--${state}`] : [];
     const command = ["snapshot-revert", "--domain", domain, "--snapshotname", snapshot_name];
     await ctx.virsh

@@ -3,19 +3,26 @@ import * as z from "zod";
 import { cloneDomain } from "../../../runtime/clone.ts";
 import { timestamp } from "../../../runtime/envelope.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Description, Name, NewName } from "../../../runtime/schemas.ts";
-import { addMark, needProgram, runGuestfs, TemplateMark } from "../../../runtime/template.ts";
+import { needProgram, runGuestfs } from "../../../runtime/guestfs.ts";
+import { Description, DomainName, NewName } from "../../../runtime/schemas.ts";
+import { addMark, TemplateMark } from "../../../runtime/template.ts";
+
+const KEY = /^[^\p{Cc}\p{Cs}\uFFFE\uFFFF]{1,255}$/u;
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Make a template from a domain",
   status: 201,
   input: z.strictObject({
-    domain: Name,
+    domain: DomainName,
     name: NewName,
     description: Description.default(""),
     metadata: z
-      .record(z.string().min(1).max(255), Description)
+      .record(z.string(), Description)
+      .refine((items) => Object.keys(items).every((key) => KEY.test(key)), {
+        error: "each key must be 1 to 255 characters, none of them a control character",
+      })
       .default({})
       .describe("kept with the template"),
     seal: z

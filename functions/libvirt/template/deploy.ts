@@ -4,15 +4,16 @@ import { cloneDomain } from "../../../runtime/clone.ts";
 import { setMemory, setNetwork, setVcpus } from "../../../runtime/clone-xml.ts";
 import { Customize, customizeCommands } from "../../../runtime/customize.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name, NewName } from "../../../runtime/schemas.ts";
-import { needProgram, runGuestfs } from "../../../runtime/template.ts";
+import { needProgram, runGuestfs } from "../../../runtime/guestfs.ts";
+import { DomainName, NetworkName, NewName } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Deploy a domain from a template",
   status: 201,
   input: z.strictObject({
-    template: Name,
+    template: DomainName,
     name: NewName,
     memory: z
       .int()
@@ -20,10 +21,10 @@ export default defineFunction({
       .max(1 << 30)
       .optional()
       .describe("MiB; the template's unless given"),
-    vcpus: z.int().min(1).max(4096).optional(),
-    network: Name.optional().describe("for the first interface"),
+    vcpus: z.int().min(1).max(4096).optional().describe("the template's unless given"),
+    network: NetworkName.optional().describe("for the first interface"),
     autostart: z.boolean().default(false).describe("start it now, and with the hypervisor"),
-    customize: Customize.default({}),
+    customize: Customize.default({}).describe("what virt-customize does in the new disks"),
     linked: z
       .boolean()
       .default(false)

@@ -3,13 +3,14 @@ import * as z from "zod";
 import { exportDomain } from "../../../runtime/export.ts";
 import { defineFunction } from "../../../runtime/function.ts";
 import { Path } from "../../../runtime/image.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { DomainName } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Export a template to files",
   input: z.strictObject({
-    template: Name,
+    template: DomainName,
     export_path: Path.describe(
       "a folder of the hypervisor, in an allowed one; the template gets a folder in it",
     ),

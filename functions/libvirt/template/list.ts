@@ -7,6 +7,7 @@ import { parseXml } from "../../../runtime/xml.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List templates",
   input: z.strictObject({}),
   output: z.object({

@@ -1,0 +1,203 @@
+/** /libvirt/snapshot/* and /libvirt/snapshots: their commands, their refusals, and the way back to overlays. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import create from "../../../../functions/libvirt/snapshot/create.ts";
+import remove from "../../../../functions/libvirt/snapshot/delete.ts";
+import revert from "../../../../functions/libvirt/snapshot/revert.ts";
+import snapshots from "../../../../functions/libvirt/snapshots.ts";
+import { HyperError } from "../../../../runtime/errors.ts";
+import { answering } from "../../../fixtures/fake.ts";
+
+const state = mkdtempSync(join(tmpdir(), "snapshot-"));
+process.env.XDG_STATE_HOME = state;
+afterAll(() => rmSync(state, { recursive: true }));
+
+const xmlOf = (name: string, location = "internal") =>
+  `<domainsnapshot><name>${name}</name><state>running</state><creationTime>1700000000</creationTime><disks><disk name='vda' snapshot='${location}'/></disks></domainsnapshot>`;
+
+describe("create", () => {
+  const input = { domain_name: "it's", snapshot_name: "s 1" };
+  const fake = (name = "s 1") =>
+    answering((verb, ...words) => {
+      if (verb === "snapshot-list") return `${name}\n`;
+      return verb === "snapshot-dumpxml" ? xmlOf(`${words.at(-1)}`) : "";
+    });
+
+  test.each([
+    [{}, []],
+    [{ description: "" }, []],
+    [{ description: "--x\n\ty" }, ["--description", "--x\n\ty"]],
+    [{ disk_only: true, atomic: true }, ["--disk-only", "--atomic"]],
+  ])("with %j", async (change, options) => {
+    const virsh = fake();
+    const made = await create({ ...input, ...change }, virsh);
+    expect(virsh.calls[0]).toEqual([
+      ...["snapshot-create-as", "--domain", "it's", "--name", "s 1"],
+      ...options,
+    ]);
+    expect(made).toMatchObject({
+      name: "s 1",
+      state: "running",
+      created: "2023-11-14T22:13:20.000Z",
+    });
+  });
+
+  test("one that is gone at once is said to be", async () => {
+    await expect(create(input, fake("other"))).rejects.toMatchObject({
+      code: "not_found",
+      message: "snapshot s 1 was taken, and has gone since",
+    });
+  });
+
+  test.each([
+    [{ snapshot_name: "" }, /^snapshot_name: must not be empty/],
+    [{ snapshot_name: "a/b" }, /^snapshot_name: /],
+    [{ description: "\u0007" }, /^description: must not contain control characters/],
+    [{ description: "\uFFFE" }, /^description: /],
+    [{ quiesce: true }, /unknown key "quiesce"/],
+  ])("%j is refused", async (change, message) => {
+    const virsh = fake();
+    await expect(create({ ...input, ...change } as never, virsh)).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringMatching(message),
+    });
+    expect(virsh.calls).toEqual([]);
+  });
+});
+
+describe("delete", () => {
+  const input = { domain_name: "vm", snapshot_name: "s1" };
+  test.each([
+    [{}, []],
+    [{ children: true }, ["--children"]],
+  ])("with %j", async (change, options) => {
+    const virsh = answering((verb) => (verb === "snapshot-list" ? "s1\n" : xmlOf("s1")));
+    expect(await remove({ ...input, ...change }, virsh)).toEqual(input);
+    expect(virsh.calls.at(-1)).toEqual([
+      ...["snapshot-delete", "--domain", "vm", "--snapshotname", "s1"],
+      ...options,
+    ]);
+  });
+
+  test("where libvirt says no, so do we", async () => {
+    const no = new HyperError("not_found", "no domain snapshot");
+    const virsh = answering((verb) => (verb === "snapshot-delete" ? no : ""));
+    await expect(remove(input, virsh)).rejects.toBe(no);
+  });
+});
+
+describe("revert", () => {
+  const input = { domain_name: "vm", snapshot_name: "s1" };
+  const unsupported = new HyperError(
+    "unsupported",
+    "revert to external snapshot not supported yet",
+  );
+  const definition = (file: string, format: string) =>
+    `<domain><name>vm</name><devices><disk><driver type='${format}'/><source file='${file}'/><target dev='vda'/></disk></devices></domain>`;
+  const external = `<domainsnapshot><name>s1</name><disks><disk name='vda' snapshot='external'><driver type='qcow2'/><source file='/p/top'/></disk></disks>${definition("/p/base", "raw")}</domainsnapshot>`;
+
+  /** A machine on an overlay of a disk-only snapshot; `run` is what programs do. */
+  function having(snapshot: string, file = "/p/top", run: (argv: string[]) => number = () => 0) {
+    const fake = answering((verb) => {
+      if (verb === "dominfo") return "State:   running\nPersistent:   yes\n";
+      if (verb === "snapshot-revert") return unsupported;
+      if (verb === "snapshot-dumpxml") return snapshot;
+      if (verb === "dumpxml") return definition(file, "qcow2");
+      return verb === "domstate" ? "shut off\n\n" : "";
+    });
+    const ran: string[] = [];
+    const exec = async (argv: string[]) => {
+      ran.push(argv.join(" "));
+      return { stdout: "", stderr: "no", exitCode: run(argv) };
+    };
+    return { ...fake, exec, ran, host: "h" };
+  }
+
+  test.each([
+    [{}, []],
+    [{ state: "running" }, ["--running"]],
+    [{ state: "paused" }, ["--paused"]],
+  ] as const)("with %j", async (change, options) => {
+    const virsh = answering((verb) => {
+      if (verb === "snapshot-dumpxml") return external;
+      return verb === "domstate" ? "paused\n\n" : "";
+    });
+    expect(await revert({ ...input, ...change }, virsh)).toEqual({ ...input, state: "paused" });
+    expect(virsh.calls).toContainEqual([
+      ...["snapshot-revert", "--domain", "vm", "--snapshotname", "s1"],
+      ...options,
+    ]);
+  });
+
+  test("where libvirt cannot: new overlays first, then the domain off, then they are moved", async () => {
+    const fake = having(external);
+    expect((await revert({ ...input, state: "paused" }, fake)).state).toBe("shut off");
+    const create = "qemu-img create -q -f qcow2 -b /p/base -F raw /p/top.reverting";
+    expect(fake.ran).toEqual([create, "mv -f -T -- /p/top.reverting /p/top"]);
+    expect(fake.calls.slice(-3)).toEqual([
+      ["destroy", "--domain", "vm"],
+      ["start", "--domain", "vm", "--paused"],
+      ["domstate", "--domain", "vm"],
+    ]);
+  });
+
+  test("a new overlay that cannot be made: the domain runs on", async () => {
+    const fake = having(external, "/p/top", ([program]) => (program === "qemu-img" ? 1 : 0));
+    await expect(revert(input, fake)).rejects.toMatchObject({
+      code: "command_failed",
+      message: "qemu-img: no",
+    });
+    expect(fake.verbs()).not.toContain("destroy");
+    expect(fake.ran.at(-1)).toBe("rm -rf -- /p/top.reverting");
+  });
+
+  test("not the latest: its overlay is below by now, and stays", async () => {
+    const fake = having(external, "/p/later");
+    await expect(revert(input, fake)).rejects.toMatchObject({
+      code: "in_use",
+      message: "snapshot s1 is not the latest; delete the later ones first",
+    });
+    expect(fake.ran).toEqual([]);
+  });
+
+  test("without overlays, libvirt's reason is the reason", async () => {
+    const inside = `<domainsnapshot><name>s1</name><disks><disk name='vda' snapshot='no'/></disks></domainsnapshot>`;
+    await expect(revert(input, having(inside))).rejects.toBe(unsupported);
+  });
+
+  test.each([
+    [{ state: "off" }, /^state: /],
+    [{ snapshot_name: "-x" }, /^snapshot_name: /],
+    [{ name: "x" }, /unknown key "name"/],
+  ])("%j is refused", async (change, message) => {
+    await expect(
+      revert(
+        { ...input, ...change } as never,
+        answering(() => ""),
+      ),
+    ).rejects.toMatchObject({ code: "invalid_input", message: expect.stringMatching(message) });
+  });
+});
+
+test("snapshots: parents before their children, and which one is current", async () => {
+  const virsh = answering((verb, ...words) => {
+    if (verb === "snapshot-list") return "a 'x'\nb\n\n";
+    if (verb === "snapshot-current") return "b";
+    const name = `${words.at(-1)}`;
+    const parent = name === "b" ? "<parent><name>a 'x'</name></parent>" : "";
+    return xmlOf(name, name === "b" ? "external" : "internal").replace(
+      "<state>",
+      `${parent}<state>`,
+    );
+  });
+  const found = await snapshots({ name: "vm" }, virsh);
+  expect(found).toMatchObject({
+    total: 2,
+    snapshots: [
+      { name: "a 'x'", parent: null, current: false, location: "internal", description: null },
+      { name: "b", parent: "a 'x'", current: true, location: "external" },
+    ],
+  });
+});
