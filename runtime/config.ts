@@ -1,11 +1,11 @@
-/** Settings: `hypersdk.toml` (or `$HYPERSDK_CONFIG`), and PORT, HOST and LIBVIRT_DEFAULT_URI from the environment. */
+/** Settings: `hypersdk.toml` (or `$HYPERSDK_CONFIG`), and PORT, HOST, LISTEN and LIBVIRT_DEFAULT_URI from the environment. */
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "smol-toml";
 import * as z from "zod";
 import { inputError } from "./errors.ts";
 import { isSsh, sshUriProblem } from "./ssh/target.ts";
 
-const Uri = z
+export const Uri = z
   .string()
   .regex(/^[a-z]+(\+[a-z0-9]+)?:\/\//, "must be a libvirt URI such as qemu:///system")
   .superRefine((uri, ctx) => {
@@ -16,10 +16,17 @@ const Alias = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 
+const AbsolutePath = z.string().startsWith("/", "must be an absolute path");
+
 const Config = z.strictObject({
   /** Address and port to listen on. */
   host: z.string().min(1).default("127.0.0.1"),
   port: z.coerce.number().int().min(0).max(65535).default(8080),
+  /** A Unix socket in their place. */
+  listen: z
+    .string()
+    .regex(/^unix:\/[^\0]+$/, "must be a Unix socket such as unix:/run/hypersdk.sock")
+    .optional(),
   /** The hypervisor of a call that names none. */
   default_host: Alias.default("local"),
   hosts: z.record(Alias, z.strictObject({ uri: Uri })).default({}),
@@ -28,11 +35,71 @@ const Config = z.strictObject({
     .int()
     .positive()
     .default(1024 * 1024),
+  access: z
+    .strictObject({
+      /** The tokens' file; ~/.config/hypersdk/tokens.json unless given. */
+      tokens: AbsolutePath.optional(),
+      /** Local users and the Unix socket need no token; unless given, as long as there is neither token nor proxy. */
+      local: z.boolean().optional(),
+      /** The local users, besides root and the server's own, of whom that is true; the Unix socket is theirs too. */
+      group: z.string().min(1).default("libvirt"),
+      /** Addresses or networks of proxies that do the TLS. */
+      proxies: z
+        .array(
+          z.union(
+            [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()],
+            "must be an IP address or a network",
+          ),
+        )
+        .default([]),
+    })
+    .prefault({}),
+  cors: z
+    .strictObject({
+      /** Origins whose pages may call. */
+      origins: z
+        .array(
+          z.string().regex(/^https?:\/\/[^/]+$/, "must be an origin such as https://ui.example"),
+        )
+        .default([]),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      /** PEM files, read again when they change. */
+      cert: AbsolutePath,
+      key: AbsolutePath,
+      /** Client certificates are asked for, and must be signed by one of these. */
+      client_ca: AbsolutePath.optional(),
+    })
+    .optional(),
+  limits: z
+    .strictObject({
+      /** Calls a second, of one token, user or address. */
+      rate: z.int().min(1).default(1000),
+      /** Bytes of URL and headers; Bun itself ends more than 16 KB. */
+      max_headers: z.int().min(1024).max(16384).default(8192),
+      /** Calls at work at once on one hypervisor, and on all; those that look and those that change apart. */
+      per_host: z.int().min(1).default(128),
+      total: z.int().min(1).default(512),
+      /** Calls that may wait for a place, and for how many seconds. */
+      queue: z.int().min(0).default(1000),
+      wait: z.number().positive().default(30),
+      /** Seconds that calls get to end when the server is told to. */
+      shutdown: z.number().min(0).default(30),
+    })
+    .prefault({}),
+  audit: z
+    .strictObject({
+      /** ~/.local/state/hypersdk/audit.jsonl unless given. */
+      file: AbsolutePath.optional(),
+    })
+    .prefault({}),
   files: z
     .strictObject({
       /** Folders of the hypervisor that images may come from and go to. */
       allowed: z
-        .array(z.string().startsWith("/", "must be an absolute path"))
+        .array(AbsolutePath)
         .default(["/data", "/backups", "/srv", "/mnt", "/media", "/var/lib/libvirt"]),
     })
     .prefault({}),
@@ -56,7 +123,7 @@ const Config = z.strictObject({
       keepalive: z.number().positive().default(15),
       /** Seconds until an unused connection is closed. */
       idle: z.number().positive().default(300),
-      /** Logins under way at once, all hosts together. */
+      /** Logins under way at once at one sshd. */
       logins: z.int().min(1).max(64).default(4),
     })
     .prefault({}),
@@ -82,6 +149,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const overrides = {
     ...(env.HOST && { host: env.HOST }),
     ...(env.PORT && { port: env.PORT }),
+    ...(env.LISTEN && { listen: env.LISTEN }),
   };
   const result = Config.safeParse({ ...file, ...overrides });
   if (!result.success) {

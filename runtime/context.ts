@@ -1,4 +1,5 @@
 /** What a function's `run` may touch. Tests and scripts may replace any part of it. */
+import { type Caller, checkHost, mayUse, PROCESS } from "./access/access.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { HyperError } from "./errors.ts";
 import { type Arg, type CallOptions, Hypervisor, type Outcome, unwrap } from "./hypervisor.ts";
@@ -29,10 +30,17 @@ export interface Context {
   /** Aborted when the caller goes away. */
   signal: AbortSignal;
   log: Logger;
-  /** The aliases of all configured hypervisors, and the same context on another of them. */
+  /** Who calls, and what they may do. */
+  who: Caller;
+  /** The aliases of all hypervisors that they may use, and the same context on another of them. */
   hosts: string[];
   on(host: string): Context;
+  /** What the caller named: nothing, one alias, or, for a function of scope "fleet", several. */
+  asked?: string | string[];
 }
+
+/** Resolves when the call may begin on a hypervisor; throws when it may not, or when there is no place. */
+export type Enter = (host: string) => Promise<void>;
 
 /** What a caller may choose. */
 export type ContextOptions = Partial<Context>;
@@ -60,6 +68,28 @@ function hypervisor(alias: string): Hypervisor {
   return found;
 }
 
+/** Those that have been called since the start, or since they were closed. */
+export const openHypervisors = () => [...(hypervisors?.open.values() ?? [])];
+
+/** A hypervisor that a call enters with its first command there. */
+function entering(target: Hypervisor, enter: Enter) {
+  return {
+    uri: target.uri,
+    async virsh(...asked: Parameters<Hypervisor["virsh"]>) {
+      await enter(target.alias);
+      return target.virsh(...asked);
+    },
+    async long(...asked: Parameters<Hypervisor["long"]>) {
+      await enter(target.alias);
+      return target.long(...asked);
+    },
+    async exec(...asked: Parameters<Hypervisor["exec"]>) {
+      await enter(target.alias);
+      return target.exec(...asked);
+    },
+  };
+}
+
 /** End every session and connection, or those of one hypervisor. */
 export async function closeHypervisors(only?: string) {
   const open = [...(hypervisors?.open ?? [])].filter(([alias]) => (only ?? alias) === alias);
@@ -71,14 +101,20 @@ export async function closeHypervisors(only?: string) {
  * `cancellable`: commands end when the signal says so. A function that changes something runs to its end
  * when its caller goes away, and hands `ctx.signal` only to what it can undo.
  */
-export function createContext(given: ContextOptions = {}, cancellable = true): Context {
+export function createContext(
+  given: ContextOptions = {},
+  cancellable = true,
+  enter?: Enter,
+): Context {
   const known = Object.entries(given).filter(([, value]) => value !== undefined);
   const options: ContextOptions = Object.fromEntries(known);
   const signal = options.signal ?? new AbortController().signal;
   const always = cancellable ? { signal } : {};
   const host = options.host ?? settings().default_host;
-  const on = (alias: string): Context => {
-    const target = hypervisor(alias);
+  const who = options.who ?? PROCESS;
+  const at = (alias: string): Context => {
+    const found = hypervisor(alias);
+    const target = enter ? entering(found, enter) : found;
     const virsh: Virsh = async (command, given) =>
       unwrap((await target.virsh([command], { ...always, ...given }))[0]);
     virsh.all = async (commands, given) =>
@@ -92,11 +128,16 @@ export function createContext(given: ContextOptions = {}, cancellable = true): C
       exec: (argv, given) => target.exec(argv, { timeout: 30_000, ...always, ...given }),
       signal,
       log,
-      hosts: Object.keys(settings().hosts),
+      who,
+      hosts: Object.keys(settings().hosts).filter((one) => mayUse(who, one)),
       on,
     };
   };
+  const on = (alias: string) => {
+    checkHost(who, alias);
+    return at(alias);
+  };
   // a test that brings its own virsh needs no configured hypervisor
-  if (options.virsh) return { signal, log, hosts: [host], on, ...options, host } as Context;
-  return { ...on(host), ...options };
+  if (options.virsh) return { signal, log, who, hosts: [host], on, ...options, host } as Context;
+  return { ...at(host), asked: options.host, ...options };
 }

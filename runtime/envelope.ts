@@ -23,8 +23,12 @@ export function failure(error: Error, c: Context): Response {
   const seen = known.code === "internal" ? { error: known.cause ?? error } : { cause: known.cause };
   log[level]({ method, path, code: known.code, ...seen }, known.message);
   const { code, message, details } = known;
+  if (code === "busy" || code === "rate_limited") {
+    c.header("Retry-After", `${details.retry_after ?? 1}`);
+  }
+  const request_id: string | undefined = c.get("requestId");
   return c.json(
-    { error: message, code, ...details, timestamp: timestamp() },
+    { error: message, code, ...details, request_id, timestamp: timestamp() },
     known.status as ContentfulStatusCode,
   );
 }

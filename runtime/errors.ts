@@ -6,10 +6,14 @@ import type * as z from "zod";
 /** Every `code` an answer can carry, and its HTTP status. The reference knows 400, 404, 405 and 500. */
 export const STATUS = {
   invalid_input: 400,
+  unauthorized: 401,
+  forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  rate_limited: 429,
+  headers_too_large: 431,
   already_exists: 500,
   already_active: 500,
   not_active: 500,
@@ -24,6 +28,7 @@ export const STATUS = {
   busy: 503,
   unreachable: 503,
   function_unavailable: 503,
+  audit_failed: 503,
   timed_out: 504,
   cancelled: 504,
 } as const;
@@ -47,7 +52,7 @@ export class HyperError extends Error {
     this.details = options.details ?? {};
   }
 
-  get status() {
+  get status(): number {
     return STATUS[this.code];
   }
 }

@@ -6,7 +6,16 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono, type Context as HonoContext } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
-import { type Context, type ContextOptions, createContext, settings } from "./context.ts";
+import { ACCESS, type Access } from "./access/access.ts";
+import { admission, type Env } from "./access/admit.ts";
+import { type Arrival, arrivalOf, type Server } from "./access/peer.ts";
+import {
+  type Context,
+  type ContextOptions,
+  createContext,
+  type Enter,
+  settings,
+} from "./context.ts";
 import { failure, INTERNAL, success } from "./envelope.ts";
 import { HyperError, inputError } from "./errors.ts";
 import { onEach, severalHosts } from "./fleet.ts";
@@ -15,6 +24,8 @@ import { onEach, severalHosts } from "./fleet.ts";
 export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   /** GET reads the query string, POST a JSON body. */
   method: "GET" | "POST";
+  /** What a caller must be allowed: to look; to change what runs; to create, destroy or touch files. */
+  access: Access;
   /** One line for people: the endpoint list, the API description, the command line. */
   summary: string;
   /** A strict object: an unknown key is an error that names it. */
@@ -27,8 +38,11 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   message: string | null | ((data: z.output<O>, input: z.output<I>) => string);
   /** Content type of an answer that is a text instead of JSON, such as a page; `output` is a string then. */
   media?: string;
-  /** "server": it is not about one hypervisor, so it takes no list of them in `?host=`. */
-  scope?: "server";
+  /**
+   * "server": it is not about one hypervisor, so it takes no list of them in `?host=`. "fleet": it answers for
+   * a list by itself, which is `ctx.asked`; other reads run once for each.
+   */
+  scope?: "server" | "fleet";
   /** Example inputs. */
   examples?: z.input<I>[];
   run(input: z.output<I>, ctx: Context): Promise<z.input<O>>;
@@ -42,7 +56,11 @@ export interface HyperFunction<
   /** Resolves to the answer's `data`; throws `HyperError`. */
   (input: z.input<I>, options?: ContextOptions): Promise<z.output<O>>;
   readonly spec: Spec<I, O>;
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /**
+   * Bun gives the server that the request came to, the router that and the function's path: then the caller
+   * is checked. A request without them is one that this process has made itself.
+   */
+  readonly fetch: (request: Request, from?: Server | Arrival) => Response | Promise<Response>;
   /** Bun serves this export when its file is run: on loopback, and without cutting off a long call. */
   readonly hostname: string;
   readonly idleTimeout: 0;
@@ -51,8 +69,9 @@ export interface HyperFunction<
 export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   spec: Spec<I, O>,
 ): HyperFunction<I, O> {
-  const run = async (input: z.output<I>, options?: ContextOptions) => {
-    const data = await spec.run(input, createContext(options, spec.method === "GET"));
+  if (!ACCESS.includes(spec.access)) throw new Error(`access: must be ${ACCESS.join(", ")}`);
+  const run = async (input: z.output<I>, options?: ContextOptions, enter?: Enter) => {
+    const data = await spec.run(input, createContext(options, spec.method === "GET", enter));
     const checked = spec.output.safeParse(data);
     if (checked.success) return checked.data;
     const cause = new Error(`the answer is not of the declared shape: ${checked.error.message}`);
@@ -65,17 +84,17 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     return run(parsed.data, options);
   };
 
-  const app = new Hono();
+  const app = new Hono<Env>();
   app.onError(failure);
-  app.use(checkMethod(spec));
-  const limit = bodyLimit({
-    get maxSize() {
-      return settings().max_body;
-    },
-    onError() {
-      throw new HyperError("payload_too_large", `body: at most ${settings().max_body} bytes`);
-    },
-  });
+  app.use(...admission(spec), checkMethod(spec));
+  // made for each call: a script that imports a function may set the configuration afterwards
+  const limit = (c: HonoContext, next: Next) => {
+    const maxSize = settings().max_body;
+    const onError = () => {
+      throw new HyperError("payload_too_large", `body: at most ${maxSize} bytes`);
+    };
+    return bodyLimit({ maxSize, onError })(c, next);
+  };
   const validate = zValidator(
     spec.method === "GET" ? "query" : "json",
     spec.input,
@@ -89,18 +108,25 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   app.on([spec.method], "*", validate, async (c) => {
     const input = c.req.valid((spec.method === "GET" ? "query" : "json") as never) as z.output<I>;
     const host = c.req.query("host") ?? c.req.header("X-Hypervisor");
+    const call = c.get("call");
+    call?.check(spec, input, host);
     const { signal } = c.req.raw;
+    const ask = (alias: string | undefined, asked?: string[]) =>
+      call
+        ? call.work(spec, alias, (options, enter) => run(input, { asked, ...options }, enter))
+        : run(input, { signal, host: alias, asked });
     const several = spec.scope === "server" ? undefined : severalHosts(host);
     if (several && spec.method === "POST") {
       const text = "host: a call that changes something takes one hypervisor";
       throw new HyperError("invalid_input", text);
     }
-    if (several) {
-      const each = await onEach(several, (alias) => run(input, { signal, host: alias }));
+    const theirs = several && (call ? call.ofThese(several) : several);
+    if (theirs && spec.scope !== "fleet") {
+      const each = await onEach(theirs, (alias) => ask(alias));
       const text = `${each.successful} of ${each.total} hypervisors answered`;
       return c.json(success(text, each));
     }
-    const data = await run(input, { signal, ...(host !== undefined && { host }) });
+    const data = await ask(theirs ? theirs[0] : host, theirs);
     const { status = 200, message, media } = spec;
     if (media) return c.body(`${data}`, status, { "Content-Type": media, ...UNFRAMED });
     if (message === null) return c.json(data, status);
@@ -110,7 +136,8 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     );
   });
 
-  const fetch = (request: Request) => app.fetch(request);
+  const fetch: HyperFunction["fetch"] = (request, from) =>
+    app.fetch(request, { arrival: arrivalOf(from) });
   return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
 }
 

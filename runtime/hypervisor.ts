@@ -2,6 +2,7 @@
 import type { Config } from "./config.ts";
 import { HyperError, outcomeUnknown, virshError, virshMessages } from "./errors.ts";
 import { log } from "./log.ts";
+import { observer } from "./metrics/observer.ts";
 import { Pool } from "./pool.ts";
 import { commandLine } from "./quote.ts";
 import { type Reply, Session, SessionLost } from "./session.ts";
@@ -60,6 +61,17 @@ export class Hypervisor {
     return this.#transport.uri.startsWith("test:");
   }
 
+  /** The sessions of each lane; of the test driver, all lanes' are one. */
+  get sessions() {
+    const lanes = Object.entries(this.#lanes).map(([lane, pool]) => ({ lane, ...pool.size }));
+    return this.isTest ? lanes.slice(0, 1) : lanes;
+  }
+
+  /** Whether there is an SSH connection to it now; undefined for a hypervisor that needs none. */
+  get connected() {
+    return this.#transport.connected;
+  }
+
   /** Run commands, in order, in one round trip on a warm session. A failed one does not stop the next. */
   async virsh(commands: Arg[][], options: CallOptions = {}): Promise<Outcome[]> {
     if (commands.length === 0) return [];
@@ -68,10 +80,14 @@ export class Hypervisor {
     );
     const lane = lanes.find((one) => one !== "read") ?? "read";
     const files: TextFile[] = [];
+    const began = performance.now();
+    let outcomes: Outcome[] = [];
     try {
       const argvs = await Promise.all(commands.map((command) => this.#argv(command, files)));
-      return await this.#attempt(lane, argvs, options, true);
+      outcomes = await this.#attempt(lane, argvs, options, true);
+      return outcomes;
     } finally {
+      observer.virsh?.(this.alias, lane, commands.length, outcomes, performance.now() - began);
       for (const file of files) file.remove();
     }
   }
@@ -81,6 +97,8 @@ export class Hypervisor {
     const verb = `${command[0]}`;
     if (this.isTest) return unwrap((await this.virsh([command], { timeout: options.timeout }))[0]);
     const files: TextFile[] = [];
+    const began = performance.now();
+    let outcomes: Outcome[] = [];
     try {
       const argv = [
         "virsh",
@@ -91,14 +109,20 @@ export class Hypervisor {
       ];
       const { stdout, stderr, exitCode } = await this.exec(argv, options);
       if (exitCode !== 0) throw located(virshError(virshMessages(stderr), verb), this.alias);
+      outcomes = [stdout];
       return stdout;
     } finally {
+      observer.virsh?.(this.alias, "process", 1, outcomes, performance.now() - began);
       for (const file of files) file.remove();
     }
   }
 
-  exec(argv: string[], options: ExecOptions): Promise<ExecResult> {
-    return this.#transport.exec(argv, options);
+  async exec(argv: string[], options: ExecOptions): Promise<ExecResult> {
+    const started = performance.now();
+    const result = await this.#transport.exec(argv, options);
+    const ms = performance.now() - started;
+    log.debug({ host: this.alias, argv, ms, exitCode: result.exitCode }, `${argv[0]}`);
+    return result;
   }
 
   async close() {

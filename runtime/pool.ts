@@ -45,6 +45,12 @@ export class Pool {
     }
   }
 
+  /** Sessions at work or being opened, sessions that are free, and calls that wait for one. */
+  get size() {
+    const idle = this.#idle.length;
+    return { busy: this.#count - idle, idle, waiting: this.#waiting.length };
+  }
+
   /** One was found dead, so the other idle ones may be too: what comes next gets a fresh one. */
   drop() {
     for (const { session } of this.#idle) session.kill();

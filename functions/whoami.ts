@@ -1,0 +1,34 @@
+/** GET /whoami: who the caller is to this server, and what they may do. */
+import * as z from "zod";
+import { ACCESS, mayCall } from "../runtime/access/access.ts";
+import { defineFunction } from "../runtime/function.ts";
+import { loadFunctions } from "../runtime/functions.ts";
+
+export default defineFunction({
+  method: "GET",
+  access: "read",
+  summary: "Show who the caller is and what they may do",
+  scope: "server",
+  input: z.strictObject({}),
+  output: z.object({
+    kind: z
+      .enum(["token", "user", "socket", "process"])
+      .describe("a token, a user of this machine, the Unix socket, code of the server's process"),
+    name: z.string(),
+    access: z.enum(ACCESS).nullable().describe("null for a token that lists functions"),
+    functions: z.array(z.string()).describe("paths that they may call"),
+    hosts: z.array(z.string()).describe("hypervisors that they may use"),
+    domains: z.array(z.string()).nullable().describe("patterns of domain names; null for all"),
+    expires: z.string().nullable().describe("null for never"),
+  }),
+  message: ({ kind, name, functions }) => `${kind} ${name} may call ${functions.length} functions`,
+
+  async run(_input, { who, hosts }) {
+    const loaded = await loadFunctions();
+    const functions = loaded.flatMap(({ path, function: one }) =>
+      one && mayCall(who, path, one.spec.access) ? [path] : [],
+    );
+    const { kind, name, role, domains, expires } = who;
+    return { kind, name, access: role, functions, hosts, domains, expires };
+  },
+});

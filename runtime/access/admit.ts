@@ -1,0 +1,83 @@
+/** What stands before every function, and before what is no function: who calls, from where, how often. */
+import type { Context, MiddlewareHandler, Next } from "hono";
+import { requestId } from "hono/request-id";
+import { settings } from "../context.ts";
+import { HyperError } from "../errors.ts";
+import { countCall } from "../limits.ts";
+import { type Caller, checkCall } from "./access.ts";
+import { checkAudit } from "./audit.ts";
+import { checkOrigin } from "./browser.ts";
+import { Call, record } from "./call.ts";
+import type { Described } from "./domains.ts";
+import { identify } from "./identify.ts";
+import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
+
+/** What a Hono application of ours is given with a request, and keeps with it. */
+export interface Env {
+  Bindings: { arrival?: Arrival };
+  Variables: { call?: Call; requestId: string };
+}
+
+/**
+ * The steps for one function; without one, for paths that have none. A request that did not come to a server
+ * was made by code of this process, which could do without us whatever it asks for: it is not held up.
+ */
+export function admission(callee?: Described): MiddlewareHandler<Env>[] {
+  const begin = async (c: Context<Env>, next: Next) => {
+    const arrival = c.env?.arrival;
+    if (!arrival) return next();
+    const go = () => record(c, new Call(c, c.get("requestId"), arrival, callee), next);
+    await withId(c, go);
+  };
+  const fromWhere = async (c: Context<Env>, next: Next) => {
+    const call = c.get("call");
+    if (!call) return next();
+    const peer = peerOf(c.req.raw, call.arrival);
+    if (!peer) throw new HyperError("cancelled", "the caller went away");
+    call.peer = peer;
+    call.address = clientAddress(c.req.raw, peer);
+    checkHeaders(c);
+    checkPlain(call.arrival, peer);
+    return checkOrigin(c, next);
+  };
+  const byWhom = async (c: Context<Env>, next: Next) => {
+    const call = c.get("call");
+    if (!call?.peer) return next();
+    call.caller = await whoCalls(c, call, call.peer);
+    if (callee) checkCall(call.caller, call.arrival.path, callee.access);
+    if (callee && callee.access !== "read") checkAudit();
+    return next();
+  };
+  return [begin, fromWhere, byWhom];
+}
+
+/** A proxy's own, or a new one. */
+const withId = requestId();
+
+/** Counted by who it is; a call that nobody answers for, by its address. */
+async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {
+  const caller = await identify(c, call.arrival, peer).catch(async (error) => {
+    await countCall(`address ${call.address}`);
+    throw error;
+  });
+  const apart = caller.kind === "socket" ? call.address : caller.name;
+  await countCall(`${caller.kind} ${apart}`);
+  return caller;
+}
+
+/** Bun itself ends what has more than 16 KB, without a word of ours. */
+function checkHeaders(c: Context) {
+  const { max_headers } = settings().limits;
+  let size = c.req.raw.url.length;
+  for (const [name, value] of c.req.raw.headers) size += name.length + value.length + 4;
+  if (size <= max_headers) return;
+  throw new HyperError("headers_too_large", `URL and headers: at most ${max_headers} bytes`);
+}
+
+/** Behind a proxy that does the TLS, nobody else may come without. */
+function checkPlain({ server }: Arrival, { address, loopback, proxy }: Peer) {
+  if (settings().access.proxies.length === 0 || server.protocol === "https") return;
+  if (address === undefined || loopback || proxy) return;
+  const text = "without TLS only the configured proxies may connect";
+  throw new HyperError("forbidden", text, { details: { missing: "proxy" } });
+}

@@ -1,0 +1,153 @@
+/** One call over HTTP, from its arrival to its answer: its ID, its caller, its places, its lines in the logs. */
+import type { Context, Next } from "hono";
+import { type ContextOptions, type Enter, settings } from "../context.ts";
+import { timestamp } from "../envelope.ts";
+import { HyperError } from "../errors.ts";
+import { visit } from "../limits.ts";
+import { log } from "../log.ts";
+import { observer } from "../metrics/observer.ts";
+import { during, type Running } from "../running.ts";
+import { type Caller, checkHost, mayUse, said } from "./access.ts";
+import { audit, type Entry } from "./audit.ts";
+import { checkDomains, type Described, withoutOthers } from "./domains.ts";
+import type { Arrival, Peer } from "./peer.ts";
+
+type Run<T> = (options: ContextOptions, enter: Enter) => Promise<T>;
+
+export class Call implements Running {
+  readonly id: string;
+  readonly arrival: Arrival;
+  readonly callee: Described | undefined;
+  /** Aborted when the caller goes away, and when the server ends and waits no longer. */
+  readonly signal: AbortSignal;
+  /** Both are known from the first step on. */
+  peer: Peer | undefined;
+  address = "";
+  /** Undefined until it is known who calls. */
+  caller: Caller | undefined;
+  host: string;
+  /** What it was called with, once that is read; and what the function answered. */
+  input: unknown = null;
+  data: unknown;
+  #method: string;
+  #time = timestamp();
+  #began = performance.now();
+  #abort = new AbortController();
+
+  constructor(c: Context, id: string, arrival: Arrival, callee?: Described) {
+    const { raw, method } = c.req;
+    this.id = id;
+    this.arrival = arrival;
+    this.callee = callee;
+    this.#method = method;
+    this.host = c.req.query("host") ?? c.req.header("X-Hypervisor") ?? settings().default_host;
+    this.signal = this.#abort.signal;
+    if (raw.signal.aborted) this.abort();
+    raw.signal.addEventListener("abort", () => this.abort(), { once: true });
+  }
+
+  abort() {
+    this.#abort.abort();
+  }
+
+  get #by(): Caller {
+    if (!this.caller) throw new Error("a call that was not admitted");
+    return this.caller;
+  }
+
+  /** Throws `forbidden` where the caller may not have this function here, or about these domains. */
+  check(spec: Described, input: object, host: string | undefined) {
+    this.input = input;
+    const hosts = host === undefined ? [settings().default_host] : host.split(",");
+    const named = host === "*" || (host === undefined && spec.scope === "server") ? [] : hosts;
+    for (const alias of named) checkHost(this.#by, alias.trim());
+    checkDomains(this.#by, this.arrival.path, spec, input);
+  }
+
+  ofThese = (hosts: string[]) => hosts.filter((alias) => mayUse(this.#by, alias));
+
+  /** Its work on one hypervisor, which begins there when there is a place. */
+  async work<T>(spec: Described, host: string | undefined, run: Run<T>): Promise<T> {
+    const { enter, leave } = visit(spec.access === "read" ? "read" : "change", this.signal);
+    const options = { signal: this.signal, who: this.#by, host };
+    try {
+      const data = await run(options, (alias) => {
+        checkHost(this.#by, alias);
+        return enter(alias);
+      });
+      this.data = data;
+      return withoutOthers(this.#by, spec, data);
+    } finally {
+      leave();
+    }
+  }
+
+  /** It would be known only to those who know who calls. */
+  get #changes(): boolean {
+    const { callee } = this;
+    return callee !== undefined && callee.access !== "read" && callee.method === this.#method;
+  }
+
+  answered(status: number, error?: Error) {
+    const { code, message } =
+      error instanceof HyperError ? error : { code: undefined, message: "" };
+    const duration_ms = Math.round((performance.now() - this.#began) * 10) / 10;
+    const { path } = this.arrival;
+    observer.request?.(this.callee && path, status, duration_ms);
+    const who = this.caller ? said(this.caller) : undefined;
+    const level = this.#changes || REFUSED.includes(status) ? "info" : "debug";
+    log[level](
+      {
+        method: this.#method,
+        path,
+        host: this.host,
+        status,
+        code,
+        ms: duration_ms,
+        who,
+        address: this.address,
+      },
+      `${this.#method} ${path} ${status}`,
+    );
+    if (!this.#changes || !this.caller) return;
+    const refused = REFUSED.includes(status) || code === "audit_failed";
+    const result = status < 400 ? "done" : refused ? "refused" : "failed";
+    this.#audit({ result, status, ...(code && { code, error: message }), duration_ms });
+  }
+
+  lost() {
+    if (!this.#changes || !this.caller) return;
+    this.#audit({
+      result: "unknown",
+      status: null,
+      duration_ms: Math.round(performance.now() - this.#began),
+    });
+  }
+
+  #audit(outcome: Pick<Entry, "result" | "status" | "duration_ms"> & Partial<Entry>) {
+    const { kind, name } = this.caller as Caller;
+    const { successful, failed } = (this.data ?? {}) as { successful?: unknown; failed?: unknown };
+    audit({
+      time: this.#time,
+      request_id: this.id,
+      who: { kind, name },
+      address: this.address,
+      function: this.arrival.path,
+      host: this.host,
+      arguments: this.input,
+      ...outcome,
+      ...(typeof failed === "number" && { successful: Number(successful), failed }),
+    });
+  }
+}
+
+const REFUSED = [401, 403, 429];
+
+/** The outermost step of every answer: whatever comes of it is on record. */
+export async function record(c: Context, call: Call, next: Next) {
+  c.set("call", call);
+  await during(call, async () => {
+    await next();
+    call.answered(c.res.status, c.error);
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * The tokens' file: one record a token, with the hash of its secret. It is read again as soon as it changes.
+ * A file that cannot be read, or that others could have written, holds no token that counts.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, type Stats, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import * as z from "zod";
+import { settings } from "../context.ts";
+import { inputError } from "../errors.ts";
+import { log } from "../log.ts";
+import { ACCESS, type Caller } from "./access.ts";
+
+const List = z.array(z.string().min(1)).min(1);
+
+export const Token = z
+  .strictObject({
+    name: z.string().min(1),
+    /** SHA-256 of the token, in hexadecimal digits. */
+    hash: z.string().regex(/^[0-9a-f]{64}$/),
+    role: z.enum(ACCESS).optional(),
+    functions: List.optional(),
+    hosts: List.optional(),
+    domains: List.optional(),
+    created: z.iso.datetime(),
+    /** Null for never. */
+    expires: z.iso.datetime().nullable(),
+  })
+  .refine(({ role, functions }) => (role === undefined) !== (functions === undefined), {
+    error: "must have a role or a list of functions",
+  });
+
+export type Token = z.output<typeof Token>;
+
+export const TokenFile = z.strictObject({ tokens: z.array(Token) });
+
+export interface Tokens {
+  /** There is one at least, be it expired; or nobody knows, since the file cannot be read. */
+  exist: boolean;
+  /** Why the file does not count. */
+  problem?: string;
+  byHash: Map<string, Caller>;
+}
+
+export const tokenFile = () =>
+  settings().access.tokens ??
+  join(process.env.XDG_CONFIG_HOME || join(homedir(), ".config"), "hypersdk/tokens.json");
+
+export const hashOf = (token: string) => createHash("sha256").update(token).digest("hex");
+
+let read: { stamp: string; tokens: Tokens } | undefined;
+
+/** All tokens, as the file has them now. */
+export function readTokens(): Tokens {
+  const path = tokenFile();
+  const stat = statSync(path, { throwIfNoEntry: false });
+  // a file that is replaced is another inode, whatever its clock says
+  const stamp = stat ? `${path} ${stat.ino} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.size}` : path;
+  if (read?.stamp === stamp) return read.tokens;
+  const tokens: Tokens = stat ? load(path, stat) : { exist: false, byHash: new Map() };
+  if (tokens.problem) log.error({ path }, `tokens: ${tokens.problem}; no token counts`);
+  read = { stamp, tokens };
+  return tokens;
+}
+
+function load(path: string, { mode, uid }: Stats): Tokens {
+  const byHash = new Map<string, Caller>();
+  try {
+    if (uid !== 0 && uid !== process.getuid?.()) throw new Error(`${path} belongs to another user`);
+    // what root has made for another user cannot be read unless by others; it holds hashes
+    const open = mode & (uid === process.getuid?.() ? 0o077 : 0o022);
+    if (open) throw new Error(`${path} is open to other users; chmod 600 ${path}`);
+    const { success, data, error } = TokenFile.safeParse(JSON.parse(readFileSync(path, "utf8")));
+    if (!success) throw new Error(`${path}: ${inputError(error).message}`);
+    for (const token of data.tokens) byHash.set(token.hash, callerOf(token));
+    return { exist: byHash.size > 0, byHash };
+  } catch (error) {
+    return { exist: true, problem: (error as Error).message, byHash };
+  }
+}
+
+function callerOf({ name, role, functions, hosts, domains, expires }: Token): Caller {
+  return {
+    kind: "token",
+    name,
+    role: role ?? null,
+    functions: functions ?? null,
+    hosts: hosts ?? null,
+    domains: domains ?? null,
+    expires,
+  };
+}
+
+export const expired = ({ expires }: Pick<Caller, "expires">) =>
+  expires !== null && Date.parse(expires) <= Date.now();

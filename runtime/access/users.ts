@@ -1,0 +1,47 @@
+/** The users of this machine who need no token: the server's own, root, and the members of a group. */
+import { execFile } from "node:child_process";
+import { userInfo } from "node:os";
+import { promisify } from "node:util";
+import { settings } from "../context.ts";
+import { log } from "../log.ts";
+
+interface User {
+  name: string;
+  trusted: boolean;
+}
+
+/** Milliseconds until a user's groups are looked up again. */
+const FRESH = 30_000;
+
+/** What the kernel says for a user of another user namespace: anybody. */
+const OVERFLOW = 65534;
+
+const known = new Map<number, { at: number; user: Promise<User> }>();
+
+export function lookUpUser(uid: number): Promise<User> {
+  const found = known.get(uid);
+  if (found && performance.now() - found.at < FRESH) return found.user;
+  const user = lookUp(uid);
+  known.set(uid, { at: performance.now(), user });
+  return user;
+}
+
+async function lookUp(uid: number): Promise<User> {
+  if (uid === 0) return { name: "root", trusted: true };
+  if (uid === process.getuid?.() && uid !== OVERFLOW) {
+    return { name: userInfo().username, trusted: true };
+  }
+  const { group } = settings().access;
+  try {
+    // it asks wherever this machine keeps its users
+    const env = { ...process.env, LC_ALL: "C" };
+    const { stdout } = await promisify(execFile)("id", ["--", `+${uid}`], { env, timeout: 5000 });
+    const [, name = `${uid}`] = stdout.match(/^uid=\d+\((.*?)\) gid=/) ?? [];
+    const groups = stdout.match(/ groups=(.*)$/m)?.[1] ?? "";
+    const member = groups.split(",").some((one) => /^\d+\((.*)\)$/.exec(one)?.[1] === group);
+    return { name, trusted: member };
+  } catch (error) {
+    log.debug({ uid, error }, "id knows no such user");
+    return { name: `${uid}`, trusted: false };
+  }
+}

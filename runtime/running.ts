@@ -1,0 +1,36 @@
+/** The calls that are being answered: for their place in the log, and for a server that is to end. */
+import { AsyncLocalStorage } from "node:async_hooks";
+
+export interface Running {
+  /** In the answer's `X-Request-Id`, and in every log line of this call. */
+  id: string;
+  /** Ends what can be undone. */
+  abort(): void;
+  /** Not answered, and never will be. */
+  lost(): void;
+}
+
+const running = new Set<Running>();
+const current = new AsyncLocalStorage<Running>();
+let idle = Promise.withResolvers<void>();
+
+export const requestId = (): string | undefined => current.getStore()?.id;
+
+/** Do the work of one call. */
+export async function during(call: Running, work: () => Promise<void>) {
+  running.add(call);
+  try {
+    await current.run(call, work);
+  } finally {
+    running.delete(call);
+    if (running.size === 0) {
+      idle.resolve();
+      idle = Promise.withResolvers();
+    }
+  }
+}
+
+/** Resolves when no call is being answered. */
+export const allAnswered = () => (running.size === 0 ? Promise.resolve() : idle.promise);
+
+export const runningCalls = () => [...running];

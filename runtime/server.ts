@@ -1,0 +1,25 @@
+/** Serves functions over HTTP until a signal ends the process: all of them (`serve.ts`), or those of a bundle. */
+import { openAudit } from "./access/audit.ts";
+import type { Loaded } from "./functions.ts";
+import { checkSafe, listen } from "./listen.ts";
+import { createRouter } from "./router.ts";
+import { endOnSignals } from "./shutdown.ts";
+
+/** Listens at the configured address. Throws when it cannot, or must not; resolves to its URL. */
+export async function startServer(functions: Loaded[]): Promise<URL> {
+  checkSafe();
+  openAudit();
+  const router = createRouter(functions);
+  const listener = await listen((request, server) =>
+    router.fetch(request, { arrival: { server, path: new URL(request.url).pathname } }),
+  );
+  endOnSignals(listener);
+  return listener.url;
+}
+
+/** Says why there is no server, and ends the process. */
+export function cannotStart(error: Error & { code?: string }): never {
+  const used = error.code === "EADDRINUSE" ? "; choose another port with PORT" : "";
+  console.error(`hypersdk: ${error.message}${used}`);
+  process.exit(1);
+}
