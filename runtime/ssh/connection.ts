@@ -1,12 +1,14 @@
 /** One SSH connection to a hypervisor: made on demand, watched, made again with growing pauses, closed when idle. */
+import { randomBytes } from "node:crypto";
 import pLimit from "p-limit";
 import type { Client, ClientChannel } from "ssh2";
 import type { Config } from "../config.ts";
 import { HyperError } from "../errors.ts";
 import { log } from "../log.ts";
-import { type Login, login } from "./login.ts";
+import { observer } from "../metrics/observer.ts";
+import type { Login } from "./login.ts";
 import { Room } from "./room.ts";
-import { RemoteShell } from "./shell.ts";
+import { RemoteShell, word } from "./shell.ts";
 import { sshTarget, type Target } from "./target.ts";
 
 export interface Connected extends Login {
@@ -17,6 +19,8 @@ export interface Connected extends Login {
 export interface Remote {
   group: number;
   id: string;
+  /** What goes with it. */
+  folder?: string;
 }
 
 /** sshd drops logins when too many are under way at once (MaxStartups): a bound for each sshd that is reached. */
@@ -38,11 +42,16 @@ export class Connection {
   readonly channels = new Room(9);
   /** What runs there now; what a lost connection has left there is ended by the next one. */
   readonly running = new Set<Remote>();
+  #shell: Remote | undefined;
 
   constructor(alias: string, uri: string, settings: Config["ssh"]) {
     this.alias = alias;
     this.#uri = uri;
     this.#settings = settings;
+  }
+
+  get connected() {
+    return this.#live !== undefined;
   }
 
   /** The connection, made when there is none. A host that was not reached is left alone for a while. */
@@ -51,7 +60,8 @@ export class Connection {
       throw new HyperError("cancelled", "the connection to this hypervisor was closed");
     const wait = this.#retryAt - Date.now();
     if (!this.#current && wait > 0) {
-      const text = `${this.#reason} (tried ${this.#failures} times; the next attempt is in ${Math.ceil(wait / 1000)} s)`;
+      const tried = this.#failures === 1 ? "once" : `${this.#failures} times`;
+      const text = `${this.#reason} (tried ${tried}; the next attempt is in ${Math.ceil(wait / 1000)} s)`;
       throw new HyperError("unreachable", text);
     }
     this.#current ??= this.#connect();
@@ -69,7 +79,11 @@ export class Connection {
     } catch (error) {
       leave();
       if (error instanceof HyperError) throw error;
-      const text = `hypervisor ${this.alias}: sshd opens no further channel (${(error as Error).message}); its MaxSessions must be at least 10`;
+      const { message } = error as Error;
+      const why = /open failure|Unable to exec/i.test(message)
+        ? `sshd opens no further channel (${message}); its MaxSessions must be at least 10`
+        : `the SSH connection was lost (${message})`;
+      const text = `hypervisor ${this.alias}: ${why}`;
       throw new HyperError("unreachable", text, { cause: error });
     }
   }
@@ -112,6 +126,7 @@ export class Connection {
       const connected = await limit(() => this.#login(target));
       this.#failures = 0;
       this.#live = connected;
+      observer.connection?.(this.alias, true);
       log.info({ host: this.alias, ms: performance.now() - began }, "SSH connection opened");
       connected.closed.then((reason) => {
         log.info({ host: this.alias, reason }, "SSH connection closed");
@@ -124,6 +139,7 @@ export class Connection {
     } catch (error) {
       this.#current = undefined;
       this.#failures++;
+      observer.connection?.(this.alias, false);
       this.#reason = (error as Error).message;
       const pause = Math.min(30_000, 500 * 2 ** Math.min(this.#failures, 6));
       this.#retryAt = Date.now() + pause * (0.5 + Math.random() / 2); // so that many do not come back at once
@@ -132,56 +148,64 @@ export class Connection {
   }
 
   async #login(target: Target): Promise<Connected> {
+    const { login } = await import("./login.ts"); // ssh2 would cost every start 40 ms
     const made = await login(target, this.alias, this.#settings.timeout * 1000);
+    let late = false;
     try {
-      const channel = await openChannel(made.client, "exec sh");
-      const timer = setTimeout(() => made.end(), this.#settings.timeout * 1000);
-      const shell = await RemoteShell.open(channel).finally(() => clearTimeout(timer));
-      const left = [...this.running].map(
-        ({ group, id }) =>
-          `cat /proc/${group}/cmdline /proc/${group}/environ 2>/dev/null | grep -q ${id} && kill -s KILL -- -${group}`,
-      );
+      const id = `hypersdk-${randomBytes(9).toString("hex")}`;
+      const channel = await openChannel(made.client, `exec env HYPERSDK_ID=${id} sh`);
+      const timer = setTimeout(() => {
+        late = true;
+        made.end();
+      }, this.#settings.timeout * 1000);
+      const shell = await RemoteShell.open(channel, id).finally(() => clearTimeout(timer));
+      const left = [...this.running, ...(this.#shell ? [this.#shell] : [])].map(ending);
       this.running.clear();
+      this.#shell = shell.remote;
       if (left.length > 0) await shell.run(left.join("\n"));
       if (this.#used <= 0) made.socket.unref();
       return { ...made, shell };
     } catch (cause) {
       made.end();
       if (cause instanceof HyperError && cause.code !== "unreachable") throw cause;
-      const text = `hypervisor ${this.alias}: no shell there: ${(cause as Error).message}`;
+      const why = late ? "it does not answer" : (cause as Error).message;
+      const text = `hypervisor ${this.alias}: no shell there: ${why}`;
       throw new HyperError("unreachable", text, { cause });
     }
   }
 
-  /** Silent for too long although asked: it is lost, whatever TCP believes. */
+  /** Silent four times although asked: it is lost, whatever TCP believes. A pause of our own is no silence. */
   #watch({ shell, socket, end, closed }: Connected) {
     const { keepalive } = this.#settings;
-    let heard = Date.now();
     let bytes = socket.bytesRead;
+    let silent = 0;
     let asked = false;
-    const timer = setInterval(
-      () => {
-        if (socket.bytesRead !== bytes) heard = Date.now();
-        bytes = socket.bytesRead;
-        if (Date.now() - heard > keepalive * 1000) {
-          log.warn({ host: this.alias }, `SSH connection silent for ${keepalive} s`);
-          return end();
-        }
-        if (asked) return;
-        asked = true;
-        shell.run(":").then(
-          () => {
-            asked = false;
-            heard = Date.now();
-          },
-          () => {},
-        );
-      },
-      (keepalive * 1000) / 4,
-    );
+    const tick = () => {
+      if (socket.bytesRead !== bytes) silent = 0;
+      bytes = socket.bytesRead;
+      if (silent++ >= 4) {
+        log.warn({ host: this.alias }, `SSH connection silent for ${keepalive} s`);
+        return end();
+      }
+      if (asked) return;
+      asked = true;
+      const heard = () => {
+        asked = false;
+        silent = 0;
+      };
+      shell.run(":").then(heard, () => {});
+    };
+    const timer = setInterval(tick, (keepalive * 1000) / 4);
     timer.unref();
     closed.then(() => clearInterval(timer));
   }
+}
+
+/** Ends what a lost connection has left there, if it is still that. */
+function ending({ group, id, folder }: Remote): string {
+  const gone = folder ? `; rm -rf ${word(folder)}` : "";
+  const known = `cat /proc/${group}/cmdline /proc/${group}/environ 2>/dev/null | grep -q ${id}`;
+  return `${known} && { kill -s KILL -- -${group}${gone}; }`;
 }
 
 /** The sshd that the first hop goes to. */

@@ -53,7 +53,8 @@ export async function login(target: Target, alias: string, timeout: number): Pro
       : connect({ host: target.host, port: target.port, noDelay: true });
     const sock = socket ?? (await forward(via as Login, target, timeout));
     await new Promise<void>((resolve, reject) => {
-      client.on("error", (error) => {
+      client.on("error", (error: Error & { level?: string }) => {
+        if (error.level === "agent") return unread.push(`the ssh-agent fails (${error.message})`);
         ended = error.message;
         reject(error);
       });
@@ -82,7 +83,7 @@ export async function login(target: Target, alias: string, timeout: number): Pro
     client.destroy();
     via?.end();
     if (error instanceof HyperError) throw error;
-    const at = `${target.user}@${target.host}:${target.port}`;
+    const at = nameOf(target);
     const why =
       verdict !== "trusted" && shown
         ? keyRefused(verdict, shown, name, target)
@@ -91,13 +92,16 @@ export async function login(target: Target, alias: string, timeout: number): Pro
   }
 }
 
-function forward(via: Login, { host, port }: Target, timeout: number): Promise<Duplex> {
+const nameOf = ({ user, host, port }: Target) => `${user}@${host}:${port}`;
+
+function forward(via: Login, { jump, host, port }: Target, timeout: number): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`no answer within ${timeout / 1000} s`));
-    const timer = setTimeout(late, timeout);
+    const fail = (why: string) =>
+      reject(new Error(`${jump && nameOf(jump)} cannot reach it for us: ${why}`));
+    const timer = setTimeout(() => fail(`no answer within ${timeout / 1000} s`), timeout);
     via.client.forwardOut("127.0.0.1", 0, host, port, (error, stream) => {
       clearTimeout(timer);
-      error ? reject(error) : resolve(stream);
+      error ? fail(error.message.replace(/^.*Channel open failure: /, "")) : resolve(stream);
     });
   });
 }
@@ -105,7 +109,7 @@ function forward(via: Login, { host, port }: Target, timeout: number): Promise<D
 function keyRefused(verdict: Verdict, key: Buffer, name: string, target: Target): string {
   const at = recordedName(name, target.port);
   const [file = "known_hosts"] = target.knownHosts;
-  const shown = `its host key is ${fingerprint(key)}`;
+  const shown = `the host key of ${nameOf(target)} is ${fingerprint(key)}`;
   const scan = `ssh-keyscan -p ${target.port} ${target.host} >> ${file}`;
   if (verdict === "revoked")
     return `${shown}, which ${file} marks as revoked for ${at}; do not trust this host`;
@@ -130,6 +134,9 @@ function explain(
   if (level === "client-authentication") {
     const said = [`${at} refuses the login with ${tried.join(", ") || "no key at all"}`, ...unread];
     return `${said.join("; ")}. Check the user, and that its ~/.ssh/authorized_keys there holds the public key`;
+  }
+  if (/Too many authentication failures/.test(message)) {
+    return `${at} was offered too many keys (MaxAuthTries); name the right one in the URI (keyfile=…)`;
   }
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the name in ${at} cannot be resolved`;
   if (code === "ECONNREFUSED") return `nothing listens at ${at}; is sshd running there?`;

@@ -6,11 +6,12 @@ import { randomBytes } from "node:crypto";
 import type { ClientChannel } from "ssh2";
 import { HyperError } from "../errors.ts";
 import type { TextFile } from "../transport.ts";
+import type { Remote } from "./connection.ts";
 
-/** One word for a POSIX shell. */
+/** One word for a POSIX shell, or fish, to which a backslash means something in quotes as well. */
 export function word(text: string): string {
   if (text.includes("\0")) throw new HyperError("invalid_input", "a value must not contain NUL");
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  return `'${text.replace(/['\\]/g, "'\\$&'")}'`;
 }
 
 export class RemoteShell {
@@ -19,11 +20,13 @@ export class RemoteShell {
   #count = 0;
   #text = "";
   #waiting: { n: number; resolve(said: string): void; reject(error: Error): void }[] = [];
-  #folder = "";
   #files = 0;
+  /** The shell itself there, and its folder for texts. */
+  readonly remote: Remote & { folder: string };
 
-  private constructor(channel: ClientChannel) {
+  private constructor(channel: ClientChannel, id: string) {
     this.#channel = channel;
+    this.remote = { group: 0, id, folder: "" };
     channel.setEncoding("utf8").on("data", (text: string) => this.#read(text));
     channel.stderr.resume();
     channel.on("error", () => {}); // told by `close`
@@ -33,13 +36,17 @@ export class RemoteShell {
     });
   }
 
-  /** The folder for texts goes with the shell, however that ends. */
-  static async open(channel: ClientChannel): Promise<RemoteShell> {
-    const shell = new RemoteShell(channel);
-    const folder =
-      'umask 077; d=$(mktemp -d) && trap \'rm -rf "$d"\' EXIT && trap "exit 0" HUP TERM && echo "$d"';
-    shell.#folder = (await shell.run(folder)).trim();
-    if (shell.#folder) return shell;
+  /** `id`: the word in its environment. The folder for texts goes with the shell, however that ends. */
+  static async open(channel: ClientChannel, id: string): Promise<RemoteShell> {
+    const shell = new RemoteShell(channel, id);
+    const begin =
+      'umask 077; d=$(mktemp -d) && trap \'rm -rf "$d"\' EXIT && trap "exit 0" HUP TERM PIPE && echo "$$ $d"';
+    const said = (await shell.run(begin)).trim().split("\n").at(-1) ?? ""; // a login may print before
+    const [, group, folder] = /^(\d+) (.+)$/.exec(said) ?? [];
+    if (folder) {
+      Object.assign(shell.remote, { group: Number(group), folder });
+      return shell;
+    }
     throw new HyperError(
       "unreachable",
       "no temporary folder can be made on the remote side (mktemp -d)",
@@ -58,15 +65,15 @@ export class RemoteShell {
   }
 
   async putText(text: string): Promise<TextFile> {
-    const path = `${this.#folder}/${++this.#files}`;
+    const path = `${this.remote.folder}/${++this.#files}`;
     const escaped = text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0000"); // as %b reads it
-    const said = await this.run(`printf %b ${word(escaped)} >${path} || echo failed`);
+    const said = await this.run(`printf %b ${word(escaped)} >${word(path)} || echo failed`);
     if (said !== "")
       throw new HyperError("no_space", "a text cannot be written on the remote side");
     return {
       path,
       remove: () => {
-        this.run(`rm -f ${path}`).catch(() => {}); // the folder goes with the shell
+        this.run(`rm -f ${word(path)}`).catch(() => {}); // the folder goes with the shell
       },
     };
   }

@@ -33,9 +33,13 @@ const HELLO = [
 
 const SESSION = [...HELLO, 'exec env "XDG_CACHE_HOME=$HOME/.cache/hypersdk" "HYPERSDK_ID=$0" "$@"'];
 
-/** The end of the channel's input, which a lost connection brings too, ends the command; its own input is $I. */
+/**
+ * Begins with the first line of input, so that what was lost before has not begun. The end of the input,
+ * which a lost connection brings too, ends the command; its own input is $I.
+ */
 const COMMAND = [
   ...HELLO,
+  "read -r _ || exit 1",
   'exec 3<&0; "$@" <"$I" & c=$!',
   '{ while read -r _; do :; done; kill -s KILL -- "-$g"; } <&3 >/dev/null 2>&1 & w=$!',
   "wait $c; s=$?; kill -s KILL $w; exit $s",
@@ -49,6 +53,9 @@ export function sshTransport(alias: string, uri: string, settings: Config["ssh"]
   return {
     uri: there,
     lanes: LANES,
+    get connected() {
+      return connection.connected;
+    },
     set onFull(free: () => void) {
       connection.channels.onFull = free;
     },
@@ -181,9 +188,8 @@ function openSession(connection: Connection, uri: string): Promise<Channel> {
     };
     const closed = ended.then((exit) => {
       ref(false);
-      return exit
-        ? `virsh ended with ${exit.signal ?? `exit ${exit.code}`}`
-        : "the SSH connection was lost";
+      if (!exit) throw new Error("the SSH connection was lost");
+      return `virsh ended with ${exit.signal ?? `exit ${exit.code}`}`;
     });
     const kill = () => void connection.kill(remote).finally(() => channel.close());
     return { stdin: channel, stdout: channel, stderr: channel.stderr, closed, kill, ref };
@@ -247,6 +253,7 @@ function finish(
       }),
     );
     channel.resume();
-    if (signal?.aborted) onAbort(); // while it started
+    if (signal?.aborted) return onAbort(); // while it started
+    channel.write("\n");
   });
 }

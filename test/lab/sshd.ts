@@ -1,5 +1,6 @@
 /** A real sshd on loopback, and a home folder whose user may log in there as the user of this process. */
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,7 +12,8 @@ const run = promisify(execFile);
 
 export interface Sshd {
   port: number;
-  pid: number;
+  /** Of the one that listens, or listened last. */
+  pid(): number;
   /** For HOME: its `.ssh` has the key that may log in, and the record of the host's key. */
   home: string;
   key: string;
@@ -19,6 +21,10 @@ export interface Sshd {
   /** `qemu+ssh://user@127.0.0.1:port/system?keyfile=…`, which needs no home folder. */
   uri(driver?: string, path?: string): string;
   log(): string;
+  /** The machine fails: it ends with all its connections. `start` is the next boot, with the same keys. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** The end of it, and of its files. */
   stop(): Promise<void>;
 }
 
@@ -73,32 +79,63 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   await writeFile(file, `${lines.join("\n")}\n`);
   await chmod(file, 0o600);
   const [program = "", ...args] = [...within, "/usr/sbin/sshd", "-D", "-e", "-f", file];
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    log += text;
-  });
-  const until = Date.now() + 10_000;
-  while (!log.includes("Server listening")) {
-    if (child.exitCode !== null || Date.now() > until)
-      throw new Error(`sshd did not start:\n${log}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  let child: ChildProcess;
+  const start = async () => {
+    child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const from = log.length;
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+    });
+    const until = Date.now() + 10_000;
+    while (!log.includes("Server listening", from)) {
+      if (child.exitCode !== null || Date.now() > until)
+        throw new Error(`sshd did not start:\n${log}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const daemons = tree(child.pid as number).filter((pid) => /^sshd/.test(commandOf(pid)));
+    for (const pid of daemons) process.kill(pid, "SIGKILL");
+    await ended;
+  };
+  await start();
   const username = localUser();
   return {
     port,
-    pid: child.pid as number,
+    pid: () => child.pid as number,
     home,
     key,
     knownHosts,
     uri: (driver = "qemu", path = "/system") =>
       `${driver}+ssh://${username}@${address}:${port}${path}?keyfile=${key}&known_hosts=${knownHosts}`,
     log: () => log,
+    start,
+    kill,
     async stop() {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      if (child.exitCode === null && child.kill("SIGTERM")) await ended;
-      child.stderr.destroy(); // what it started may still hold the other end
-      await rm(home, { recursive: true, force: true });
+      await kill();
+      await rm(home, { recursive: true });
     },
   };
+}
+
+/** A process and all that it has started, directly or not. */
+export function tree(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    return [pid, ...children.split(" ").filter(Boolean).map(Number).flatMap(tree)];
+  } catch {
+    return []; // it has ended
+  }
+}
+
+/** Its name, of 15 bytes at most. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
+  }
 }
