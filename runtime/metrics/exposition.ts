@@ -1,0 +1,44 @@
+/** The answer to a scrape. */
+import { Counter, Gauge, Registry } from "prom-client";
+import type { Context } from "../context.ts";
+import { hypervisorSamples } from "./hypervisor.ts";
+import { METRICS, type MetricName, type Sample } from "./names.ts";
+import { ownMetrics } from "./own.ts";
+
+export const MEDIA = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/**
+ * Without `?host=` this server's own metrics and those of the default hypervisor; with it the hypervisor's
+ * alone. Domains of several may share a name, so in the answer for a list each sample has a label `host`.
+ */
+export async function metricsText(ctx: Context): Promise<string> {
+  const { asked } = ctx;
+  if (asked === undefined) {
+    const [own, samples] = await Promise.all([ownMetrics(), hypervisorSamples(ctx)]);
+    return `${own}\n${await exposition(samples)}`;
+  }
+  if (typeof asked === "string") return exposition(await hypervisorSamples(ctx));
+  const each = asked.map(async (host) => {
+    const samples = await hypervisorSamples(ctx.on(host));
+    return samples.map((sample) => ({ ...sample, labels: { host, ...sample.labels } }));
+  });
+  return exposition((await Promise.all(each)).flat());
+}
+
+export async function exposition(samples: Sample[]): Promise<string> {
+  const registry = new Registry();
+  const made = new Map<MetricName, Counter | Gauge>();
+  for (const { name, labels, value } of samples) {
+    const metric = made.get(name) ?? make(name, registry);
+    made.set(name, metric);
+    if (metric instanceof Counter) metric.inc(labels, value);
+    else metric.set(labels, value);
+  }
+  return registry.metrics();
+}
+
+function make(name: MetricName, registry: Registry): Counter | Gauge {
+  const { type, labels, help } = METRICS[name];
+  const config = { name, help, labelNames: ["host", ...labels], registers: [registry] };
+  return type === "counter" ? new Counter(config) : new Gauge(config);
+}

@@ -1,0 +1,40 @@
+/** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
+import type { Context } from "../context.ts";
+import type { Target } from "../domstats.ts";
+import { keyValues } from "../text.ts";
+import type { Sample } from "./names.ts";
+
+/** Milliseconds: libvirt answers at once unless there is a job. */
+const PATIENCE = 1000;
+
+/** Of domains whose QEMU answers; one that does not would hold this up too. */
+export async function jobSamples({ virsh }: Context, targets: Target[]): Promise<Sample[]> {
+  const commands = targets.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
+  const said = await virsh.each(commands, { timeout: PATIENCE });
+  return targets.flatMap(({ name }, i) => {
+    const text = said[i];
+    return typeof text === "string" ? samplesOf(name, keyValues(text)) : [];
+  });
+}
+
+/** What virsh calls a disk is a file in the exporters' names. */
+const KINDS = { data: "data", memory: "memory", disk: "file" } as const;
+
+function samplesOf(domain: string, job: Record<string, string>): Sample[] {
+  const labels = { domain };
+  const type = Number(job["Job type"]);
+  const samples: Sample[] = [{ name: "libvirt_domain_job_info_type", labels, value: type }];
+  for (const what of ["elapsed", "remaining"] as const) {
+    const ms = job[`time_${what}`];
+    const name = `libvirt_domain_job_info_time_${what}_seconds` as const;
+    if (ms !== undefined) samples.push({ name, labels, value: Number(ms) / 1000 });
+  }
+  for (const kind of ["data", "memory", "disk"] as const) {
+    for (const part of ["total", "processed", "remaining"] as const) {
+      const bytes = job[`${kind}_${part}`];
+      const name = `libvirt_domain_job_info_${KINDS[kind]}_${part}_bytes` as const;
+      if (bytes !== undefined) samples.push({ name, labels, value: Number(bytes) });
+    }
+  }
+  return samples;
+}

@@ -1,0 +1,127 @@
+/** This server's own metrics. Its counters begin when this file is loaded, with the functions. */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { openHypervisors } from "../context.ts";
+import { version } from "../version.ts";
+import { observer } from "./observer.ts";
+
+const registry = new Registry();
+const registers = [registry];
+
+/** Seconds: from a command on a warm session to a long copy. */
+const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600];
+
+const requests = new Counter({
+  name: "hypersdk_requests_total",
+  help: "Requests answered, by function and HTTP status.",
+  labelNames: ["function", "status"],
+  registers,
+});
+const requestSeconds = new Histogram({
+  name: "hypersdk_request_duration_seconds",
+  help: "Time from a request to its answer.",
+  labelNames: ["function"],
+  buckets,
+  registers,
+});
+const commands = new Counter({
+  name: "hypersdk_virsh_commands_total",
+  help: "virsh commands run; a lane's sessions are its own, and process is virsh in a process of its own.",
+  labelNames: ["host", "lane", "result"],
+  registers,
+});
+const roundTrips = new Histogram({
+  name: "hypersdk_virsh_duration_seconds",
+  help: "Time of a round trip to virsh with one or more commands, with the wait for a session.",
+  labelNames: ["host", "lane"],
+  buckets,
+  registers,
+});
+const connections = new Counter({
+  name: "hypersdk_ssh_connections_total",
+  help: "SSH connections made, and attempts that failed.",
+  labelNames: ["host", "result"],
+  registers,
+});
+
+observer.request = (path = "none", status, ms) => {
+  requests.inc({ function: path, status });
+  requestSeconds.observe({ function: path }, ms / 1000);
+};
+observer.virsh = (host, lane, count, outcomes, ms) => {
+  const done = outcomes.filter((one) => typeof one === "string").length;
+  if (done > 0) commands.inc({ host, lane, result: "success" }, done);
+  if (done < count) commands.inc({ host, lane, result: "error" }, count - done);
+  roundTrips.observe({ host, lane }, ms / 1000);
+};
+observer.connection = (host, made) => connections.inc({ host, result: made ? "success" : "error" });
+
+new Gauge({
+  name: "hypersdk_virsh_sessions",
+  help: "Warm virsh sessions.",
+  labelNames: ["host", "lane", "state"],
+  registers,
+  collect() {
+    this.reset();
+    for (const { alias, sessions } of openHypervisors()) {
+      for (const { lane, busy, idle } of sessions) {
+        this.set({ host: alias, lane, state: "busy" }, busy);
+        this.set({ host: alias, lane, state: "idle" }, idle);
+      }
+    }
+  },
+});
+new Gauge({
+  name: "hypersdk_virsh_waiting",
+  help: "Calls that wait for a virsh session.",
+  labelNames: ["host", "lane"],
+  registers,
+  collect() {
+    this.reset();
+    for (const { alias, sessions } of openHypervisors()) {
+      for (const { lane, waiting } of sessions) this.set({ host: alias, lane }, waiting);
+    }
+  },
+});
+new Gauge({
+  name: "hypersdk_ssh_connected",
+  help: "Whether there is an SSH connection to the hypervisor now.",
+  labelNames: ["host"],
+  registers,
+  collect() {
+    this.reset();
+    for (const { alias, connected } of openHypervisors()) {
+      if (connected !== undefined) this.set({ host: alias }, connected ? 1 : 0);
+    }
+  },
+});
+new Gauge({
+  name: "hypersdk_build_info",
+  help: "This server's version; always 1.",
+  labelNames: ["version"],
+  registers,
+}).set({ version }, 1);
+new Gauge({
+  name: "process_start_time_seconds",
+  help: "When this server was started.",
+  registers,
+}).set(Math.round(Date.now() / 1000 - process.uptime()));
+new Counter({
+  name: "process_cpu_seconds_total",
+  help: "CPU time of this server.",
+  registers,
+  collect() {
+    const { user, system } = process.cpuUsage();
+    this.reset();
+    this.inc((user + system) / 1e6);
+  },
+});
+new Gauge({
+  name: "process_resident_memory_bytes",
+  help: "Memory of this server.",
+  registers,
+  collect() {
+    this.set(process.memoryUsage.rss());
+  },
+});
+
+export const ownMetrics = (): Promise<string> => registry.metrics();

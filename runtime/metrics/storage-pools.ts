@@ -1,0 +1,45 @@
+/** The samples of a hypervisor's storage pools. */
+import type { Context } from "../context.ts";
+import { HyperError } from "../errors.ts";
+import { keyValues, lines } from "../text.ts";
+import type { Sample } from "./names.ts";
+
+/** In virsh's words, by their numbers. */
+const STATES = ["inactive", "building", "running", "degraded", "inaccessible"];
+
+/** Milliseconds until one that does not answer, such as a dead NFS server's, counts as timed out. */
+const PATIENCE = 2000;
+
+export async function poolSamples({ virsh }: Context): Promise<Sample[]> {
+  const uuids = lines(await virsh(["pool-list", "--all", "--uuid"])).map((uuid) => uuid.trim());
+  const names = await virsh.each(uuids.map((uuid) => ["pool-name", "--pool", uuid]));
+  const all = uuids.map(async (uuid, i) => {
+    const name = names[i];
+    if (typeof name !== "string") return []; // it has gone meanwhile
+    const command = ["pool-info", "--pool", uuid, "--bytes"];
+    const info = await virsh(command, { timeout: PATIENCE }).catch((error: Error) => error);
+    return samplesOf(name.replace(/\n$/, ""), info);
+  });
+  return (await Promise.all(all)).flat();
+}
+
+function samplesOf(pool: string, info: string | Error): Sample[] {
+  const labels = { storage_pool: pool };
+  const late = info instanceof HyperError && ["timed_out", "busy"].includes(info.code);
+  const timed_out: Sample = { name: "libvirt_storage_pool_timed_out", labels, value: late ? 1 : 0 };
+  if (typeof info !== "string") return late ? [timed_out] : [];
+  const { State = "", Capacity, Allocation, Available } = keyValues(info);
+  const sizes = { capacity: Capacity, allocation: Allocation, available: Available };
+  return [
+    timed_out,
+    { name: "libvirt_storage_pool_state", labels, value: STATES.indexOf(State) },
+    ...Object.entries(sizes).flatMap(([key, text]): Sample[] => {
+      if (text === undefined) return []; // the pool is off
+      const size = key as keyof typeof sizes;
+      return [
+        { name: `libvirt_storage_pool_${size}_bytes`, labels, value: Number(text) },
+        { name: `libvirt_pool_info_${size}_bytes`, labels: { pool }, value: Number(text) },
+      ];
+    }),
+  ];
+}
