@@ -1,0 +1,34 @@
+/** The command line: `hypersdk COMMAND`. Each subcommand is one file, which loads what it needs when it runs. */
+import { Command } from "commander";
+import { log } from "../log.ts";
+import { version } from "../version.ts";
+import { build } from "./build.ts";
+import { call } from "./call.ts";
+import { complete } from "./complete.ts";
+import { completion } from "./completion.ts";
+import { list } from "./list.ts";
+import { manifest } from "./manifest.ts";
+import { openapi } from "./openapi.ts";
+import { report } from "./report.ts";
+import { serve } from "./serve.ts";
+import { token } from "./token.ts";
+
+if (!process.env.LOG_LEVEL) log.level = "error"; // the rest is said by the exit
+
+const program = new Command("hypersdk")
+  .description("Drive libvirt: serve its functions, or call them from here.")
+  .version(version)
+  .exitOverride()
+  .addHelpText(
+    "after",
+    "\nExit status: 0 done, 1 refused or failed, 2 used wrongly. Settings: hypersdk.toml, as in the README.",
+  );
+
+for (const add of [serve, list, call, build, manifest, openapi, token, completion, complete])
+  add(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error as Error);
+}
