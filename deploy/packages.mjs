@@ -45,6 +45,9 @@ export const TEST_TOOLS = [
   { binaries: ["chromium"], apt: "chromium", dnf: "chromium", pacman: "chromium", apk: "chromium", zypper: "chromium" },
   { binaries: ["sshd"], apt: "openssh-server", dnf: "openssh-server", pacman: "openssh", apk: "openssh-server", zypper: "openssh-server" },
   { binaries: ["ssh"], apt: "openssh-client", dnf: "openssh-clients", pacman: "openssh", apk: "openssh-client", zypper: "openssh-clients" },
+  { binaries: ["bash"], apt: "bash", dnf: "bash", pacman: "bash", apk: "bash", zypper: "bash" },
+  { binaries: ["zsh"], apt: "zsh", dnf: "zsh", pacman: "zsh", apk: "zsh", zypper: "zsh" },
+  { binaries: ["fish"], apt: "fish", dnf: "fish", pacman: "fish", apk: "fish", zypper: "fish" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
 ];
 

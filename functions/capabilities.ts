@@ -1,7 +1,7 @@
 /** GET /capabilities: the functions of this server, and what the chosen hypervisor can do. */
 import * as z from "zod";
 import { defineFunction } from "../runtime/function.ts";
-import { loadFunctions } from "../runtime/router.ts";
+import { loadFunctions } from "../runtime/functions.ts";
 import { lines } from "../runtime/text.ts";
 import { Reached, reach, version } from "../runtime/version.ts";
 
@@ -10,6 +10,7 @@ const TOOLS = ["virsh", "qemu-img", "scrub", "virt-sysprep", "virt-customize"];
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List the functions of this server and the tools of a hypervisor",
   input: z.strictObject({}),
   output: z.object({

@@ -7,7 +7,9 @@ let made: string | undefined;
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show a page to read and try this API",
+  scope: "server",
   input: z.strictObject({}),
   output: z.string(),
   message: null,

@@ -4,6 +4,7 @@ import { defineFunction } from "../runtime/function.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Tell that the process is up",
   scope: "server",
   input: z.strictObject({}),

@@ -6,6 +6,7 @@ import { Reached, reach } from "../runtime/version.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List the hypervisors",
   scope: "server",
   input: z.strictObject({}),

@@ -6,6 +6,7 @@ import { leftovers } from "../runtime/work.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show this server's version and whether each hypervisor can be reached",
   scope: "server",
   input: z.strictObject({}),

@@ -5,32 +5,66 @@ import { type Context, settings } from "./context.ts";
 import { domainRef } from "./domain.ts";
 import { INTERNAL, timestamp } from "./envelope.ts";
 import { HyperError } from "./errors.ts";
-import { Name } from "./schemas.ts";
+import { DomainName } from "./schemas.ts";
+
+/** `vm1`, or `kvm1/vm1` for a domain of another hypervisor: no name holds a slash. */
+const Hosted = z
+  .string()
+  .meta(DomainName.meta() ?? {})
+  .refine((text) => text.indexOf("/") !== 0, 'must have a hypervisor before the "/"')
+  .transform((text, ctx) => {
+    const name = DomainName.safeParse(nameOf(text));
+    for (const { message } of name.error?.issues ?? []) ctx.addIssue({ code: "custom", message });
+    return text;
+  })
+  .pipe(z.string());
+
+const nameOf = (text: string) => text.slice(text.indexOf("/") + 1);
 
 export const Domains = z
-  .array(Name)
+  .array(Hosted)
   .min(1, "must name at least one domain")
   .max(1000, "must name at most 1000 domains")
-  .refine((names) => new Set(names).size === names.length, "must not name a domain twice");
+  .refine((names) => new Set(names).size === names.length, "must not name a domain twice")
+  .describe("names or UUIDs, at most 1000, each once; `host/name` on another hypervisor");
+
+/** The reference's own. */
+const EXAMPLE = {
+  operation: "start",
+  total: 4,
+  successful: 3,
+  failed: 1,
+  results: [
+    { domain: "vm1", success: true },
+    { domain: "vm2", success: true },
+    { domain: "vm3", success: true },
+    { domain: "vm4", success: false, error: "domain not found" },
+  ],
+  start_time: "2026-01-19T12:00:00Z",
+  end_time: "2026-01-19T12:00:15Z",
+  duration: "15s",
+};
 
 /** The reference's batch answer. A result may say more than the reference's three fields. */
-export const BatchResult = z.object({
-  operation: z.string(),
-  total: z.int(),
-  successful: z.int(),
-  failed: z.int(),
-  results: z.array(
-    z.looseObject({
-      domain: z.string(),
-      success: z.boolean(),
-      error: z.string().optional(),
-      code: z.string().optional(),
-    }),
-  ),
-  start_time: z.iso.datetime(),
-  end_time: z.iso.datetime(),
-  duration: z.string().describe('such as "340ms", "1.2s", "2m5s"'),
-});
+export const BatchResult = z
+  .object({
+    operation: z.string(),
+    total: z.int(),
+    successful: z.int(),
+    failed: z.int(),
+    results: z.array(
+      z.looseObject({
+        domain: z.string(),
+        success: z.boolean(),
+        error: z.string().optional(),
+        code: z.string().optional(),
+      }),
+    ),
+    start_time: z.iso.datetime(),
+    end_time: z.iso.datetime(),
+    duration: z.string().describe('such as "340ms", "1.2s", "2m5s"'),
+  })
+  .meta({ id: "BatchResult", examples: [EXAMPLE] });
 
 type Extra = Record<string, unknown>;
 
@@ -67,15 +101,35 @@ export async function batchNames(
   };
 }
 
-/** The same for domains that exist; `work` gets each one's word for `--domain` too. */
-export function batch(
+// biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+type Work = (domain: string, name: string) => Promise<Extra | undefined | void>;
+
+/**
+ * The same for domains that exist. `onHost` is called once for each hypervisor that they name; what it
+ * returns gets each domain's word for `--domain`, and its name.
+ */
+export async function batch(
   ctx: Context,
   operation: string,
   names: string[],
-  // biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
-  work: (domain: string, name: string) => Promise<Extra | undefined | void>,
+  onHost: (ctx: Context) => Work,
 ) {
-  return batchNames(ctx, operation, names, async (name) => work(await domainRef(ctx, name), name));
+  const hosts = new Map<string, { ctx: Context; work: Work }>();
+  const on = (text: string) => {
+    const host = text.includes("/") ? text.slice(0, text.indexOf("/")) : ctx.host;
+    const its = host === ctx.host ? ctx : ctx.on(host); // throws for an unknown one, before any begins
+    const found = hosts.get(host) ?? { ctx: its, work: onHost(its) };
+    hosts.set(host, found);
+    return found;
+  };
+  const whole = names.map((text) => `${on(text).ctx.host}/${nameOf(text)}`);
+  const twice = whole.find((text, i) => whole.indexOf(text) !== i);
+  if (twice)
+    throw new HyperError("invalid_input", `domains: must not name a domain twice: ${twice}`);
+  return batchNames(ctx, operation, names, async (text) => {
+    const { ctx: its, work } = on(text);
+    return work(await domainRef(its, nameOf(text)), nameOf(text));
+  });
 }
 
 /** One domain's failure is its own; what is no known error is told to the log alone. */

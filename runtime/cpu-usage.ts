@@ -15,7 +15,7 @@ const CLOSEST = 250;
 const OLDEST = 30_000;
 const KEPT_APART = 1000;
 
-/** By hypervisor and domain, oldest first. */
+/** By hypervisor, domain and its ID, which is another one after a restart; oldest first. */
 const samples = new Map<string, Sample[]>();
 
 /** Share of all vCPUs in percent, by name; takes a second sample where there is no earlier one to compare. */
@@ -23,11 +23,11 @@ export async function cpuUsage(ctx: Context, targets: Target[], answers: Map<str
   const usage = new Map<string, number>();
   /** Those for which there was no earlier sample. */
   const measure = (found: Map<string, Stats>) =>
-    targets.filter(({ name }) => {
+    targets.filter(({ name, id }) => {
       const now = sampleOf(found.get(name));
       const vcpus = Number(answers.get(name)?.fields["vcpu.current"]);
       if (!now || !vcpus) return false;
-      const before = compare(`${ctx.host}/${name}`, now);
+      const before = compare(`${ctx.host}/${name}/${id}`, now);
       if (!before) return true;
       const busy = (now.time - before.time) / 1e6 / (now.at - before.at) / vcpus;
       usage.set(name, Math.min(100, Math.max(0, Math.round(busy * 10_000) / 100)));

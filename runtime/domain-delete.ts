@@ -2,6 +2,8 @@
 import type { Context } from "./context.ts";
 import { domainState } from "./domain.ts";
 import { HyperError } from "./errors.ts";
+import { fresh } from "./fresh.ts";
+import { refuseSharedChain } from "./snapshot.ts";
 import { readStorage, type Storage, type Use } from "./storage.ts";
 import { lines } from "./text.ts";
 import { IMAGE_TIMEOUT } from "./volume.ts";
@@ -17,14 +19,11 @@ interface Own {
 /** Says which volumes are a domain's own. Domains that are `gone` do not count as users any more. */
 export function storageKeeper(ctx: Context) {
   const gone = new Set<string>();
-  let read: { at: number; storage: Promise<Storage> } | undefined;
+  const storage = fresh(() => readStorage(ctx), FRESH);
   return {
     gone,
     async ownVolumes(domain: string): Promise<Own> {
-      if (!read || performance.now() - read.at > FRESH) {
-        read = { at: performance.now(), storage: readStorage(ctx) };
-      }
-      return ownVolumes(await read.storage, domain, gone);
+      return ownVolumes(await storage(), domain, gone);
     },
   };
 }
@@ -99,7 +98,9 @@ export async function deleteDomain(
 }
 
 /** Children before their parents; the domain stays as it is. */
-export async function deleteSnapshots({ virsh }: Context, domain: string) {
+export async function deleteSnapshots(ctx: Context, domain: string) {
+  await refuseSharedChain(ctx, domain);
+  const { virsh } = ctx;
   const names = lines(
     await virsh(["snapshot-list", "--domain", domain, "--name", "--topological"]),
   );

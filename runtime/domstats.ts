@@ -14,6 +14,8 @@ import { lines } from "./text.ts";
 export interface Target {
   name: string;
   ref: string;
+  /** The domain's ID where it is known: another one for each run of the domain. */
+  id?: string;
 }
 
 /** `state.state=1` lines as a map, and why some are missing. */
@@ -27,8 +29,9 @@ export interface Stats {
 
 /** Asked of libvirtd alone, so they never hang. */
 const SAFE = ["--state", "--interface"];
-const BATCH = 5;
-/** Milliseconds. A batch takes 50 on a busy machine; people wait at most twice this. */
+/** Domains in a monitor call, at most: one that hangs makes the others be asked again. */
+const BATCH = 10;
+/** Milliseconds. A batch takes 200 on a busy machine; people wait at most twice this. */
 const DEADLINE = 1200;
 /** Monitor calls at once, a hypervisor: each that hangs costs libvirtd one of its 20 workers. */
 const AT_ONCE = 5;
@@ -56,8 +59,9 @@ export async function domstats(
   if (groups.every((group) => SAFE.includes(group))) return query(ctx, targets, asked);
   const { limit, stuck } = health(ctx.host);
   await recover(ctx, targets, stuck);
+  const size = Math.min(BATCH, Math.ceil(targets.length / AT_ONCE));
   const found = await Promise.all(
-    chunks(targets, BATCH).map((batch) => limit(() => ask(ctx, batch, asked, stuck))),
+    chunks(targets, size).map((batch) => limit(() => ask(ctx, batch, asked, stuck))),
   );
   const answers = new Map(found.flatMap((batch) => [...batch]));
   const silent = targets.filter(({ name }) => !answers.has(name));
@@ -118,7 +122,7 @@ async function attempt(ctx: Context, targets: Target[], groups: string[], timeou
   }
 }
 
-/** One command for all; where one of them has gone, one for each. */
+/** One command for all; one each for those that it says nothing sure of, or when one of them has gone. */
 async function query(ctx: Context, targets: Target[], groups: string[], timeout?: number) {
   if (targets.length === 0) return new Map<string, Stats>();
   const command = (some: Target[]) => [
@@ -128,36 +132,49 @@ async function query(ctx: Context, targets: Target[], groups: string[], timeout?
   ];
   const options = timeout ? { timeout } : {};
   const [answer] = await ctx.virsh.each([command(targets)], options);
-  if (typeof answer === "string") return parseDomstats(answer);
-  if (answer?.code !== "not_found") throw answer;
-  if (targets.length === 1) return new Map<string, Stats>();
+  if (answer instanceof HyperError && answer.code !== "not_found") throw answer;
+  const names = targets.map(({ name }) => name);
+  const found = typeof answer === "string" ? parseDomstats(answer, names) : new Map();
+  const unsure = targets.filter(({ name }) => !found.has(name));
+  if (unsure.length === 0 || targets.length === 1) return found;
   const each = await ctx.virsh.each(
-    targets.map((target) => command([target])),
+    unsure.map((target) => command([target])),
     options,
   );
-  return new Map(
-    each.flatMap((text) => (typeof text === "string" ? [...parseDomstats(text)] : [])),
-  );
+  each.forEach((text, i) => {
+    const name = unsure[i]?.name ?? "";
+    const stats = typeof text === "string" ? parseDomstats(text, [name]).get(name) : undefined;
+    if (stats) found.set(name, stats);
+  });
+  return found;
 }
 
-/** `Domain: 'NAME'` and below it `  key=value` lines. */
-export function parseDomstats(text: string): Map<string, Stats> {
+/**
+ * `Domain: 'NAME'` and below it `  key=value` lines, of the names asked for. A disk's path may hold line breaks
+ * and look like another domain: of several names, one that comes twice is left out.
+ */
+export function parseDomstats(text: string, names: string[]): Map<string, Stats> {
   const found = new Map<string, Stats>();
+  const twice = new Set<string>();
+  const asked = new Set(names);
   const at = performance.now();
   let fields: Record<string, string> = {};
   for (const line of lines(text)) {
     if (line.startsWith("Domain: '")) {
+      const name = line.slice("Domain: '".length, -1);
       fields = {};
-      found.set(line.slice("Domain: '".length, -1), { fields, at });
+      if (found.has(name)) twice.add(name);
+      else if (asked.has(name)) found.set(name, { fields, at });
     } else {
       const at = line.indexOf("=");
       fields[line.slice(0, at).trim()] = line.slice(at + 1);
     }
   }
+  if (asked.size > 1) for (const name of twice) found.delete(name);
   return found;
 }
 
-function chunks<T>(list: T[], size: number): T[][] {
+export function chunks<T>(list: T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(list.length / size) }, (_, i) =>
     list.slice(i * size, (i + 1) * size),
   );

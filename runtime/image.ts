@@ -1,11 +1,13 @@
 /**
  * Disk images that come from outside. Whoever made one may want to read the hypervisor's own files through
- * it: by the path, by a link swapped in, by a header that names another file. So the file is opened once per
- * step and always checked to be the same, unchanged, and programs read it as /proc/self/fd/3.
+ * it: by the path, by a link swapped in, by a header that names another file.
  */
 import * as z from "zod";
 import { type Context, settings } from "./context.ts";
 import { HyperError, programError } from "./errors.ts";
+import { refuseTruncated } from "./image-end.ts";
+import { LOOK, readImage, refuse, type SourceImage } from "./image-file.ts";
+import type { ExecResult } from "./transport.ts";
 
 /** A path on the hypervisor. */
 export const Path = z
@@ -13,44 +15,8 @@ export const Path = z
   .regex(/^\/[^\p{Cc}\p{Cs}]*$/u, "must be an absolute path without control characters")
   .max(4096);
 
-export interface SourceImage {
-  path: string;
-  format: string;
-  virtualSize: number;
-  /** Device, inode, size and time of change: another value means another file, or one that was written to. */
-  id: string;
-}
-
 /** Formats that an image may have; each is checked for what it could refer to. */
 const ACCEPTED = ["raw", "qcow2", "vmdk", "vdi", "vhdx"];
-
-const ID = "stat -Lc '%d:%i:%s:%z' /proc/self/fd/3";
-
-/**
- * Prints the file's identity, its first bytes in hexadecimal, and the path that was really opened. What is
- * written through a mapping that was there before need not change any time, so a mapped file is refused.
- */
-const LOOK = `[ -e "$1" ] || { echo "is no file" >&2; exit 1; }
-[ -f "$1" ] || { echo "is not a regular file" >&2; exit 1; }
-exec 3<"$1" && ${ID} || exit 1
-grep -qsE "^[^ ]+ .w.s [^ ]+ [^ ]+ $(stat -Lc %i /proc/self/fd/3) " /proc/[0-9]*/maps && { echo "is being written to" >&2; exit 1; }
-head -c 512 <&3 | od -An -v -tx1 | tr -d ' \\n' && echo && readlink -n /proc/self/fd/3`;
-
-/** Runs a program with the file as descriptor 3, if it is the one that was looked at and stays as it was. */
-const WITH = `id=$2
-[ -f "$1" ] && exec 3<"$1" && [ "$(${ID})" = "$id" ] || { echo "the file has changed" >&2; exit 99; }
-shift 2; "$@"; code=$?
-[ "$(${ID})" = "$id" ] || { echo "the file has changed" >&2; exit 99; }
-exit $code`;
-
-/** The image for qemu-img's eyes: of the format that was found, and never with a backing file. */
-export function imageNode({ format }: Pick<SourceImage, "format">): string {
-  const file = { driver: "file", filename: "/proc/self/fd/3" };
-  return `json:${JSON.stringify({ driver: format, backing: null, file })}`;
-}
-
-const refuse = (path: string, why: string) =>
-  new HyperError("invalid_input", `source_path: ${JSON.stringify(path)} ${why}`);
 
 /** The path without links, if it lies in an allowed folder. Says nothing of what lies elsewhere. */
 export async function allowedPath({ exec }: Context, path: string, field: string): Promise<string> {
@@ -99,7 +65,7 @@ export async function inspectImage(ctx: Context, source: string): Promise<Source
   if (said["format-specific"]?.data?.["data-file"])
     throw refuse(source, "keeps its data in another file");
   if (said.encrypted) throw refuse(source, "is encrypted");
-  await checkWhole(ctx, image, source, size, said["cluster-size"] ?? 0);
+  await refuseTruncated(ctx, image, { source, head, size });
   return image;
 }
 
@@ -107,14 +73,11 @@ export async function inspectImage(ctx: Context, source: string): Promise<Source
 const firstLine = (text: string) =>
   text.split("\n")[0]?.replace("Could not open '/proc/self/fd/3': ", "");
 
-/** Run a program that reads the image as /proc/self/fd/3. */
-export function readImage(
-  { exec }: Context,
-  { path, id }: Pick<SourceImage, "path" | "id">,
-  argv: string[],
-  options: { timeout?: number; signal?: AbortSignal } = {},
-) {
-  return exec(["sh", "-c", WITH, "sh", path, id, ...argv], options);
+/** Why a conversion failed: what QEMU cannot read is the image's fault, all else is not. */
+export function conversionError(source: string, done: ExecResult): HyperError {
+  return /error while reading /.test(done.stderr)
+    ? refuse(source, `is damaged or truncated: ${firstLine(done.stderr)}`)
+    : programError("qemu-img convert", done);
 }
 
 /** As QEMU recognises it (vmdk_probe): comments and blank lines, then the version. */
@@ -138,23 +101,4 @@ function headerProblem(head: Buffer, size: number): string | undefined {
     if (head.readUInt32LE(0x158) + blocks > size) return "is truncated";
   }
   return undefined;
-}
-
-/** qemu-img reads zeros beyond the end of a truncated image without a word, so its metadata is checked. */
-async function checkWhole(
-  ctx: Context,
-  image: SourceImage,
-  source: string,
-  size: number,
-  cluster: number,
-) {
-  if (image.format === "raw") return;
-  const argv = ["qemu-img", "check", "--output=json", "-f", image.format, "/proc/self/fd/3"];
-  const check = await readImage(ctx, image, argv, { timeout: 600_000 });
-  if (check.exitCode === 99) throw programError("qemu-img check", check);
-  // 0: whole, 3: leaked clusters (harmless), 63: this format has no check
-  if (![0, 3, 63].includes(check.exitCode))
-    throw refuse(source, `is damaged or truncated: ${firstLine(check.stderr)}`);
-  const end = check.exitCode === 63 ? 0 : (JSON.parse(check.stdout)["image-end-offset"] ?? 0);
-  if (end - size >= Math.max(cluster, 1)) throw refuse(source, "is truncated");
 }

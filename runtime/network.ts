@@ -9,27 +9,27 @@ import { attribute, children, parseXml, textOf } from "./xml.ts";
 
 const Range = z.object({ start: z.string(), end: z.string() });
 
-export const Network = z.object({
-  name: z.string(),
-  uuid: z.string(),
-  active: z.boolean(),
-  persistent: z.boolean(),
-  autostart: z.boolean(),
-  /** The bridge on the hypervisor; null when the network has none. */
-  bridge: z.string().nullable(),
-  /** nat, route, open, bridge, hostdev …; "none" for an isolated network. */
-  forward: z.string(),
-  domain: z.string().nullable(),
-  mtu: z.number().nullable(),
-  ips: z.array(
-    z.object({
-      family: z.enum(["ipv4", "ipv6"]),
-      address: z.string(),
-      prefix: z.int(),
-      dhcp: z.array(Range),
-    }),
-  ),
-});
+export const Network = z
+  .object({
+    name: z.string(),
+    uuid: z.string(),
+    active: z.boolean(),
+    persistent: z.boolean(),
+    autostart: z.boolean(),
+    bridge: z.string().nullable().describe("on the hypervisor; null when the network has none"),
+    forward: z.string().describe('nat, route, open, bridge, hostdev …; "none" when it is isolated'),
+    domain: z.string().nullable(),
+    mtu: z.number().nullable(),
+    ips: z.array(
+      z.object({
+        family: z.enum(["ipv4", "ipv6"]),
+        address: z.string(),
+        prefix: z.int(),
+        dhcp: z.array(Range),
+      }),
+    ),
+  })
+  .meta({ id: "Network" });
 
 /** One round trip. Throws `not_found`. */
 export async function readNetwork(

@@ -7,10 +7,15 @@ import { type JsonSchema, jsonSchema } from "./openapi-schema.ts";
 const MEANING: Record<ErrorCode, string> = {
   invalid_input:
     "a parameter or the body is missing, malformed or not allowed; `issues` has each field",
+  unauthorized: "a token is needed, or the one given is unknown, revoked or expired",
+  forbidden: "the caller may not do this; `missing` names the permission",
   not_found: "there is no such domain, network, pool, volume, interface, snapshot or path",
   method_not_allowed: "the path is for another method, which `Allow` names",
   payload_too_large: "the body is larger than this server allows",
   unsupported_media_type: "the body is not `application/json`",
+  rate_limited:
+    "more calls in a second than this server allows; `Retry-After` says when to try again",
+  headers_too_large: "the URL and the headers are larger than this server allows",
   already_exists: "there is something of that name",
   already_active: "it is running",
   not_active: "it is not running",
@@ -22,8 +27,9 @@ const MEANING: Record<ErrorCode, string> = {
   command_failed: "another program on the hypervisor failed",
   outcome_unknown: "the connection broke while something was changed: look before you repeat it",
   internal: "a mistake of this server, whose log says more",
-  busy: "too many calls are waiting for the hypervisor",
+  busy: "too many calls are at work or waiting; `Retry-After` says when to try again",
   unreachable: "the hypervisor cannot be reached",
+  audit_failed: "the audit log cannot be written, so nothing is changed",
   function_unavailable: "the function's file did not load; the server's log says why",
   timed_out: "it took too long",
   cancelled: "the caller went away, or the server is ending",
@@ -60,6 +66,7 @@ function answer(status: number, shared: Record<string, JsonSchema>) {
     error: z.string().describe("for people"),
     code: z.enum(codes),
     ...(status === 400 && { issues: issues.optional().describe("what is wrong, field by field") }),
+    request_id: z.string().optional().describe("as in `X-Request-Id` and in the server's log"),
     timestamp: z.iso.datetime(),
   });
   const example = { error: MEANING[code], code, timestamp: "2026-01-19T12:30:00Z" };

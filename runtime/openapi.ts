@@ -1,9 +1,9 @@
 /** The API description (OpenAPI 3.1), made from the functions' own schemas. */
 import * as z from "zod";
 import type { Spec } from "./function.ts";
+import type { Loaded } from "./functions.ts";
 import { errorAnswers, errorName, errorStatuses } from "./openapi-errors.ts";
 import { type JsonSchema, jsonSchema } from "./openapi-schema.ts";
-import type { Loaded } from "./router.ts";
 
 const ABOUT = `GET functions read the query, POST functions a JSON body (\`Content-Type: application/json\`).
 A success is \`{ status, message, data, timestamp }\`; operations on many domains answer with a result for each.
@@ -39,7 +39,8 @@ export function describeApi(functions: Loaded[], version: string) {
       license: { name: "LGPL-3.0-or-later", identifier: "LGPL-3.0-or-later" },
     },
     servers: [{ url: ".", description: "the server that this description is of" }],
-    security: [], // the schemes of issue 7 come here and into components
+    // any one of them; the last: none, where this machine's own users need no token
+    security: [{ token: [] }, { apiKey: [] }, {}],
     tags: tags.map((name) => ({ name, description: tagText(name) })),
     paths: Object.fromEntries(paths),
     components: {
@@ -56,6 +57,10 @@ export function describeApi(functions: Loaded[], version: string) {
           description: "the same; `host` wins",
           schema: { type: "string" },
         },
+      },
+      securitySchemes: {
+        token: { type: "http", scheme: "bearer" },
+        apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "the same token" },
       },
       responses: errorAnswers(schemas),
       schemas,

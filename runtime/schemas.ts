@@ -23,11 +23,16 @@ export const DomainName = Name.meta(named("domain"));
 export const NetworkName = Name.meta(named("network"));
 export const PoolName = Name.meta(named("pool"));
 
+/** For names of new things: what virsh cannot print it writes as `\xff`, and nobody knows the name from that. */
+export const PRINTABLE = [
+  /^[^\p{Zl}\p{Zp}\p{Cn}]*$/u,
+  "must not contain line or paragraph separators (U+2028, U+2029) or code points that Unicode does not assign",
+] as const;
+
 /** The name of something new. A UUID would hide it behind the object that has that UUID. */
-export const NewName = Name.refine(
-  (name) => !z.guid().safeParse(name).success,
-  "must not be a UUID",
-).describe("a name that nothing else has");
+export const NewName = Name.regex(...PRINTABLE)
+  .refine((name) => !z.guid().safeParse(name).success, "must not be a UUID")
+  .describe("a name that nothing else has");
 
 /** A MAC address; answers have it in lower case. */
 export const Mac = z

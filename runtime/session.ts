@@ -54,7 +54,10 @@ export class Session {
     channel.stdout.setEncoding("utf8").on("data", (text: string) => this.#read("out", text));
     channel.stderr.setEncoding("utf8").on("data", (text: string) => this.#read("err", text));
     channel.stdout.resume();
-    channel.closed.then((reason) => this.#end(reason));
+    channel.closed.then(
+      (reason) => this.#end(reason, true),
+      (error) => this.#end(error.message, false),
+    );
     channel.ref(false);
   }
 
@@ -165,12 +168,12 @@ export class Session {
     this.kill();
   }
 
-  /** All output has been read by now: without the first begin marker, virsh never came to the command. */
-  #end(reason: string) {
+  /** Where all output was read, virsh never came to a command without its begin marker; else nobody knows. */
+  #end(reason: string, whole: boolean) {
     this.#ended ??= reason;
     const call = this.#call;
     const begun = call && this.#text.out.includes(this.#marker("B", call.first));
-    call?.reject(new SessionLost("ended", begun ?? false, reason));
+    call?.reject(new SessionLost("ended", !whole || (begun ?? false), reason));
   }
 }
 

@@ -16,7 +16,7 @@ export interface Use {
   target: string;
   /** The domain uses the image below another, not as a disk of its own. */
   below: boolean;
-  /** Only read, or meant for several domains, or a CD-ROM or floppy. */
+  /** Only read, or meant for several domains, or a CD-ROM. */
   shared: boolean;
   /** As the definition has it: a path, or a volume of a pool. */
   path: string;
@@ -38,7 +38,7 @@ export interface Storage {
   /** The paths of the images below a volume, from the top down. */
   belowOf(volume: Place): string[];
   /** The volume that a disk stands on, where a pool has it. */
-  volumeOf(use: Use): Image | undefined;
+  volumeOf(use: Pick<Use, "path" | "pool" | "volume">): Image | undefined;
 }
 
 /** All disks of all domains and all volumes of all active pools: a few round trips and one process. */
@@ -48,7 +48,7 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
   const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
-  const on = (use: Use, { pool, name, path }: Place) =>
+  const on = (use: Pick<Use, "path" | "pool" | "volume">, { pool, name, path }: Place) =>
     use.path ? same(use.path, path) : use.pool === pool && use.volume === name;
   return {
     uses,
@@ -89,31 +89,6 @@ export async function refuseInUse(ctx: Context, volume: Place, force: boolean) {
     ? `${name} is used by the running domain ${running.domain}`
     : `${name} is used by ${domains.join(", ")}; force: true does it all the same`;
   throw new HyperError("in_use", text, { details: { domains } });
-}
-
-/** Throws `in_use` when an image stands on a disk that the domain could write to: its children would break. */
-export async function refuseBase(ctx: Context, ref: string, name: string) {
-  const volumes = await readImages(ctx, false);
-  const images = volumes.filter(({ backing }) => backing);
-  if (images.length === 0) return;
-  const uses = disksOf(parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain"), false);
-  const placed = uses.map((use) => {
-    const volume = volumes.find(({ pool, name: of }) => pool === use.pool && of === use.volume);
-    return { ...use, path: use.path || (volume?.path ?? "") };
-  });
-  const disks = placed.filter(({ below, shared, path }) => !below && !shared && path);
-  const paths = [...disks, ...images].flatMap((one) => [
-    one.path,
-    "backing" in one ? `${one.backing?.path}` : "",
-  ]);
-  const real = await realPaths(ctx, paths);
-  const own = new Set(disks.map(({ path }) => real.get(path)));
-  const children = images
-    .filter(({ backing }) => own.has(real.get(backing?.path ?? "")))
-    .map(({ path }) => path);
-  if (children.length === 0) return;
-  const text = `domain ${name} is the base of ${children.join(", ")}, which would break if it wrote to its disks`;
-  throw new HyperError("in_use", text, { details: { children } });
 }
 
 /** Of what runs, since it tells the images below, and of what is stored: that is used from the next start on. */
@@ -165,7 +140,8 @@ async function readChains({ exec }: Context, uses: Use[], images: Image[]): Prom
   return chains.flat();
 }
 
-function disksOf(domain: Element, running: boolean): Use[] {
+/** The disks of a definition, and the images below each as far as it tells. */
+export function disksOf(domain: Element, running: boolean): Use[] {
   return children(domain, "devices", "disk").flatMap((disk) =>
     [disk, ...backingStores(disk)].map((layer, depth) => ({
       domain: textOf(domain, "name") ?? "",
@@ -174,7 +150,7 @@ function disksOf(domain: Element, running: boolean): Use[] {
       below: depth > 0,
       shared:
         Boolean(disk.readonly || disk.shareable) ||
-        !/^(disk|lun)$/.test(`${disk["@device"] ?? "disk"}`),
+        !/^(disk|lun|floppy)$/.test(`${disk["@device"] ?? "disk"}`),
       path: attribute(layer, "file", "source") ?? attribute(layer, "dev", "source") ?? "",
       format: attribute(layer, "type", depth > 0 ? "format" : "driver"),
       pool: attribute(layer, "pool", "source"),
@@ -187,18 +163,20 @@ function backingStores(disk: Element): Element[] {
   return children(disk, "backingStore").flatMap((store) => [store, ...backingStores(store)]);
 }
 
-async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
+/** All volumes of all active pools, which look at their folders again for `refresh`. */
+export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
   // by UUID, since the list of names pads them with spaces that a name may end with itself
   const ids = lines(await ctx.virsh(["pool-list", "--uuid"])).map((uuid) => uuid.trim());
   const named = await ctx.virsh.each(ids.map((uuid) => ["pool-name", "--pool", uuid]));
   const pools = named.flatMap((name) => unlessGone(name)?.replace(/\n$/, "") ?? []);
   // overlays that QEMU made are unknown to their pool until then; a pool at work refuses, and is current
   if (refresh) await ctx.virsh.each(pools.map((pool) => ["pool-refresh", "--pool", pool]));
-  return (await Promise.all(pools.map((pool) => readVolumes(ctx, pool)))).flat();
+  const found = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
+  return found.flatMap(({ volumes }) => volumes);
 }
 
 /** Two names of one file are one file: the paths without links, from the hypervisor itself. */
-async function realPaths({ exec }: Context, paths: string[]): Promise<Map<string, string>> {
+export async function realPaths({ exec }: Context, paths: string[]): Promise<Map<string, string>> {
   const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
   if (unique.length === 0) return new Map();
   const done = await exec(["xargs", "-0", "realpath", "-mz", "--"], { input: unique.join("\0") });

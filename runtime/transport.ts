@@ -10,7 +10,7 @@ export interface Channel {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves, once all output has been read, to why it ended. */
+  /** Resolves, once all output has been read, to why it ended. Rejects when output may have been lost on the way. */
   readonly closed: Promise<string>;
   /** End it at once, with all it started. */
   kill(): void;
@@ -43,6 +43,8 @@ export interface Transport {
   readonly uri: string;
   /** Warm sessions that each lane may have, where that is not for the configuration to say. */
   readonly lanes?: Record<Lane, number>;
+  /** Whether there is a connection to it now; undefined for a transport that needs none. */
+  readonly connected?: boolean;
   /** Set to what ends sessions that do nothing, for when they take the room that others need. */
   onFull?: () => void;
   /** Run one program to its end. Rejects when it cannot start, is cut off, or says too much; not for its exit code. */

@@ -2,32 +2,42 @@
 import * as z from "zod";
 import type { Context } from "./context.ts";
 import { unlessGone } from "./hypervisor.ts";
-import { Name } from "./schemas.ts";
-import { lines, unescapeTable } from "./text.ts";
+import { Name, PRINTABLE } from "./schemas.ts";
+import { readVolumeNames } from "./volume-names.ts";
 import { attribute, parseXml, textOf, xml } from "./xml.ts";
 
-/** A volume's name becomes a file's. */
-export const VolumeName = Name.refine(
-  (name) => name !== "." && name !== "..",
-  'must not be "." or ".."',
-);
+/** A volume's name is a file's. */
+const FileName = Name.refine((name) => name !== "." && name !== "..", 'must not be "." or ".."');
+
+/** The name of a new volume. */
+export const VolumeName = FileName.regex(...PRINTABLE).describe("name of the new volume");
+
+/** The name of one that is there. */
+export const KnownVolume = FileName.meta({
+  "x-libvirt": "volume",
+  description: "name of a volume in the pool",
+});
 
 /** Formats that libvirt can create in a directory pool; a logical or disk pool has raw volumes only. */
-export const Format = z.enum(["qcow2", "raw", "vmdk", "vdi", "vpc", "qed", "qcow"]);
+export const Format = z
+  .enum(["qcow2", "raw", "vmdk", "vdi", "vpc", "qed", "qcow"])
+  .describe("of the volume");
 
 /** Milliseconds for what copies or overwrites whole images: a bound for the lost, not for the slow. */
 export const IMAGE_TIMEOUT = 24 * 3600 * 1000;
 
-export const Volume = z.object({
-  pool: z.string(),
-  name: z.string(),
-  path: z.string(),
-  type: z.string().describe("file, block, dir, network …"),
-  format: z.string().nullable(),
-  capacity_bytes: z.number().describe("what a guest sees"),
-  allocation_bytes: z.number().describe("what it takes of the pool"),
-  backing: z.object({ path: z.string(), format: z.string().nullable() }).nullable(),
-});
+export const Volume = z
+  .object({
+    pool: z.string(),
+    name: z.string(),
+    path: z.string(),
+    type: z.string().describe("file, block, dir, network …"),
+    format: z.string().nullable(),
+    capacity_bytes: z.number().describe("what a guest sees"),
+    allocation_bytes: z.number().describe("what it takes of the pool"),
+    backing: z.object({ path: z.string(), format: z.string().nullable() }).nullable(),
+  })
+  .meta({ id: "Volume" });
 
 /** From the text of `vol-dumpxml`. */
 export function parseVolume(pool: string, text: string): z.output<typeof Volume> {
@@ -53,30 +63,21 @@ export async function readVolume({ virsh }: Pick<Context, "virsh">, pool: string
 }
 
 /**
- * The names in `vol-list`, whose rows are ` NAME   PATH`. Both columns may hold spaces; a path that ends in
- * the row's name settles where it begins.
+ * All volumes of a pool: two round trips. One that goes away in between is left out; one whose name nobody can
+ * tell is `unreadable`.
  */
-export function volumeNames(table: string): string[] {
-  return lines(table).map((row) => {
-    const text = unescapeTable(row.slice(1));
-    for (let at = text.indexOf("   "); at >= 0; at = text.indexOf("   ", at + 1)) {
-      const path = text.slice(at).trimStart();
-      const name = path.slice(path.lastIndexOf("/") + 1);
-      if (text.startsWith(name) && text.slice(name.length, text.length - path.length).trim() === "")
-        return name;
-    }
-    return text.split(/ {3,}/)[0] ?? "";
-  });
-}
-
-/** All volumes of a pool: two round trips. One that goes away in between is left out. */
-export async function readVolumes({ virsh }: Pick<Context, "virsh">, pool: string) {
-  const names = volumeNames(await virsh(["vol-list", "--pool", pool]));
+export async function readVolumes(
+  ctx: Pick<Context, "virsh" | "exec" | "host" | "log">,
+  pool: string,
+) {
+  const { names, unreadable } = await readVolumeNames(ctx, pool);
+  const { host, log, virsh } = ctx;
+  if (unreadable.length > 0) log.warn({ host, pool, unreadable }, "volumes with unknown names");
   const texts = await virsh.each(
     names.map((name) => ["vol-dumpxml", "--pool", pool, "--vol", name]),
   );
   const found = texts.map(unlessGone).filter((text) => text !== undefined);
-  return found.map((text) => parseVolume(pool, text));
+  return { volumes: found.map((text) => parseVolume(pool, text)), unreadable };
 }
 
 export interface NewVolume {
@@ -85,7 +86,7 @@ export interface NewVolume {
   capacity: number;
   /** Bytes that are taken at once; none unless given. */
   allocation?: number;
-  /** Null for a pool that has raw devices only. */
+  /** Null and raw are what the pool has by itself: raw files, or devices, of which libvirt knows no format. */
   format: string | null;
   /** The image to stand on. */
   backing?: { path: string; format: string | null };
@@ -102,7 +103,9 @@ export function volumeXml({ name, capacity, allocation = 0, format, backing }: N
     backing &&
     xml`<backingStore><path>${backing.path}</path><format type="${backing.format ?? "raw"}"/></backingStore>`;
   const kind =
-    format && xml`<format type="${format}"/>${format === "qcow2" && xml`<compat>1.1</compat>`}`;
+    format &&
+    format !== "raw" &&
+    xml`<format type="${format}"/>${format === "qcow2" && xml`<compat>1.1</compat>`}`;
   const text = xml`<volume>
   <name>${name}</name>
   <capacity unit="bytes">${capacity}</capacity>

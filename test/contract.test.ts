@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { HyperFunction } from "../runtime/function.ts";
-import { FUNCTIONS, loadFunctions } from "../runtime/router.ts";
+import { FUNCTIONS, loadFunctions } from "../runtime/functions.ts";
 
 const loaded = await loadFunctions();
 

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { loadConfig } from "../runtime/config.ts";
 import { STATUS } from "../runtime/errors.ts";
-import { createRouter, loadFunctions } from "../runtime/router.ts";
+import { loadFunctions } from "../runtime/functions.ts";
+import { createRouter } from "../runtime/router.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default"; // needs no daemon
 const root = join(import.meta.dirname, "..");

@@ -15,6 +15,8 @@ export interface TestServer {
   pid: number;
   /** Of the sshd through which it reaches libvirt; undefined when that is local. */
   sshd: number | undefined;
+  /** Of libvirt through that sshd. */
+  uri: string | undefined;
   /** All it has logged so far. */
   log(): string;
   get(path: string, init?: RequestInit): Promise<Answer>;
@@ -22,13 +24,14 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-/** `argv` after `bun`; another file than the host is a function serving itself. */
+/** `argv` after `program`, which is Bun; another file than the host is a function serving itself. */
 export async function startServer(
   env: Record<string, string> = {},
   argv: string[] = [join(import.meta.dirname, "../runtime/serve.ts")],
+  program = process.execPath,
 ): Promise<TestServer> {
   const sshd = await remote(env);
-  const child = spawn(process.execPath, argv, {
+  const child = spawn(program, argv, {
     env: {
       ...process.env,
       PORT: "0",
@@ -52,7 +55,8 @@ export async function startServer(
   return {
     url,
     pid: child.pid as number,
-    sshd: sshd?.pid,
+    sshd: sshd?.pid(),
+    uri: sshd?.uri(),
     log: () => log,
     get: call,
     post: (path, body, init) =>
@@ -82,7 +86,7 @@ function remote({ PATH = process.env.PATH }: Record<string, string>) {
 async function listening(child: ChildProcess, log: () => string): Promise<string> {
   const until = Date.now() + 15_000;
   while (Date.now() < until) {
-    const found = log().match(/http:\/\/[\w.:[\]-]+:\d+/);
+    const found = log().match(/https?:\/\/[\w.:[\]-]+:\d+|unix:\/\/[^\s"]+/);
     if (found) return found[0];
     if (child.exitCode !== null) break;
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -2,12 +2,13 @@
 import * as z from "zod";
 import { defineFunction } from "../../runtime/function.ts";
 import { Network, readNetwork } from "../../runtime/network.ts";
-import { Name } from "../../runtime/schemas.ts";
+import { NetworkName } from "../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show one network",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: NetworkName }),
   output: Network,
   message: ({ name, active }) => `Network ${name} is ${active ? "active" : "inactive"}`,
   examples: [{ name: "default" }],

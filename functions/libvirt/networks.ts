@@ -6,6 +6,7 @@ import { lines, unescapeTable } from "../../runtime/text.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List networks",
   input: z.strictObject({}),
   output: z.object({

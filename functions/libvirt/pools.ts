@@ -9,6 +9,7 @@ const Bytes = z.number().nullable().describe("null while the pool is inactive");
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "List storage pools",
   input: z.strictObject({}),
   output: z.object({

@@ -7,6 +7,8 @@ export interface Contender {
   call(caller: number): Promise<unknown>;
   /** Calls of each caller in a round: fewer of what is slow. */
   calls: number;
+  /** Done before its calls in each round, and not measured. */
+  before?(): Promise<unknown>;
 }
 
 export interface Figures {
@@ -30,7 +32,8 @@ export async function compare(
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const i = (round + turn) % contenders.length;
-      const { call, calls } = contenders[i] as Contender;
+      const { call, calls, before } = contenders[i] as Contender;
+      await before?.();
       const began = performance.now();
       await Promise.all(
         all.map(async (caller) => {
@@ -57,7 +60,7 @@ export async function compare(
 }
 
 /** The nearest rank: of fewer than 100 values the p99 is the largest. */
-function quantile(sorted: number[], share: number): number {
+export function quantile(sorted: number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 

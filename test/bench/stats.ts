@@ -109,6 +109,13 @@ for (const guests of SIZES) {
   for (const path of [all, one]) await get(ours, path);
   const contenders: Contender[] = [
     { name: "all: ours", calls: 5, call: () => get(ours, all, guests) },
+    // after 10 s the server asks anew for what changes seldom
+    {
+      name: "all: ours, rarely",
+      calls: 1,
+      call: () => get(ours, all, guests),
+      before: () => sleep(10_100),
+    },
     { name: "all: Go original", calls: 1, call: () => get(go, all, guests) },
     { name: "all: bare domstats", calls: 5, call: () => ask(floor, "domstats") },
     { name: "all: domstats, our groups", calls: 5, call: () => ask(floor, "domstats", ...GROUPS) },
@@ -131,6 +138,8 @@ const ratios = SIZES.map((guests) => {
     guests,
     ms_per_guest: all / guests,
     "all: times faster than Go": median(guests, "all: Go original") / all,
+    "all, rarely: times faster than Go":
+      median(guests, "all: Go original") / median(guests, "all: ours, rarely"),
     "all: times bare domstats": all / median(guests, "all: bare domstats"),
     "all: times our groups": all / median(guests, "all: domstats, our groups"),
     "one: times faster than Go": median(guests, "one: Go original") / one,
@@ -153,7 +162,10 @@ report({
   cpus: cpus().length,
   seconds: Math.round(seconds),
   cores_busy_with_idle_guests: busy,
-  note: "the lab has no CPU cgroup, so the original's cpu-stats fails, after the same connection",
+  notes: [
+    "the lab has no CPU cgroup, so the original's cpu-stats fails, after the same connection",
+    "these guests have no OS, so they tell nothing of their memory; that and the number of vCPUs stats/all asks for every 10 s, and always in 'rarely'",
+  ],
   results,
   ratios,
   targets: [

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import openapi from "../../functions/openapi.json.ts";
+import { FUNCTIONS, loadFunctions } from "../../runtime/functions.ts";
 import { describeApi } from "../../runtime/openapi.ts";
-import { FUNCTIONS, loadFunctions } from "../../runtime/router.ts";
 import { version } from "../../runtime/version.ts";
 import { startServer, type TestServer } from "../server.ts";
 

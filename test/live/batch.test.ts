@@ -257,7 +257,8 @@ describe("input", () => {
     await refused(/^domains: must name at least one/, []);
     await refused(/^domains: must name at most 1000/, names(1001));
     await refused(/^domains: must not name a domain twice/, ["a", "b", "a"]);
-    await refused(/^domains\.1: must not contain/, ["a", "b/c"]);
+    await refused(/^domains\.1: must not contain/, ["a", "local/b/c"]);
+    await refused(/^host: unknown hypervisor "b"/, ["a", "b/c"]);
     await refused(/^domains: .*array/, "a");
     await refused(/unknown key "forse" \(allowed: domains/, ["a"], { forse: true });
     const got = await server.get(`/libvirt/batch/${operation}`);

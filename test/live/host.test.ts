@@ -5,8 +5,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { FUNCTIONS } from "../../runtime/router.ts";
+import { FUNCTIONS } from "../../runtime/functions.ts";
 import { xml } from "../../runtime/xml.ts";
+import { guarded } from "../fixtures/access.ts";
 import { startLibvirtd, stopLibvirtd } from "../lab/libvirtd.ts";
 import { startServer, type TestServer } from "../server.ts";
 import {
@@ -100,11 +101,27 @@ describe("the server's own endpoints", () => {
       fetch(`http://${address}:${new URL(url).port}/health`);
     await expect(from("192.168.77.1", server)).rejects.toThrow();
     await expect(from("[::1]", server)).rejects.toThrow();
-    const open = await startServer({ HOST: "0.0.0.0" }); // told otherwise
-    try {
-      expect((await from("192.168.77.1", open)).status).toBe(200);
-    } finally {
-      await open.stop();
+  });
+
+  test("told otherwise, it listens elsewhere for those with a token, behind the proxies that it knows", async () => {
+    await expect(startServer({ HOST: "0.0.0.0" })).rejects.toThrow("to listen on 0.0.0.0 it needs");
+    await defineNetwork("lan", xml`<ip address="192.168.77.1" prefix="24"/>`);
+    await virsh("net-start", "lan");
+    for (const [proxy, status] of [
+      ["192.168.77.0/24", 200],
+      ["192.168.78.0/24", 403],
+    ] as const) {
+      const access = guarded(`access.proxies = ["${proxy}"]`);
+      const headers = { "X-API-Key": await access.token("ci", { role: "read" }) };
+      const open = await startServer({ ...access.env, HOST: "0.0.0.0" });
+      try {
+        const health = `http://192.168.77.1:${new URL(open.url).port}/health`;
+        expect((await fetch(health, { headers })).status).toBe(status);
+        expect((await fetch(health)).status).toBe(status === 200 ? 401 : 403);
+      } finally {
+        await open.stop();
+        access.remove();
+      }
     }
   });
 });
@@ -198,19 +215,21 @@ describe("the end", () => {
     });
   }
 
-  test("SIGTERM during a call that hangs: the same", async () => {
-    const other = await startServer();
+  test("SIGTERM during a call that hangs: it is told so in its time, and no virsh is left", async () => {
+    const access = guarded("limits.shutdown = 0.5");
+    const other = await startServer(access.env);
     await other.get("/libvirt/networks");
     freeze();
     try {
-      const hanging = other.get("/libvirt/networks").catch((error: Error) => error);
+      const hanging = other.get("/libvirt/networks");
       await new Promise((resolve) => setTimeout(resolve, 200));
       expect(sessions(other).length).toBeGreaterThan(0);
       await other.stop();
       await until("the last virsh dies", () => strays().length === 0, 1);
-      expect(await hanging).toBeInstanceOf(Error);
+      expectError(await hanging, 504, "cancelled", /./);
     } finally {
       thaw();
+      access.remove();
     }
   });
 

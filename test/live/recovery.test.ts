@@ -387,7 +387,7 @@ describe("a hypervisor that comes and goes", () => {
     const server = await startServer();
     try {
       const [answer, ms] = await clock(() => server.get("/libvirt/networks"));
-      const why = /^hypervisor: .*connect socket to '.*': (No such file|Connection refused)/;
+      const why = /^hypervisor local: .*connect socket to '.*': (No such file|Connection refused)/;
       expectError(answer, 503, "unreachable", why);
       expect(ms).toBeLessThan(5000);
       const change = await server.post("/libvirt/network/create", { name: "lan" });

@@ -8,7 +8,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { xml } from "../../runtime/xml.ts";
 import { guestSays, tinyGuestXml } from "../lab/guest.ts";
 import { startServer, type TestServer } from "../server.ts";
-import { clean, defineDomain, defineNetwork, expectError, expectSuccess, virsh } from "./virsh.ts";
+import {
+  clean,
+  defineDomain,
+  defineNetwork,
+  expectError,
+  expectSuccess,
+  until,
+  virsh,
+} from "./virsh.ts";
 
 const run = promisify(execFile);
 const IMAGES = "/var/lib/libvirt/images";
@@ -108,9 +116,9 @@ describe("what cannot be known is null, and says why", () => {
       disks: [],
       networks: [],
       reasons: {
-        memory: expect.stringMatching(/no balloon driver/),
-        disks: expect.stringMatching(/no disk/),
-        networks: expect.stringMatching(/no interface/),
+        memory: "the domain has no memory balloon that could tell it",
+        disks: "the domain has no disk",
+        networks: "the domain has no interface",
       },
     });
     expect(data.cpu.cpu_time_ns).toBeGreaterThan(0);
@@ -126,6 +134,68 @@ describe("what cannot be known is null, and says why", () => {
     expect(data.reasons.memory).toMatch(/no balloon driver/);
     expect(data.disks).toMatchObject([{ device: "hdc", read_bytes: 0, errors: null }]);
     await virsh("destroy", "--domain", "mute");
+  });
+
+  test("an interface in QEMU's user mode, which libvirt cannot count", async () => {
+    const devices = "<interface type='user'/>";
+    const definition = await tinyGuestXml({ name: "user", memoryMiB: 16, devices });
+    await create(definition.replace(/<kernel>.*?<\/cmdline>/s, ""));
+    for (const endpoint of ["", "/network"]) {
+      const { networks, reasons } = await show("user", endpoint);
+      expect(networks).toEqual([]);
+      expect(reasons.networks).toMatch(/no counters of 1 of the domain's 1 interfaces/);
+    }
+    await virsh("destroy", "--domain", "user");
+  });
+
+  test("libvirt's test driver, which tells the state alone", async () => {
+    const sandbox = await startServer({ LIBVIRT_DEFAULT_URI: "test:///default" });
+    const data = expectSuccess(await sandbox.get("/libvirt/stats?name=test"));
+    await sandbox.stop();
+    const reason = expect.stringMatching(/driver for this hypervisor does not tell it/);
+    expect(data).toEqual({
+      name: "test",
+      state: "running",
+      cpu: nulls(FIELDS.cpu),
+      memory: nulls(FIELDS.memory),
+      disks: [],
+      networks: [],
+      reasons: { cpu: reason, memory: reason, disks: reason, networks: reason },
+    });
+  });
+});
+
+describe("vCPUs that come and go", () => {
+  const inAll = async (name: string) =>
+    (await everything()).domains.find((one: { name: string }) => one.name === name)?.cpu.vcpus;
+  const machine = async (current: number) => {
+    const definition = await tinyGuestXml({ name: "plug", memoryMiB: 16 });
+    await create(
+      definition
+        .replace(/<kernel>.*?<\/cmdline>/s, "")
+        .replace(/<vcpu.*?<\/vcpu>/, `<vcpu current='${current}'>3</vcpu>`),
+    );
+  };
+  const destroy = () => virsh("destroy", "--domain", "plug");
+
+  test("one plugged in: at once in stats and stats/cpu, within 10 s in stats/all", async () => {
+    await machine(1);
+    expect(await inAll("plug")).toBe(1);
+    await virsh("setvcpus", "--domain", "plug", "--live", "2");
+    const plugged = performance.now();
+    for (const endpoint of ["", "/cpu"]) expect((await show("plug", endpoint)).cpu.vcpus).toBe(2);
+    await until("stats/all shows it", async () => (await inAll("plug")) === 2, 15);
+    expect(performance.now() - plugged).toBeLessThan(11_000);
+    await destroy();
+  });
+
+  test("a domain that was started anew with more: at once", async () => {
+    await machine(1);
+    expect(await inAll("plug")).toBe(1);
+    await destroy();
+    await machine(3);
+    expect(await inAll("plug")).toBe(3);
+    await destroy();
   });
 });
 

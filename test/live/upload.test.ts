@@ -330,6 +330,68 @@ describe("an image that is none, or not a whole one", () => {
   });
 });
 
+/** By the file's name, the options that make it of random bytes: whatever is cut off is missed. */
+const WHOLE: [string, string][] = [
+  ["f.qcow2", "-O qcow2"],
+  ["f-small.qcow2", "-O qcow2 -o cluster_size=4k"],
+  ["f-wide.qcow2", "-O qcow2 -o extended_l2=on"],
+  ["f-compressed.qcow2", "-O qcow2 -c"],
+  ["f-zstd.qcow2", "-O qcow2 -c -o compression_type=zstd"],
+  ["f-sparse.vmdk", "-O vmdk"],
+  ["f-stream.vmdk", "-O vmdk -o subformat=streamOptimized"],
+  ["f.vdi", "-O vdi"],
+  ["f.vhdx", "-O vhdx"],
+];
+
+describe("an image that was cut off", () => {
+  beforeAll(async () => {
+    // hexadecimal digits, which compression halves
+    await sh(`head -c 1M /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >f.raw`);
+    for (const [name, options] of WHOLE) await sh(`qemu-img convert ${options} f.raw ${name}`);
+  });
+
+  test.each(WHOLE)("%s: refused, unless nothing is lost", { timeout: 60_000 }, async (name) => {
+    const size = statSync(join(FROM, name)).size;
+    let refused = 0;
+    const cuts = [1, 100, 511, 512, 4096, 65_535, 65_536, 200_000];
+    for (const cut of cuts) {
+      await sh(`head -c ${size - cut} ${name} >x`);
+      const answer = await upload("x");
+      if (answer.status === 400) {
+        await expectRefused(answer, /damaged|truncated|not a readable image/);
+        refused++;
+      } else {
+        expectSuccess(answer, 201);
+        await expectIdentical("raw", join(FROM, "f.raw"));
+        await virsh("vol-delete", "--pool", "default", "--vol", "vol");
+      }
+    }
+    // compressed data does not fill its last sector, nor 2 MiB the block of a VHDX
+    expect(refused).toBeGreaterThanOrEqual(
+      /stream|compressed|zstd|vhdx/.test(name) ? 5 : cuts.length,
+    );
+    await sh("rm x");
+  });
+});
+
+test.each([
+  ["empty", "qemu-img create -f qcow2 x 10M"],
+  [
+    "whose guest's disk ends within a cluster",
+    "head -c 100000 f.raw >y; qemu-img convert -O qcow2 y x",
+  ],
+  [
+    "compressed, which ends with its data",
+    "qemu-img create -f qcow2 x 10M; qemu-io -f qcow2 -c 'write -c 1M 64k' x",
+  ],
+  ["with a snapshot", "qemu-img convert -O qcow2 f.raw x; qemu-img snapshot -c s x"],
+])("a whole qcow2 whose last cluster is not: %s", async (_what, make) => {
+  await sh(make);
+  expectSuccess(await upload("x"), 201);
+  await expectIdentical("qcow2", join(FROM, "x"));
+  await sh("rm -f x y");
+});
+
 test("an encrypted qcow2, and an image that LUKS encrypts as a whole", async () => {
   // QEMU takes seconds to make such, and fails on a busy machine; these have no keys
   const unpack = (text: string) => inflateSync(Buffer.from(text, "base64"));

@@ -191,7 +191,11 @@ describe("pools", () => {
 describe("volumes and volume/info", () => {
   test("none, and those of every kind, as qemu-img sees them", async () => {
     const list = () => server.get("/libvirt/volumes?pool=store");
-    expect(expectSuccess(await list())).toEqual({ volumes: [], total: 0 });
+    expect(expectSuccess(await list())).toEqual({
+      volumes: [],
+      total: 0,
+      unreadable: [],
+    });
     await sh(`qemu-img create -f raw raw 3M; qemu-img create -f qcow2 base.qcow2 5G
       qemu-img create -f qcow2 -b base.qcow2 -F qcow2 relative; qemu-img create -f qcow2 -b ${STORE}/raw -F raw absolute
       qemu-img create -f vmdk v.vmdk 7M; qemu-img create -f vdi v.vdi 8M; echo text >notes; : >empty`);
@@ -473,6 +477,8 @@ describe.each(ENDPOINTS)("%s: what is refused changes nothing", (path, good, nam
     if (!isGet) return server.post(url, input, init);
     return server.get(`${url}?${new URLSearchParams(input as Record<string, string>)}`, init);
   };
+  const isNew = (field: string) =>
+    ["name", "target_volume"].includes(field) || (path === "volume/upload" && field === "volume");
   let before: unknown;
   beforeEach(async () => {
     await sh("head -c 1M /dev/urandom >v; cp v /var/lib/libvirt/images/v");
@@ -528,15 +534,22 @@ describe.each(ENDPOINTS)("%s: what is refused changes nothing", (path, good, nam
         expectError(answer, 400, "invalid_input", new RegExp(`^${field}: must`));
       }
     }
+    const made = names.find((field) => isNew(field));
+    if (made === undefined) return;
+    for (const name of ["line\u2028", "\u2029", "new\u0378"]) {
+      const answer = await call({ ...good, [made]: name });
+      expectError(
+        answer,
+        400,
+        "invalid_input",
+        new RegExp(`^${made}: must not contain line or par`),
+      );
+    }
   });
 
   test("no such pool, no such volume, a pool that is stopped", async () => {
     for (const field of names) {
-      if (
-        ["name", "target_volume"].includes(field) ||
-        (path === "volume/upload" && field === "volume")
-      )
-        continue;
+      if (isNew(field)) continue;
       expectError(await call({ ...good, [field]: "it's gone" }), 404, "not_found", /it's gone/);
     }
     await virsh("pool-destroy", "store");
@@ -623,5 +636,52 @@ describe("names of pools and volumes that libvirt allows", () => {
     expect(names.sort()).toEqual([name, `2${name}`, `3${name}`].sort());
     for (const volume of names) expectSuccess(await post("delete", { volume }, pool));
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("names that virsh cannot print", () => {
+  /** Separators, and a letter newer than Debian 12's C library. */
+  const ODD = ["line\u2028.qcow2", "\u{10D50}", "ü\u2029   x"];
+
+  test("listed, shown, and known as what stands on a volume", async () => {
+    await sh("qemu-img create -f qcow2 base 1M");
+    for (const name of ODD)
+      await run("qemu-img", [
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        "base",
+        "-F",
+        "qcow2",
+        join(STORE, name),
+      ]);
+    await virsh("pool-refresh", "store");
+    const { volumes, total, unreadable } = expectSuccess(
+      await server.get("/libvirt/volumes?pool=store"),
+    );
+    expect(volumes.map(({ name }: { name: string }) => name).sort()).toEqual(
+      ["base", ...ODD].sort(),
+    );
+    expect([total, unreadable]).toEqual([4, []]);
+    for (const name of ODD)
+      expect(expectSuccess(await info(name))).toMatchObject({ name, path: join(STORE, name) });
+    expectError(await post("delete", { volume: "base" }), 500, "in_use", /is the base of/);
+    for (const volume of ODD) expectSuccess(await post("delete", { volume }));
+    expectSuccess(await post("delete", { volume: "base" }));
+    expect(readdirSync(STORE)).toEqual([]);
+  });
+
+  test("what is no UTF-8 is told apart, and hides nothing else", async () => {
+    await sh("printf x >\"$(printf 'caf\\351.img')\"; printf xy >plain");
+    await virsh("pool-refresh", "store");
+    const listed = expectSuccess(await server.get("/libvirt/volumes?pool=store"));
+    expect(listed).toMatchObject({
+      volumes: [{ name: "plain", capacity_bytes: 2 }],
+      total: 1,
+      unreadable: ["caf\uFFFD.img"],
+    });
+    await sh("rm *");
   });
 });

@@ -21,6 +21,7 @@ function machine(vcpus = 2) {
     return `Domain: 'vm'\n  state.state=1\n  cpu.time=${Math.round(second.seconds * 1e9)}\n\n`;
   });
   const ctx = { host: `host ${hosts++}`, virsh: fake.virsh } as Context;
+  const run = { id: "7" };
   const ask = async (seconds: number, fields: Record<string, string> = {}, stuck?: string) => {
     const stats: Stats = {
       at: now,
@@ -32,9 +33,10 @@ function machine(vcpus = 2) {
       },
       ...(stuck && { stuck }),
     };
-    return (await cpuUsage(ctx, [{ name: "vm", ref: "vm" }], new Map([["vm", stats]]))).get("vm");
+    const targets = [{ name: "vm", ref: "vm", id: run.id }];
+    return (await cpuUsage(ctx, targets, new Map([["vm", stats]]))).get("vm");
   };
-  return { ask, second, calls: fake.calls };
+  return { ask, second, run, calls: fake.calls };
 }
 
 test("the first call takes a second sample, later ones compare with an earlier one", async () => {
@@ -77,6 +79,17 @@ test("a domain that was started anew is measured anew", async () => {
   now += 2000;
   second.seconds = 1.25;
   expect(await ask(1)).toBe(100);
+  expect(calls.length).toBe(2);
+});
+
+test("also one that has used more than its last run had", async () => {
+  const { ask, second, run, calls } = machine(1);
+  second.seconds = 1;
+  await ask(1);
+  run.id = "8";
+  now += 10_000;
+  second.seconds = 3.125;
+  expect(await ask(3)).toBe(50); // not the 20 % that lie between the runs
   expect(calls.length).toBe(2);
 });
 

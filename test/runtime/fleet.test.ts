@@ -29,8 +29,8 @@ const common = {
     return { host };
   },
 };
-const read = defineFunction({ method: "GET", ...common });
-const write = defineFunction({ method: "POST", ...common });
+const read = defineFunction({ method: "GET", access: "read", ...common });
+const write = defineFunction({ method: "POST", access: "admin", ...common });
 const get = async (query: string, init?: RequestInit) => {
   const response = await read.fetch(new Request(`http://localhost/x${query}`, init));
   return { status: response.status, body: (await response.json()) as Body };

@@ -20,6 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const greet = defineFunction({
   method: "GET",
+  access: "read",
   summary: "Greet",
   input: z.strictObject({ name: z.string().min(2, "is too short"), title: z.string().optional() }),
   output: z.object({ text: z.string(), host: z.string() }),
@@ -30,6 +31,7 @@ const greet = defineFunction({
 
 const sum = defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Add up",
   status: 201,
   input: z.strictObject({ numbers: z.array(z.number()), start: z.number().default(0) }),
@@ -41,6 +43,7 @@ const sum = defineFunction({
 /** A function that fails as it is told. */
 const fail = defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Fail",
   input: z.strictObject({ how: z.string() }),
   output: z.object({ number: z.number() }),
@@ -125,6 +128,7 @@ describe("called from a script", () => {
     const seen: Context[] = [];
     const look = defineFunction({
       method: "GET",
+      access: "read",
       summary: "Look",
       input: z.strictObject({}),
       output: z.string(),
@@ -181,6 +185,27 @@ describe("fetched: what is well", () => {
       body: "",
     });
     expect(await fetched(greet, "", { method: "HEAD" })).toMatchObject({ status: 400, body: "" });
+  });
+
+  test("an answer that is a text: its own type, no envelope, in no other site's frame", async () => {
+    const page = defineFunction({
+      method: "GET",
+      access: "read",
+      summary: "Show a page",
+      input: z.strictObject({}),
+      output: z.string(),
+      message: null,
+      media: "text/html; charset=utf-8",
+      run: async () => "<p>ü</p>",
+    });
+    const response = await page.fetch(new Request("http://localhost/"));
+    expect(await response.text()).toBe("<p>ü</p>");
+    expect(Object.fromEntries(response.headers)).toEqual({
+      "content-type": "text/html; charset=utf-8",
+      "x-frame-options": "DENY",
+      "x-content-type-options": "nosniff",
+    });
+    expect((await fetched(page, "?a=b")).body).toMatchObject({ code: "invalid_input" });
   });
 
   test("?host= and X-Hypervisor choose the hypervisor and are no input", async () => {
@@ -345,6 +370,7 @@ describe("fetched: other errors", () => {
     const make = (method: "GET" | "POST") =>
       defineFunction({
         method,
+        access: "read",
         summary: "Wait",
         input: z.strictObject({}),
         output: z.null(),
@@ -372,6 +398,7 @@ describe("as Bun's server sees it", () => {
     expect(greet.fetch).toBeTypeOf("function");
     expect(greet.spec).toMatchObject({
       method: "GET",
+      access: "read",
       summary: "Greet",
       examples: [{ name: "Ada" }],
     });

@@ -1,7 +1,9 @@
 /** Images from outside: what is refused by its first bytes, before any program has opened it. */
+import { randomBytes } from "node:crypto";
+import { deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { Context } from "../../runtime/context.ts";
-import { allowedPath, inspectImage, Path } from "../../runtime/image.ts";
+import { allowedPath, conversionError, inspectImage, Path } from "../../runtime/image.ts";
 
 interface File {
   header?: Buffer;
@@ -12,6 +14,10 @@ interface File {
   /** What qemu-img says: an answer, or an exit code and standard error. */
   info?: object | [number, string];
   check?: object | [number, string];
+  /** Where the last grain of a VMDK ends. */
+  map?: number;
+  /** What is in the file at an offset. */
+  pieces?: Record<number, Buffer>;
 }
 
 const result = (said: object | [number, string]) =>
@@ -36,6 +42,16 @@ function having({
       return { exitCode: 0, stderr: "", stdout: paths.map((path) => `${path}\0`).join("") };
     }
     const at = argv.indexOf("qemu-img");
+    if (argv.some((word) => word.startsWith("qemu-img map")))
+      return { exitCode: 0, stderr: "", stdout: `${said.map ?? 0}` };
+    if (argv.some((word) => word.startsWith("length=$1"))) {
+      const [length = 0, ...starts] = argv.slice(argv.lastIndexOf("sh") + 1).map(Number);
+      const found = starts.map((start) => {
+        const piece = said.pieces?.[start - 1] ?? Buffer.alloc(0);
+        return piece.subarray(0, Math.min(length, size - (start - 1)));
+      });
+      return { exitCode: 0, stderr: "", stdout: Buffer.concat(found).toString("base64") };
+    }
     if (at < 0) {
       const stdout = `1:2:${size}:2026-01-01 00:00:00.0 +0000\n${header.toString("hex")}\n${opened}`;
       return { exitCode: 0, stderr: "", stdout };
@@ -122,6 +138,35 @@ describe("by the first bytes: qemu-img never sees it", () => {
   });
 });
 
+/** A qcow2 with clusters of 64 KiB whose file ends at `size`, and its last cluster at `end`. */
+function cutQcow2({
+  size,
+  end,
+  data = 0,
+  compressed,
+}: {
+  size: number;
+  end: number;
+  data?: number;
+  compressed?: Buffer;
+}): File {
+  const header = bytes(QCOW2, [4, "00000003"]);
+  header.writeUInt32BE(16, 20);
+  header.writeUInt32BE(1, 36);
+  header.writeBigUInt64BE(BigInt(L1), 40);
+  const l1 = Buffer.alloc(8);
+  const l2 = Buffer.alloc(65536);
+  if (data || compressed) l1.writeBigUInt64BE((1n << 63n) | BigInt(L2));
+  l2.writeBigUInt64BE(data ? (1n << 63n) | BigInt(data) : 0n);
+  const sectors = compressed ? Math.ceil(compressed.length / 512) - 1 : 0;
+  if (compressed) l2.writeBigUInt64BE((1n << 62n) | (BigInt(sectors) << 54n) | BigInt(DATA), 8);
+  const pieces = { [L1]: l1, [L2]: l2, [DATA]: compressed ?? Buffer.alloc(0) };
+  return { header, size, pieces, check: { "image-end-offset": end } };
+}
+const [L1, L2, DATA] = [0x30000, 0x40000, 0x50000];
+const ZEROS = deflateRawSync(Buffer.alloc(65536));
+const NOISE = deflateRawSync(randomBytes(65536));
+
 describe("by what qemu-img says", () => {
   const info = { format: "qcow2", "virtual-size": 2 ** 20, "cluster-size": 65536 };
   test.each<[string, File, RegExp]>([
@@ -149,7 +194,49 @@ describe("by what qemu-img says", () => {
       /is damaged or truncated: ERROR: bad$/,
     ],
     ["not checkable", { info, check: [1, "qemu-img: no"] }, /is damaged or truncated/],
-    ["a cluster short", { info, check: { "image-end-offset": 2 ** 20 + 65536 } }, /is truncated$/],
+    [
+      "cut in its L1 table",
+      { info, ...cutQcow2({ size: L1 + 7, end: L1 + 65536 }) },
+      /is truncated$/,
+    ],
+    [
+      "cut in its last L2 table",
+      { info, ...cutQcow2({ size: L2 + 65535, end: L2 + 65536, data: DATA }) },
+      /is truncated$/,
+    ],
+    [
+      "cut in its last cluster of data",
+      { info, ...cutQcow2({ size: DATA + 65535, end: DATA + 65536, data: DATA }) },
+      /is truncated$/,
+    ],
+    [
+      "cut in compressed data",
+      {
+        info,
+        ...cutQcow2({ size: DATA + ZEROS.length - 8, end: DATA + 65536, compressed: ZEROS }),
+      },
+      /is truncated$/,
+    ],
+    [
+      "cut by more than a sector of compressed data",
+      { info, ...cutQcow2({ size: DATA + 512, end: DATA + 65536, compressed: NOISE }) },
+      /is truncated$/,
+    ],
+    [
+      "VMDK, a byte short",
+      { size: 2 ** 20 - 1, info: { ...info, format: "vmdk" } },
+      /is truncated$/,
+    ],
+    [
+      "VHDX, a byte short",
+      { size: 2 ** 20 - 1, info: { ...info, format: "vhdx" } },
+      /is truncated$/,
+    ],
+    [
+      "VMDK, whose last grain is not whole",
+      { info: { ...info, format: "vmdk" }, map: 2 ** 20 + 512 },
+      /is truncated$/,
+    ],
   ])("%s", async (_what, file, why) => {
     const { code, message } = await refusal(file);
     expect({ code, message }).toEqual({
@@ -181,9 +268,30 @@ describe("by what qemu-img says", () => {
       ["info", "check"],
     ],
     [
-      "part of the last cluster, as when compressed",
-      { info, check: { "image-end-offset": 2 ** 20 + 65535 } },
+      "part of the last cluster, where a guest's disk ends in it",
+      {
+        info: { ...info, "virtual-size": 4096 },
+        ...cutQcow2({ size: DATA + 4096, end: DATA + 65536, data: DATA }),
+      },
       "qcow2",
+      ["info", "check"],
+    ],
+    [
+      "an empty one, which ends with its L1 table",
+      { info, ...cutQcow2({ size: L1 + 8, end: L1 + 65536 }) },
+      "qcow2",
+      ["info", "check"],
+    ],
+    [
+      "compressed data that needs no more of its last sector",
+      { info, ...cutQcow2({ size: DATA + ZEROS.length, end: DATA + 65536, compressed: ZEROS }) },
+      "qcow2",
+      ["info", "check"],
+    ],
+    [
+      "VMDK, whose last grain is whole",
+      { info: { ...info, format: "vmdk" }, map: 2 ** 20 },
+      "vmdk",
       ["info", "check"],
     ],
     ["leaked clusters", { info, check: [3, "Leaked cluster 9"] }, "qcow2", ["info", "check"]],
@@ -208,6 +316,18 @@ describe("by what qemu-img says", () => {
     expect(await inspectImage(ctx, "/data/x")).toMatchObject({ path: "/data/x", format });
     expect(ran).toEqual(verbs);
   });
+});
+
+test("a conversion fails because of the image, or of something else", () => {
+  const failed = (stderr: string) =>
+    conversionError("/data/x", { exitCode: 1, stdout: "", stderr });
+  expect(failed("qemu-img: error while reading at byte 8323072: Invalid argument")).toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(/^source_path: "\/data\/x" is damaged or truncated: .*8323072/),
+  });
+  expect(failed("qemu-img: error while writing at byte 0: No space left on device").code).not.toBe(
+    "invalid_input",
+  );
 });
 
 describe("allowedPath", () => {

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { STATUS } from "../../runtime/errors.ts";
 import { defineFunction, type HyperFunction } from "../../runtime/function.ts";
+import { loadFunctions } from "../../runtime/functions.ts";
 import { describeApi } from "../../runtime/openapi.ts";
-import { loadFunctions } from "../../runtime/router.ts";
 import { examples, type Json, operations, validator } from "../fixtures/openapi.ts";
 import reference from "../fixtures/reference.json" with { type: "json" };
 
@@ -104,10 +104,17 @@ describe("what is described", () => {
   test("each operation's statuses", () => {
     const statuses = (path: string, method: string) =>
       Object.keys(api.paths[path][method].responses).map(Number);
-    const always = [400, 500, 503, 504];
+    const always = [400, 401, 403, 429, 431, 500, 503, 504];
     expect(statuses("/libvirt/networks", "get")).toEqual([200, ...always]);
-    expect(statuses("/libvirt/network", "get")).toEqual([200, 400, 404, 500, 503, 504]);
-    const post = [400, 404, 413, 415, 500, 503, 504];
+    expect(statuses("/libvirt/network", "get")).toEqual([
+      200,
+      400,
+      401,
+      403,
+      404,
+      ...always.slice(3),
+    ]);
+    const post = [400, 401, 403, 404, 413, 415, ...always.slice(3)];
     expect(statuses("/libvirt/network/create", "post")).toEqual([201, ...post]);
     expect(statuses("/libvirt/network/delete", "post")).toEqual([200, ...post]);
   });
@@ -122,7 +129,7 @@ describe("what is described", () => {
     );
     const { code } =
       api.components.responses.ServiceUnavailable.content["application/json"].schema.properties;
-    expect(code.enum).toEqual(["busy", "unreachable"]);
+    expect(code.enum).toEqual(["busy", "unreachable", "audit_failed"]);
   });
 
   test("answers as they are: in the envelope, or without", () => {
@@ -199,7 +206,7 @@ describe("schemas", () => {
 });
 
 describe("functions of others", () => {
-  const any = { method: "GET", summary: "X", message: null } as const;
+  const any = { method: "GET", access: "read", summary: "X", message: null } as const;
   const one = (path: string, output: z.ZodType) => ({
     path,
     function: defineFunction({

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { loadFunctions } from "../../runtime/functions.ts";
 import { log } from "../../runtime/log.ts";
-import { createRouter, loadFunctions } from "../../runtime/router.ts";
+import { createRouter } from "../../runtime/router.ts";
 import { startServer } from "../server.ts";
 
 log.level = "silent";
@@ -18,6 +19,7 @@ import { defineFunction } from "${runtime}";
 ${extra}
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Say hello",
   input: z.strictObject({ name: z.string() }),
   output: z.object({ text: z.string() }),
@@ -118,6 +120,8 @@ describe("a folder of functions", () => {
     ["another default export", "export default { fetch() {} };", /not made by defineFunction/],
     ["a plain function", "export default async () => 1;", /not made by defineFunction/],
     ["nothing in it", "", /not made by defineFunction/],
+    ["no access", GOOD.replace('access: "read",', ""), /access: must be read, operate, admin/],
+    ["another access", GOOD.replace('"read"', '"root"'), /access: must be read, operate, admin/],
   ])("%s is a 503 at its URL alone, with the reason in the log", async (_what, text, reason) => {
     const { loaded, reasons, get } = await mounted({ "broken.ts": text, "hello.ts": GOOD });
     for (const method of ["GET", "POST"]) {

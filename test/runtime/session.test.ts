@@ -1,4 +1,5 @@
 /** One warm session: what a command wrote is handed back exactly, and an end is told for what it is. */
+import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { localTransport } from "../../runtime/local.ts";
@@ -112,6 +113,21 @@ describe("framing", () => {
 });
 
 describe("the end of a session", () => {
+  test("a connection that is lost on the way: a command may have begun, whatever came back", async () => {
+    const end = Promise.withResolvers<string>();
+    const streams = {
+      stdin: new PassThrough(),
+      stdout: new PassThrough(),
+      stderr: new PassThrough(),
+    };
+    const session = new Session({ ...streams, closed: end.promise, kill() {}, ref() {} });
+    const call = session.run(["net-start x"], 5000);
+    end.reject(new Error("the SSH connection was lost"));
+    const told = { reason: "ended", started: true, message: "the SSH connection was lost" };
+    await expect(call).rejects.toMatchObject(told);
+    await expect(session.run(["list"], 5000)).rejects.toMatchObject({ started: false });
+  });
+
   test("a timeout loses it and ends virsh and what that started", async () => {
     const { session, ...told } = await lost([["list", "child", "both", "hang"]], 300);
     expect(told).toEqual({

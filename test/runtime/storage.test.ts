@@ -1,74 +1,8 @@
 /** Who stands on what, by any name of a file: from definitions as libvirt prints them. */
 import { describe, expect, test } from "vitest";
-import type { Context } from "../../runtime/context.ts";
-import { HyperError } from "../../runtime/errors.ts";
 import { readStorage, refuseInUse } from "../../runtime/storage.ts";
-import { xml } from "../../runtime/xml.ts";
-import { answering } from "../fixtures/fake.ts";
+import { disk, hypervisor, type World } from "../fixtures/storage.ts";
 
-interface World {
-  /** Domains by name: whether they run, and their disks. */
-  domains?: Record<string, [running: boolean, disks: string]>;
-  /** Pools by name: the paths of their volumes, and of what each stands on. */
-  pools?: Record<string, Record<string, string | null>>;
-  /** Paths that are links. */
-  links?: Record<string, string>;
-}
-
-const id = (kind: number, i: number) =>
-  `${`${kind}`.repeat(8)}-0000-4000-8000-${`${i}`.padStart(12, "0")}`;
-
-/** A hypervisor that looks like this. */
-function hypervisor({ domains = {}, pools = {}, links = {} }: World) {
-  const machines = Object.entries(domains).map(([name, [running, disks]], i) => ({
-    uuid: id(1, i),
-    running,
-    text: `${xml`<domain><name>${name}</name>`}<devices>${disks}</devices></domain>`,
-  }));
-  const stores = Object.entries(pools).map(([name, volumes], i) => ({
-    uuid: id(2, i),
-    name,
-    volumes,
-  }));
-  const fake = answering((verb, ...words) => {
-    const store = stores.find(({ uuid, name }) => words.includes(uuid) || words.includes(name));
-    if (verb === "list") {
-      const shown = machines.filter(({ running }) => running || words.includes("--all"));
-      return shown.map(({ uuid }) => `${uuid}\n`).join("");
-    }
-    if (verb === "dumpxml") {
-      return (
-        machines.find(({ uuid }) => uuid === words[1])?.text || new HyperError("not_found", "gone")
-      );
-    }
-    if (verb === "pool-list") {
-      const names = words.includes("--name")
-        ? stores.map(({ name }) => name.padEnd(20))
-        : stores.map(({ uuid }) => uuid);
-      return names.map((one) => `${one}\n`).join("");
-    }
-    if (!store) return new HyperError("not_found", `Storage pool not found: ${words}`);
-    if (verb === "pool-name") return `${store.name}\n`;
-    if (verb === "pool-dumpxml") return `${xml`<pool><name>${store.name}</name></pool>`}`;
-    if (verb === "pool-refresh")
-      return new HyperError("virsh_failed", "has asynchronous jobs running");
-    const paths = Object.keys(store.volumes);
-    const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1);
-    if (verb === "vol-list") return paths.map((path) => ` ${nameOf(path)}   ${path}\n`).join("");
-    const path = paths.find((one) => nameOf(one) === words[3]) ?? "";
-    const backing = store.volumes[path];
-    return `${xml`<volume><name>${words[3]}</name><target><path>${path}</path></target>${backing && xml`<backingStore><path>${backing}</path></backingStore>`}</volume>`}`;
-  });
-  const exec: Context["exec"] = async (argv, options) => {
-    expect(argv.slice(0, 3)).toEqual(["xargs", "-0", "realpath"]);
-    const paths = `${options?.input}`.split("\0").map((path) => `${links[path] ?? path}\0`);
-    return { stdout: paths.join(""), stderr: "", exitCode: 0 };
-  };
-  return { ...fake, ctx: { virsh: fake.virsh, exec } as Context };
-}
-
-const disk = (source: string, more = "", device = "disk") =>
-  `<disk type='x' device='${device}'><source ${source}/><target dev='vda' bus='virtio'/>${more}</disk>`;
 const V = { pool: "p", name: "v", path: "/p/v" };
 
 /** The domains that use /p/v, and whether below another image, or shared. */
@@ -94,6 +28,7 @@ describe("a disk that is the volume", () => {
       "<disk type='file'><source file='/p/v'/><target dev='vda'/></disk>",
     ],
     ["as a LUN", disk("dev='/p/v'", "", "lun")],
+    ["as a floppy", disk("file='/p/v'", "", "floppy")],
   ])("%s", async (_how, disks) => {
     expect(await uses(disks)).toEqual([["a  vm", "vda", false, false]]);
   });
@@ -102,7 +37,6 @@ describe("a disk that is the volume", () => {
     ["read only", disk("file='/p/v'", "<readonly/>")],
     ["shareable", disk("file='/p/v'", "<shareable/>")],
     ["a CD-ROM", disk("file='/p/v'", "", "cdrom")],
-    ["a floppy", disk("file='/p/v'", "", "floppy")],
   ])("shared: %s", async (_how, disks) => {
     expect(await uses(disks)).toEqual([["a  vm", "vda", false, true]]);
   });

@@ -1,8 +1,9 @@
 /** What libvirt says of volumes, read from texts that it really printed. */
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Context } from "../../runtime/context.ts";
 import { HyperError } from "../../runtime/errors.ts";
-import { parseVolume, readVolumes, Volume, VolumeName, volumeNames } from "../../runtime/volume.ts";
+import { log } from "../../runtime/log.ts";
+import { KnownVolume, parseVolume, readVolumes, Volume, VolumeName } from "../../runtime/volume.ts";
 import { answering } from "../fixtures/fake.ts";
 
 const OVERLAY = `<volume type='file'>
@@ -62,59 +63,14 @@ describe("parseVolume", () => {
   });
 });
 
-/** As `virsh -q vol-list` prints: a column as wide as its widest cell and three spaces, `\x` made harmless. */
-function table(rows: [name: string, path: string][]): string {
-  const cell = (text: string) => text.replaceAll("\\x", "\\x5cx");
-  const wide = Math.max(...rows.map(([name]) => cell(name).length));
-  return rows.map(([name, path]) => ` ${cell(name).padEnd(wide + 3)}${cell(path)}\n`).join("");
-}
-
-describe("volumeNames", () => {
-  test.each([
-    ["none", "", []],
-    ["none, and what a session leaves", "\n", []],
-    ["one", " v   /pool/v\n", ["v"]],
-    ["columns", " a      /pool/a\n long   /pool/long\n", ["a", "long"]],
-    ["wide letters", " 漢字   /p/漢字\n ab     /p/ab\n", ["漢字", "ab"]],
-    [
-      "a path that ends in another name",
-      " unit:0:0:1   /dev/disk/by-path/ip-1.2.3.4-lun-1\n",
-      ["unit:0:0:1"],
-    ],
-    ["no path", " v   \n", ["v"]],
-    ["RBD", " img   rbd pool/img\n", ["img"]],
-    ["\\x in a name", " a\\x5cx41   /p/a\\x5cx41\n", ["a\\x41"]],
-  ])("%s", (_what, text, names) => {
-    expect(volumeNames(text)).toEqual(names);
-  });
-
-  const letter = fc.constantFrom(..."  ab/\\x'\"$;ü漢🙂-.");
-  const text = fc.oneof(
-    fc.string({ unit: "grapheme" }),
-    fc.string({ unit: letter, maxLength: 12 }),
-  );
-  const name = text.filter((one) => VolumeName.safeParse(one).success);
-
-  test("any names, in a folder of any name", () => {
-    // control characters never get there: libvirt skips such files, and refuses such pools
-    const folder = fc.array(name, { maxLength: 3 }).map((parts) => ["", ...parts].join("/"));
-    fc.assert(
-      fc.property(fc.array(name, { minLength: 1, maxLength: 5 }), folder, (names, path) => {
-        const rows = names.map((one): [string, string] => [one, `${path}/${one}`]);
-        expect(volumeNames(table(rows))).toEqual(names);
-      }),
-      { numRuns: 500 },
-    );
-  });
-});
-
 test("readVolumes: two round trips; one that goes away meanwhile is left out", async () => {
   const fake = answering((verb, ...words) => {
     if (verb === "vol-list") return " a      /p/a\n gone   /p/gone\n";
     if (words[3] === "gone") return new HyperError("not_found", "Storage volume not found");
     return OVERLAY;
   });
-  expect((await readVolumes(fake, "p  q")).map(({ pool }) => pool)).toEqual(["p  q"]);
+  const { volumes, unreadable } = await readVolumes({ ...fake, log } as unknown as Context, "p  q");
+  expect([volumes.map(({ pool }) => pool), unreadable]).toEqual([["p  q"], []]);
   expect(fake.calls).toEqual([
     ["vol-list", "--pool", "p  q"],
     ["vol-dumpxml", "--pool", "p  q", "--vol", "a"],
@@ -124,4 +80,19 @@ test("readVolumes: two round trips; one that goes away meanwhile is left out", a
 
 test.each([".", ".."])("%j is no name of a volume", (name) => {
   expect(VolumeName.safeParse(name).success).toBe(false);
+});
+
+test.each([
+  ["a line separator", "a\u2028b"],
+  ["a paragraph separator", "\u2029"],
+  ["what Unicode has not assigned", "a\u0378"],
+  ["a noncharacter", "\u{10FFFF}"],
+])("%s in the name of a new volume, not of one that is there", (_what, name) => {
+  const { error } = VolumeName.safeParse(name);
+  expect(error?.issues.map(({ message }) => message).join()).toMatch(
+    /line or paragraph separators/,
+  );
+  expect(KnownVolume.safeParse(name).success).toBe(true);
+  for (const plain of ["a b", "ü漢🙂\u00a0\u200d", "\ue000"])
+    expect(VolumeName.safeParse(plain).success).toBe(true);
 });

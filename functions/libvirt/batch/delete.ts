@@ -6,6 +6,7 @@ import { defineFunction } from "../../../runtime/function.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Delete many domains",
   input: z.strictObject({
     domains: Domains,
@@ -25,9 +26,10 @@ export default defineFunction({
   examples: [{ domains: ["old-vm1", "old-vm2"], remove_storage: true, snapshots_only: false }],
 
   async run({ domains, remove_storage, snapshots_only }, ctx) {
-    const storage = remove_storage ? storageKeeper(ctx) : undefined;
-    return batch(ctx, "delete", domains, async (domain) =>
-      snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage),
-    );
+    return batch(ctx, "delete", domains, (ctx) => {
+      const storage = remove_storage ? storageKeeper(ctx) : undefined;
+      return async (domain) =>
+        snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
+    });
   },
 });

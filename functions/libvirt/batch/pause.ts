@@ -5,6 +5,7 @@ import { defineFunction } from "../../../runtime/function.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Pause many domains",
   input: z.strictObject({ domains: Domains }),
   output: BatchResult,
@@ -12,7 +13,7 @@ export default defineFunction({
   examples: [{ domains: ["vm1", "vm2"] }],
 
   async run({ domains }, ctx) {
-    return batch(ctx, "pause", domains, async (domain) => {
+    return batch(ctx, "pause", domains, (ctx) => async (domain) => {
       await ctx.virsh(["suspend", "--domain", domain]);
     });
   },

@@ -5,6 +5,7 @@ import { defineFunction } from "../../../runtime/function.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Reboot many domains",
   input: z.strictObject({
     domains: Domains,
@@ -15,7 +16,7 @@ export default defineFunction({
   examples: [{ domains: ["vm1", "vm2"], force: false }],
 
   async run({ domains, force }, ctx) {
-    return batch(ctx, "reboot", domains, async (domain) => {
+    return batch(ctx, "reboot", domains, (ctx) => async (domain) => {
       await ctx.virsh([force ? "reset" : "reboot", "--domain", domain]);
     });
   },

@@ -5,6 +5,7 @@ import { defineFunction } from "../../../runtime/function.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Resume many domains",
   input: z.strictObject({ domains: Domains }),
   output: BatchResult,
@@ -12,7 +13,7 @@ export default defineFunction({
   examples: [{ domains: ["vm1", "vm2"] }],
 
   async run({ domains }, ctx) {
-    return batch(ctx, "resume", domains, async (domain) => {
+    return batch(ctx, "resume", domains, (ctx) => async (domain) => {
       await ctx.virsh(["resume", "--domain", domain]);
     });
   },

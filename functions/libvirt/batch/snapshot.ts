@@ -8,10 +8,11 @@ import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Take a snapshot of many domains",
   input: z.strictObject({
     domains: Domains,
-    name_prefix: Name.default("snapshot"),
+    name_prefix: Name.default("snapshot").describe("the time follows it"),
     description: Description.optional(),
     atomic: z.boolean().default(false).describe("all disks of a domain or none"),
     disk_only: z
@@ -38,7 +39,7 @@ export default defineFunction({
       ...(atomic ? ["--atomic"] : []),
       ...(disk_only ? ["--disk-only"] : []),
     ];
-    return batch(ctx, "snapshot", domains, async (domain) => {
+    return batch(ctx, "snapshot", domains, (ctx) => async (domain) => {
       // with the memory of a large guest it takes long
       const command = ["snapshot-create-as", "--domain", domain, "--name", snapshot, ...options];
       await ctx.virsh.long(command, { timeout: IMAGE_TIMEOUT });

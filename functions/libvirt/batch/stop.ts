@@ -8,6 +8,7 @@ import { defineFunction } from "../../../runtime/function.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Stop many domains",
   input: z.strictObject({
     domains: Domains,
@@ -24,7 +25,7 @@ export default defineFunction({
   examples: [{ domains: ["vm1", "vm2", "vm3"], force: false }],
 
   async run({ domains, force, timeout }, ctx) {
-    return batch(ctx, "stop", domains, async (domain) => {
+    return batch(ctx, "stop", domains, (ctx) => async (domain) => {
       await ctx.virsh([force ? "destroy" : "shutdown", "--domain", domain]);
       if (force) return { state: "shut off" };
       if (timeout === undefined) return { state: "shutdown requested" };

@@ -22,14 +22,17 @@ const Input = z
     bridge: InterfaceName.optional().describe(
       "the bridge to make; with forward bridge, the one to use",
     ),
-    forward: z.enum(["nat", "route", "open", "bridge", "none"]).default("nat"),
+    forward: z
+      .enum(["nat", "route", "open", "bridge", "none"])
+      .default("nat")
+      .describe("the way out; with none there is none"),
     subnet: Subnet.optional().describe(
       "the bridge's address; /24 (IPv6: /64) unless written with a prefix",
     ),
     ip_start: Address.optional().describe("first address that DHCP gives out"),
     ip_end: Address.optional().describe("last address that DHCP gives out"),
-    start: z.boolean().default(false),
-    autostart: z.boolean().default(false),
+    start: z.boolean().default(false).describe("start it now"),
+    autostart: z.boolean().default(false).describe("start it with the hypervisor"),
   })
   .superRefine((input, { addIssue }) => {
     const refuse = (field: keyof typeof input, message: string) =>
@@ -55,6 +58,7 @@ const oneAtATime = pLimit(1);
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Define a network",
   status: 201,
   input: Input,

@@ -2,13 +2,14 @@
 import * as z from "zod";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { NetworkName } from "../../../runtime/schemas.ts";
 import { keyValues } from "../../../runtime/text.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Delete a network",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: NetworkName }),
   output: z.object({ name: z.string(), stopped: z.boolean() }),
   message: ({ name }) => `Network ${name} deleted`,
   examples: [{ name: "vm-network" }],

@@ -1,12 +1,13 @@
 /** POST /libvirt/network/start: start a defined network. */
 import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { NetworkName } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Start a network",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: NetworkName }),
   output: z.object({ name: z.string(), active: z.boolean() }),
   message: ({ name }) => `Network ${name} started`,
   examples: [{ name: "vm-network" }],

@@ -1,12 +1,13 @@
 /** POST /libvirt/network/stop: stop a network; a persistent one stays defined. */
 import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { NetworkName } from "../../../runtime/schemas.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "operate",
   summary: "Stop a network",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: NetworkName }),
   output: z.object({ name: z.string(), active: z.boolean() }),
   message: ({ name }) => `Network ${name} stopped`,
   examples: [{ name: "vm-network" }],

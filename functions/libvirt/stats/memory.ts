@@ -2,13 +2,14 @@
 import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { DomainName } from "../../../runtime/schemas.ts";
 import { MemoryStats, readOne } from "../../../runtime/stats.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show memory of a domain",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: MemoryStats,
   message: ({ name, state }) => `Domain ${name} is ${state}`,
   examples: [{ name: "my-vm" }],

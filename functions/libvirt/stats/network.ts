@@ -2,13 +2,14 @@
 import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { DomainName } from "../../../runtime/schemas.ts";
 import { NetworkStats, readOne } from "../../../runtime/stats.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show network I/O of a domain",
-  input: z.strictObject({ name: Name }),
+  input: z.strictObject({ name: DomainName }),
   output: NetworkStats,
   message: ({ name, state }) => `Domain ${name} is ${state}`,
   examples: [{ name: "my-vm" }],

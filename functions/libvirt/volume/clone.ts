@@ -2,10 +2,11 @@
 import * as z from "zod";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
 import { readStorage } from "../../../runtime/storage.ts";
 import {
   IMAGE_TIMEOUT,
+  KnownVolume,
   readVolume,
   Volume,
   VolumeName,
@@ -14,13 +15,14 @@ import {
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Copy a volume",
   status: 201,
   input: z.strictObject({
-    pool: Name,
-    source_volume: VolumeName,
+    pool: PoolName,
+    source_volume: KnownVolume,
     target_volume: VolumeName,
-    target_pool: Name.optional().describe("the pool of the source unless given"),
+    target_pool: PoolName.optional().describe("the pool of the source unless given"),
   }),
   output: Volume,
   message: ({ name, pool }, { source_volume }) =>
@@ -43,9 +45,9 @@ export default defineFunction({
       const text = `volume ${source_volume} is used by the running domain ${writer.domain}, so a copy may be torn`;
       throw new HyperError("in_use", text);
     }
-    const { format, capacity_bytes } = source;
+    const format = source.type === "block" ? null : source.format; // of a partition it is "none"
     // no backing: the copy holds all the data, whatever the source stands on
-    const copy = volumeXml({ name: target_volume, capacity: capacity_bytes, format });
+    const copy = volumeXml({ name: target_volume, capacity: source.capacity_bytes, format });
     const from = ["--vol", source_volume, "--inputpool", pool];
     const create = ["vol-create-from", "--pool", target_pool, "--file", copy, ...from];
     await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });

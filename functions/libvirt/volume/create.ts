@@ -1,7 +1,7 @@
 /** POST /libvirt/volume/create: make an empty volume; it takes no room until it is written, unless `prealloc`. */
 import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
 import { Capacity } from "../../../runtime/size.ts";
 import {
   Format,
@@ -14,11 +14,12 @@ import {
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Create a volume",
   status: 201,
   input: z
     .strictObject({
-      pool: Name,
+      pool: PoolName,
       name: VolumeName,
       format: Format.default("qcow2"),
       capacity: Capacity,

@@ -1,16 +1,17 @@
 /** POST /libvirt/volume/delete: remove a volume that nothing stands on. */
 import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
 import { refuseInUse } from "../../../runtime/storage.ts";
-import { readVolume, VolumeName } from "../../../runtime/volume.ts";
+import { KnownVolume, readVolume } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Delete a volume",
   input: z.strictObject({
-    pool: Name,
-    volume: VolumeName,
+    pool: PoolName,
+    volume: KnownVolume,
     force: z.boolean().default(false).describe("also when a domain that is off uses it"),
   }),
   output: z.object({ pool: z.string(), volume: z.string(), path: z.string() }),

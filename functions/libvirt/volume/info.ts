@@ -1,13 +1,14 @@
 /** GET /libvirt/volume/info?pool=&volume=: one volume in detail. */
 import * as z from "zod";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
-import { readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
+import { KnownVolume, readVolume, Volume } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "GET",
+  access: "read",
   summary: "Show one volume",
-  input: z.strictObject({ pool: Name, volume: VolumeName }),
+  input: z.strictObject({ pool: PoolName, volume: KnownVolume }),
   output: Volume,
   message: ({ name, pool }) => `Volume ${name} of pool ${pool}`,
   examples: [{ pool: "default", volume: "data-disk" }],

@@ -3,17 +3,18 @@ import * as z from "zod";
 import { domainRef } from "../../../runtime/domain.ts";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
 import { Capacity } from "../../../runtime/size.ts";
 import { readStorage } from "../../../runtime/storage.ts";
-import { readVolume, Volume, VolumeName } from "../../../runtime/volume.ts";
+import { KnownVolume, readVolume, Volume } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Resize a volume",
   input: z.strictObject({
-    pool: Name,
-    volume: VolumeName,
+    pool: PoolName,
+    volume: KnownVolume,
     capacity: Capacity,
     shrink: z
       .boolean()

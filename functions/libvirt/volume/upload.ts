@@ -1,9 +1,9 @@
 /** POST /libvirt/volume/upload: import an image file of the hypervisor as a new volume, converted. */
 import * as z from "zod";
-import { programError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { imageNode, inspectImage, Path, readImage } from "../../../runtime/image.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { conversionError, inspectImage, Path } from "../../../runtime/image.ts";
+import { imageNode, readImage } from "../../../runtime/image-file.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
 import { undo } from "../../../runtime/undo.ts";
 import {
   Format,
@@ -16,10 +16,11 @@ import {
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Import an image file as a volume",
   status: 201,
   input: z.strictObject({
-    pool: Name,
+    pool: PoolName,
     volume: VolumeName,
     source_path: Path.describe(
       "a VMDK, raw, qcow2, VDI or VHDX file on the hypervisor, in an allowed folder",
@@ -41,13 +42,13 @@ export default defineFunction({
     try {
       const { path, type, format: made } = await readVolume(ctx, pool, volume);
       const fresh = type === "file" ? ["--target-is-zero"] : []; // so that sparse stays sparse
-      const format = ["-O", made ?? "raw"];
+      const format = ["-O", type === "file" ? (made ?? "raw") : "raw"]; // a partition's is "none"
       const argv = ["qemu-img", "convert", "-n", ...fresh, ...format, imageNode(image), path];
       const done = await readImage(ctx, image, argv, {
         timeout: IMAGE_TIMEOUT,
         signal: ctx.signal,
       });
-      if (done.exitCode !== 0) throw programError("qemu-img convert", done);
+      if (done.exitCode !== 0) throw conversionError(source_path, done);
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     } catch (error) {
       return undo(error, "the volume is left unfinished", () =>

@@ -3,20 +3,30 @@ import * as z from "zod";
 import type { Context } from "../../../runtime/context.ts";
 import { HyperError } from "../../../runtime/errors.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-import { Name } from "../../../runtime/schemas.ts";
+import { PoolName } from "../../../runtime/schemas.ts";
 import { refuseInUse } from "../../../runtime/storage.ts";
-import { IMAGE_TIMEOUT, readVolume, VolumeName } from "../../../runtime/volume.ts";
-
-const ALGORITHMS = "zero nnsa dod bsi gutmann schneier pfitzner7 pfitzner33 random trim".split(" ");
+import { IMAGE_TIMEOUT, KnownVolume, readVolume } from "../../../runtime/volume.ts";
 
 export default defineFunction({
   method: "POST",
+  access: "admin",
   summary: "Wipe a volume",
   input: z.strictObject({
-    pool: Name,
-    volume: VolumeName,
+    pool: PoolName,
+    volume: KnownVolume,
     algorithm: z
-      .enum(ALGORITHMS)
+      .enum([
+        "zero",
+        "nnsa",
+        "dod",
+        "bsi",
+        "gutmann",
+        "schneier",
+        "pfitzner7",
+        "pfitzner33",
+        "random",
+        "trim",
+      ])
       .default("zero")
       .describe("all but zero and trim need scrub on the hypervisor"),
     force: z.boolean().default(false).describe("also when a domain that is off uses it"),

@@ -116,6 +116,42 @@ describe("stats/all", () => {
     expect(asked()).toEqual(["7", "8", "9"]);
   });
 
+  test("so is the memory of a guest that does not tell, not of one that does", async () => {
+    let now = 1_000_000;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const given = { mute: 1000, tells: 5000 };
+    const asked: string[] = [];
+    const fake = answering((verb, ...words) => {
+      if (verb === "list") return `${UUID}1 1 mute\n${UUID}2 2 tells\n`;
+      const name = words.at(-1) === "1" ? "mute" : "tells";
+      const told = name === "mute" ? "" : "  balloon.available=4000\n  balloon.usable=3000\n";
+      const balloon = words.includes("--balloon")
+        ? `  balloon.current=${given[name]}\n  balloon.last-update=0\n${told}`
+        : "";
+      if (balloon) asked.push(name);
+      return `Domain: '${name}'\n  state.state=1\n  vcpu.current=1\n${balloon}\n`;
+    });
+    const at = { ...fake, host: host() };
+    const memory = async () => {
+      const { domains } = await all({}, at);
+      return domains.map(({ memory, reasons }) => [memory.total_kb, reasons.memory ?? "told"]);
+    };
+    const mute = expect.stringMatching(/no balloon driver/);
+    expect(await memory()).toEqual([
+      [1000, mute],
+      [4000, "told"],
+    ]);
+    given.mute = 2000;
+    now += 10_000;
+    expect(await memory()).toEqual([
+      [1000, mute],
+      [4000, "told"],
+    ]);
+    expect(asked).toEqual(["mute", "tells", "tells"]);
+    now += 1;
+    expect((await memory())[0]).toEqual([2000, mute]);
+  });
+
   test("but not that of another run, nor of a domain that is new", async () => {
     const state = { vcpus: 2, first: 7 };
     const { vcpus, asked } = running(state);

@@ -1,0 +1,42 @@
+/** Disks that other images stand on: whoever writes to one breaks them, so its domain must not start. */
+import type { Context } from "./context.ts";
+import { HyperError } from "./errors.ts";
+import { disksOf, readImages, realPaths } from "./storage.ts";
+import { parseXml } from "./xml.ts";
+
+/** Which images stand on which, and the paths of all volumes. */
+export async function readBases(ctx: Context) {
+  const volumes = await readImages(ctx, false);
+  const images = volumes.flatMap(({ path, backing }) =>
+    backing ? [{ path, on: backing.path }] : [],
+  );
+  const real = await realPaths(
+    ctx,
+    images.map(({ on }) => on),
+  );
+  return { volumes, images: images.map(({ path, on }) => ({ path, on: real.get(on) ?? on })) };
+}
+
+type Bases = Awaited<ReturnType<typeof readBases>>;
+
+/** Throws `in_use` when an image stands on a disk that the domain could write to. A batch reads the bases once for many. */
+export async function refuseBase(
+  ctx: Context,
+  ref: string,
+  name: string,
+  bases: () => Promise<Bases> = () => readBases(ctx),
+) {
+  const { volumes, images } = await bases();
+  if (images.length === 0) return;
+  const definition = parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain");
+  const disks = disksOf(definition, false).filter(({ below, shared }) => !below && !shared);
+  const paths = disks.flatMap(({ path, pool, volume }) => {
+    const found = volumes.find((one) => one.pool === pool && one.name === volume);
+    return path || (found?.path ?? []);
+  });
+  const own = new Set((await realPaths(ctx, paths)).values());
+  const children = images.filter(({ on }) => own.has(on)).map(({ path }) => path);
+  if (children.length === 0) return;
+  const text = `domain ${name} is the base of ${children.join(", ")}, which would break if it wrote to its disks`;
+  throw new HyperError("in_use", text, { details: { children } });
+}

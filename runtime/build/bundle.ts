@@ -1,0 +1,88 @@
+/** Makes one file of some functions and all they need, for `bun` to run, and an executable that needs no Bun. */
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { FUNCTIONS } from "../functions.ts";
+import { LAZY_REQUIRE } from "./lazy.ts";
+import { describe, describeFile, type Manifest } from "./manifest.ts";
+import type { Selection } from "./select.ts";
+
+const RUNTIME = join(import.meta.dirname, "..");
+
+/**
+ * Writes NAME.js with its bytecode NAME.js.jsc, with `compile` the executable NAME, and NAME.json, the manifest.
+ * What had those names is replaced once all is made; a failure leaves it as it was.
+ */
+export async function bundle(
+  selection: Selection,
+  folder: string,
+  { compile = false } = {},
+): Promise<Manifest> {
+  const { name, paths } = selection;
+  const described = await describe(selection);
+  mkdirSync(folder, { recursive: true });
+  const made = mkdtempSync(join(folder, ".build-"));
+  try {
+    const { outputs } = await Bun.build(options(paths));
+    for (const output of outputs) {
+      const end = output.kind === "bytecode" ? ".js.jsc" : ".js";
+      writeFileSync(join(made, `${name}${end}`), new Uint8Array(await output.arrayBuffer()));
+    }
+    const files = [`${name}.js`, `${name}.js.jsc`];
+    if (compile) {
+      const outfile = join(made, name);
+      // the folder it is started in is nobody's to configure it
+      const alone = { autoloadDotenv: false, autoloadBunfig: false };
+      await Bun.build({ ...options(paths), compile: { outfile, ...alone } });
+      files.push(name);
+    }
+    const written = files.map((file) => describeFile(made, file));
+    const manifest = { ...described, bun: Bun.version, files: written };
+    writeFileSync(join(made, `${name}.json`), `${JSON.stringify(manifest, null, 2)}\n`);
+    for (const file of [...files, `${name}.json`]) renameSync(join(made, file), join(folder, file));
+    return manifest;
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+}
+
+function options(paths: string[]): Bun.BuildConfig {
+  return {
+    entrypoints: [join(RUNTIME, "build/program.ts")],
+    files: { [join(RUNTIME, "functions.ts")]: functionsModule(paths) },
+    target: "bun",
+    format: "cjs", // the only one that may have bytecode beside it
+    bytecode: true,
+    minify: true,
+    banner: LAZY_REQUIRE,
+    // packages look there for workers and the like, which are not there; and the path is this machine's
+    define: { __dirname: '"/"', __filename: '"/"', "import.meta.dirname": '"/"' },
+    plugins: [withoutAddons],
+  };
+}
+
+/** ssh2 has native addons, and does without them. */
+const withoutAddons: Bun.BunPlugin = {
+  name: "without native addons",
+  setup(build) {
+    const contents = 'throw new Error("a bundle has no native addons");';
+    build.onLoad({ filter: /\.node$/ }, () => ({ loader: "js", contents }));
+  },
+};
+
+/** Stands in for ../functions.ts. */
+function functionsModule(paths: string[]): string {
+  const file = (path: string) => JSON.stringify(join(FUNCTIONS, `${path}.ts`));
+  const imports = paths.map((path, i) => `import f${i} from ${file(path)};`);
+  const list = paths.map((path, i) => `{ path: ${JSON.stringify(path)}, function: f${i} }`);
+  return `${imports.join("\n")}
+import { HyperError } from "./errors.ts";
+const functions = [${list.join(", ")}];
+export const loadFunctions = async () => functions;
+export const functionPaths = async () => functions.map(({ path }) => path);
+export async function loadFunction(path) {
+  const found = functions.find((one) => one.path === path);
+  if (found) return found.function;
+  throw new HyperError("not_found", \`no function \${path}\`);
+}
+`;
+}

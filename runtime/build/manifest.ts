@@ -1,0 +1,35 @@
+/** What stands beside a bundle: its routes, and the size and SHA-256 of each file. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Spec } from "../function.ts";
+import { loadFunction } from "../functions.ts";
+import { version } from "../version.ts";
+import type { Selection } from "./select.ts";
+
+export interface Described {
+  name: string;
+  version: string;
+  functions: ({ path: string } & Pick<Spec, "method" | "access" | "summary">)[];
+}
+
+export interface Manifest extends Described {
+  /** The version that its bytecode is for; another one reads the JavaScript. */
+  bun: string;
+  files: { file: string; bytes: number; sha256: string }[];
+}
+
+/** Throws why a function does not load. */
+export async function describe({ name, paths }: Selection): Promise<Described> {
+  const functions = paths.map(async (path) => {
+    const { method, access, summary } = (await loadFunction(path)).spec;
+    return { path, method, access, summary };
+  });
+  return { name, version, functions: await Promise.all(functions) };
+}
+
+export function describeFile(folder: string, file: string): Manifest["files"][number] {
+  const content = readFileSync(join(folder, file));
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  return { file, bytes: content.length, sha256 };
+}
