@@ -21,7 +21,7 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
   const asked = domstats(ctx, domains, GROUPS);
   const jobs = asked.then((stats) => {
     const well = domains.filter(({ name }) => stats.get(name)?.stuck === undefined);
-    return jobSamples(ctx, well);
+    return jobSamples(scrape, well);
   });
   const [stats, read, running] = await Promise.all([
     intime(asked.catch(unlessLate)),

@@ -1,20 +1,25 @@
 /** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
-import type { Context } from "../context.ts";
-import type { Target } from "../domstats.ts";
+import { chunks, type Target } from "../domstats.ts";
 import { keyValues } from "../text.ts";
 import type { Sample } from "./names.ts";
+import type { Scrape } from "./scrape.ts";
 
 /** Milliseconds: libvirt answers at once unless there is a job. */
 const PATIENCE = 1000;
+/** Commands that virsh takes together. */
+const FRAME = 16;
 
 /** Of domains whose QEMU answers; one that does not would hold this up too. */
-export async function jobSamples({ virsh }: Context, targets: Target[]): Promise<Sample[]> {
-  const commands = targets.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
-  const said = await virsh.each(commands, { timeout: PATIENCE });
-  return targets.flatMap(({ name }, i) => {
-    const text = said[i];
-    return typeof text === "string" ? samplesOf(name, keyValues(text)) : [];
+export async function jobSamples({ ctx, turns }: Scrape, targets: Target[]): Promise<Sample[]> {
+  const each = await turns.map(chunks(targets, FRAME), async (some) => {
+    const commands = some.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
+    const said = await ctx.virsh.each(commands, { timeout: PATIENCE });
+    return some.flatMap(({ name }, i) => {
+      const text = said[i];
+      return typeof text === "string" ? samplesOf(name, keyValues(text)) : [];
+    });
   });
+  return each.flat();
 }
 
 /** What virsh calls a disk is a file in the exporters' names. */
