@@ -49,6 +49,9 @@ export const TEST_TOOLS = [
   { binaries: ["zsh"], apt: "zsh", dnf: "zsh", pacman: "zsh", apk: "zsh", zypper: "zsh" },
   { binaries: ["fish"], apt: "fish", dnf: "fish", pacman: "fish", apk: "fish", zypper: "fish" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
+  { binaries: ["systemd-analyze"], apt: "systemd", dnf: "systemd", pacman: "systemd", apk: "systemd", zypper: "systemd" },
+  { binaries: ["debugfs"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs-extra", zypper: "e2fsprogs" },
+  { binaries: ["buildah"], apt: "buildah", dnf: "buildah", pacman: "buildah", apk: "buildah", zypper: "buildah" },
 ];
 
 /** @type {Record<string, Manager>} by ID in os-release */

@@ -76,7 +76,7 @@ const Config = z.strictObject({
   limits: z
     .strictObject({
       /** Calls a second, of one token, user or address. */
-      rate: z.int().min(1).default(1000),
+      rate: z.int().min(1).default(5000),
       /** Bytes of URL and headers; Bun itself ends more than 16 KB. */
       max_headers: z.int().min(1024).max(16384).default(8192),
       /** Calls at work at once on one hypervisor, and on all; those that look and those that change apart. */

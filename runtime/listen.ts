@@ -1,13 +1,14 @@
 /** Where the server listens: an address, with TLS or without, or a Unix socket. */
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
-import { isLoopback, type Server } from "./access/peer.ts";
+import { isLoopback } from "./access/peer.ts";
 import { expired, readTokens, tokenFile } from "./access/tokens.ts";
 import { settings } from "./context.ts";
 import { log } from "./log.ts";
+import { listenWithTls } from "./tls.ts";
 
+export type Server = Bun.Server<unknown>;
 export type Answer = (request: Request, server: Server) => Response | Promise<Response>;
 
 export interface Listener {
@@ -16,24 +17,33 @@ export interface Listener {
   stop(now?: boolean): Promise<void>;
 }
 
-/** Milliseconds between two looks at the certificate's files. */
-const LOOK = 2000;
+/** Seconds until a connection on which nothing is asked is closed. */
+const IDLE = 120;
 
 export async function listen(answer: Answer): Promise<Listener> {
   const { listen, tls } = settings();
   if (listen) return listenOnSocket(listen.slice("unix:".length), answer);
-  if (tls) return listenWithTls(answer);
-  const server = Bun.serve({ ...common(answer), ...address() });
+  const { host: hostname, port } = settings();
+  const options = { ...common(answer), hostname };
+  if (tls) {
+    return listenWithTls((tls, port) => Bun.serve({ ...options, port, tls, reusePort: true }));
+  }
+  const server = Bun.serve({ ...options, port });
   return { url: server.url, stop: (now) => server.stop(now) };
 }
 
-const common = (fetch: Answer) => ({
-  idleTimeout: 0, // a wipe can last hours
+const common = (answer: Answer) => ({
+  idleTimeout: 0,
   maxRequestBodySize: Number.MAX_SAFE_INTEGER, // ours answers in the envelope, Bun's does not
-  fetch,
+  async fetch(request: Request, server: Server) {
+    server.timeout(request, 0); // a wipe can last hours
+    try {
+      return await answer(request, server);
+    } finally {
+      server.timeout(request, IDLE);
+    }
+  },
 });
-
-const address = () => ({ hostname: settings().host, port: settings().port });
 
 /** Throws when nobody could say who calls, or what is said could be overheard. */
 export function checkSafe() {
@@ -78,67 +88,4 @@ async function removeStale(path: string) {
   );
   probe.destroy();
   if (refused) rmSync(path);
-}
-
-interface Certificate {
-  cert: string;
-  key: string;
-  ca?: string;
-}
-
-/**
- * Bun cannot change the certificate of a server that listens, so another one listens beside it, and the
- * first takes no more connections. Those that it has go on.
- */
-function listenWithTls(fetch: Answer): Listener {
-  const start = (certificate: Certificate, port: number) =>
-    Bun.serve({
-      ...common(fetch),
-      ...address(),
-      port,
-      reusePort: true,
-      tls: {
-        ...certificate,
-        ...(certificate.ca && { requestCert: true, rejectUnauthorized: true }),
-      },
-    });
-  let stamp = stampOf();
-  let server = start(readCertificate(), settings().port);
-  const look = setInterval(() => {
-    try {
-      if (stamp === stampOf()) return;
-      stamp = stampOf();
-      const next = start(readCertificate(), server.port ?? 0);
-      void server.stop();
-      server = next;
-      log.info("the TLS certificate was read again");
-    } catch (error) {
-      log.error({ error }, "the new TLS certificate cannot be used; the one before stays");
-    }
-  }, LOOK);
-  look.unref();
-  const stop = (now?: boolean) => {
-    clearInterval(look);
-    return server.stop(now);
-  };
-  return { url: server.url, stop };
-}
-
-const files = () => {
-  const { cert, key, client_ca } = settings().tls ?? { cert: "", key: "" };
-  return [cert, key, ...(client_ca ? [client_ca] : [])];
-};
-
-const stampOf = () =>
-  files()
-    .map((path) => statSync(path))
-    .map(({ ino, mtimeMs, size }) => `${ino} ${mtimeMs} ${size}`)
-    .join();
-
-/** Throws when the key is not the certificate's. */
-function readCertificate(): Certificate {
-  const [cert = "", key = "", ca] = files().map((path) => readFileSync(path, "utf8"));
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
-    throw new Error("[tls] key is not the key of cert");
-  return { cert, key, ...(ca && { ca }) };
 }

@@ -43,6 +43,11 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
     if (one.spec.media) expect([message, one.spec.output.type]).toEqual([null, "string"]);
   });
 
+  test("says what a caller must be allowed: a GET looks, a POST does more", () => {
+    const words = one.spec.method === "GET" ? ["read"] : ["operate", "admin"];
+    expect(words).toContain(one.spec.access);
+  });
+
   test("refuses an unknown key, and names it", () => {
     const { error } = one.spec.input.safeParse({ "no such key": 1 });
     expect(error?.issues).toContainEqual(

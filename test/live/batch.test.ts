@@ -172,6 +172,23 @@ describe("start, pause, resume, reboot, stop", () => {
   });
 });
 
+test("start: a domain whose disk another image stands on stays off, until the image has gone", async () => {
+  const names = ["a", "base 'b'", "c"];
+  for (const name of names) await machine(name, "qcow2");
+  const [base, over] = [`${IMAGES}/base 'b'.qcow2`, `${IMAGES}/over`];
+  const overlay = ["create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", over];
+  await run("qemu-img", overlay);
+  await virsh("pool-refresh", "default");
+  const start = () => call("start", names, { paused: true });
+  const results = expectBatch(await start(), "start", names, { "base 'b'": "in_use" });
+  expect(results[1]).toMatchObject({ error: expect.stringMatching(/base of/), children: [over] });
+  expect(await Promise.all(names.map(state))).toEqual(["paused", "shut off", "paused"]);
+  await virsh("vol-delete", "--pool", "default", "--vol", "over");
+  const active = { a: "already_active", c: "already_active" };
+  expectBatch(await start(), "start", names, active);
+  expect(await state("base 'b'")).toBe("paused");
+});
+
 describe("snapshot", () => {
   const taken = async (domain: string, name: string) =>
     parseXml(await virsh("snapshot-dumpxml", domain, "--snapshotname", name), "domainsnapshot");

@@ -147,6 +147,24 @@ describe("a base with overlays", () => {
     expect((await everything()).files[at("base.qcow2")]).toBe(before[at("base.qcow2")]);
   });
 
+  test("whose clones stand on its snapshot's overlay: that is left alone, too", async () => {
+    await base();
+    const snapshot = { domain_name: "base", snapshot_name: "s1" };
+    expectSuccess(await post("snapshot/create", { ...snapshot, disk_only: true }), 201);
+    expectSuccess(await clone({ source: "base", target: "child", linked: true }), 201);
+    expect((await imageInfo(at("child.qcow2")))["backing-filename"]).toBe(at("base.s1"));
+    const before = (await everything()).files;
+    for (const [path, input] of [
+      ["snapshot/revert", snapshot],
+      ["snapshot/delete", snapshot],
+      ["domain/start", { name: "base" }],
+    ] as const)
+      expectError(await post(path, input), 500, "in_use", /child\.qcow2/);
+    expect((await everything()).files).toEqual(before);
+    await post("batch/delete", { domains: ["child"], remove_storage: true });
+    expectSuccess(await post("snapshot/revert", snapshot));
+  });
+
   test("every other endpoint leaves its children's bytes as they were", async () => {
     await base();
     expectSuccess(await clone({ source: "base", target: "child", linked: true }), 201);

@@ -20,7 +20,7 @@ afterAll(wipe);
 /** Memory and processors are there for so many at a time. */
 const AT_ONCE = 3;
 
-test("ten linked clones of a 2 GiB Debian all boot", { timeout: 400_000 }, async () => {
+test("ten linked clones of a 2 GiB Debian all boot", { timeout: 450_000 }, async () => {
   const server = await start();
   copyFileSync(debianGuest().disk, at("debian.qcow2"));
   await virsh("pool-refresh", "default");

@@ -143,7 +143,7 @@ test("refused: nothing is written", async () => {
   await virsh("start", "running");
   mkdirSync(join(EXPORTS, "t"), { recursive: true });
   writeFileSync(join(EXPORTS, "t/mine"), "mine");
-  await sh(`ln -sfn /run ${EXPORTS}/link`);
+  await sh(`mkdir -p /run/outside; ln -sfn /run/outside ${EXPORTS}/link`);
   const before = await everything();
   const cases: [object, number, string, RegExp][] = [
     [{ template: "t" }, 500, "already_exists", /^export_path: .*exports\/t exists already/],

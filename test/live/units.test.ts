@@ -46,7 +46,9 @@ say after state Result hypersdk-ondemand@health.service
 say ended state Result hypersdk-ondemand-function@health.service
 say second ask /run/hypersdk-ondemand/health.sock
 say always systemctl start hypersdk@health.service
-until ask 127.0.0.1:4001 | grep -q success; do sleep 0.5; done
+until ask 127.0.0.1:4001 2>/dev/null | grep -q HTTP; do sleep 0.5; done
+say served ask 127.0.0.1:4001
+journalctl --no-pager -u hypersdk@health | tail -n 20
 say user stat -c %U /proc/$(state MainPID hypersdk@health.service)
 say stopped systemctl stop hypersdk@health.service
 say result state Result hypersdk@health.service
@@ -145,6 +147,7 @@ test("start with a connection, end with silence, and serve as long as they are t
     ended: "success",
     second: healthy,
     always: "",
+    served: healthy,
     user: "hypersdk",
     stopped: "",
     result: "success",

@@ -1,8 +1,9 @@
 /** What the completion scripts ask, on libvirt's own test hypervisor. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { hypersdk } from "../../cli.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default";
+vi.setConfig({ testTimeout: 60_000 }); // a process for each line, on a machine that may be busy
 
 /** The values offered after these words, and no word on standard error. */
 async function offered(...words: string[]): Promise<string[]> {

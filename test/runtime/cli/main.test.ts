@@ -4,11 +4,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import pkg from "../../../package.json" with { type: "json" };
 import { hypersdk, LAUNCHER, onTerminal } from "../../cli.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default";
+vi.setConfig({ testTimeout: 60_000 }); // a process for each call, on a machine that may be busy
 const folder = mkdtempSync(join(tmpdir(), "cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 

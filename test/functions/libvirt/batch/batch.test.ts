@@ -9,6 +9,7 @@ import start from "../../../../functions/libvirt/batch/start.ts";
 import stop from "../../../../functions/libvirt/batch/stop.ts";
 import { HyperError } from "../../../../runtime/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
+import { disk, hypervisor } from "../../../fixtures/storage.ts";
 
 const domains = ["it's"];
 const at = ["--domain", "it's"];
@@ -28,6 +29,19 @@ test.each([
   expect(await call({ domains, ...options }, fake)).toMatchObject({ operation, successful: 1 });
   const reads = ["pool-list"]; // start looks whether another image stands on the domain's
   expect(fake.calls.filter(([verb]) => !reads.includes(`${verb}`))).toEqual([command]);
+});
+
+test("start: what stands on what is read once for all; whose disk is a base stays off", async () => {
+  const names = ["a", "b", "base", "c"];
+  const source = (name: string) => disk(`file='/p/${name}'`);
+  const { ctx, calls } = hypervisor({
+    domains: Object.fromEntries(names.map((name) => [name, [false, source(name)]])),
+    pools: { p: { "/p/base": null, "/p/over": "/p/base" } },
+  });
+  const { results } = await start({ domains: names }, { ...ctx, host: "h" });
+  expect(results.map(({ code }) => code)).toEqual([undefined, undefined, "in_use", undefined]);
+  const count = (verb: string) => calls.filter(([one]) => one === verb).length;
+  expect(["pool-list", "vol-list", "dumpxml", "start"].map(count)).toEqual([1, 1, 4, 3]);
 });
 
 describe("stop", () => {
