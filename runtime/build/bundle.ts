@@ -60,12 +60,14 @@ function options(paths: string[]): Bun.BuildConfig {
   };
 }
 
-/** ssh2 has native addons, and does without them. */
+/** ssh2 has native addons, built or not, and does without them. */
 const withoutAddons: Bun.BunPlugin = {
   name: "without native addons",
   setup(build) {
+    const namespace = "addon";
     const contents = 'throw new Error("a bundle has no native addons");';
-    build.onLoad({ filter: /\.node$/ }, () => ({ loader: "js", contents }));
+    build.onResolve({ filter: /\.node$/ }, ({ path }) => ({ path, namespace }));
+    build.onLoad({ filter: /./, namespace }, () => ({ loader: "js", contents }));
   },
 };
 

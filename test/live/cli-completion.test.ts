@@ -35,7 +35,7 @@ const SHELLS: Record<string, { argv: string[]; setup: string }> = {
   },
   zsh: {
     argv: ["zsh", "-f", "-i"],
-    setup: `PS1='>'; autoload -U compinit; compinit -u -d '${tmpdir()}/zcompdump'; eval "$(hypersdk completion zsh)"`,
+    setup: `PS1='>'; autoload -U compinit; compinit -u -D; eval "$(hypersdk completion zsh)"`,
   },
   fish: {
     argv: ["fish", "--no-config", "-i"],
