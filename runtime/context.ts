@@ -39,8 +39,8 @@ export interface Context {
   asked?: string | string[];
 }
 
-/** Resolves when the call may begin on a hypervisor; throws when it may not, or when there is no place. */
-export type Enter = (host: string) => Promise<void>;
+/** Resolves when the call may begin on a hypervisor, nothing when at once. Throws `forbidden`, `busy`. */
+export type Enter = (host: string) => Promise<void> | undefined;
 
 /** What a caller may choose. */
 export type ContextOptions = Partial<Context>;
@@ -72,23 +72,22 @@ function hypervisor(alias: string): Hypervisor {
 export const openHypervisors = () => [...(hypervisors?.open.values() ?? [])];
 
 /** A hypervisor that a call enters with its first command there. */
-function entering(target: Hypervisor, enter: Enter) {
+function entering(target: Hypervisor, enter: Enter): Pick<Hypervisor, Used> {
+  const { uri, alias } = target;
+  const entered = async <T>(work: () => Promise<T>) => {
+    const wait = enter(alias);
+    if (wait) await wait;
+    return work();
+  };
   return {
-    uri: target.uri,
-    async virsh(...asked: Parameters<Hypervisor["virsh"]>) {
-      await enter(target.alias);
-      return target.virsh(...asked);
-    },
-    async long(...asked: Parameters<Hypervisor["long"]>) {
-      await enter(target.alias);
-      return target.long(...asked);
-    },
-    async exec(...asked: Parameters<Hypervisor["exec"]>) {
-      await enter(target.alias);
-      return target.exec(...asked);
-    },
+    uri,
+    virsh: (commands, options) => entered(() => target.virsh(commands, options)),
+    long: (command, options) => entered(() => target.long(command, options)),
+    exec: (argv, options) => entered(() => target.exec(argv, options)),
   };
 }
+
+type Used = "uri" | "virsh" | "long" | "exec";
 
 /** End every session and connection, or those of one hypervisor. */
 export async function closeHypervisors(only?: string) {

@@ -14,9 +14,13 @@ export class Gate {
     this.#wait = wait;
   }
 
+  get free(): boolean {
+    return this.#free > 0;
+  }
+
   /** Resolves to what gives the place back. Throws `busy` when the queue is full, or too slow. */
   async enter(signal: AbortSignal): Promise<() => void> {
-    if (this.#free > 0) return this.count();
+    if (this.free) return this.count();
     if (this.#waiting.length >= this.#queue) {
       throw busy(`${this.#waiting.length} calls are waiting already`);
     }
@@ -47,7 +51,7 @@ export class Gate {
     this.#free--;
     return () => {
       this.#free++;
-      if (this.#free > 0) this.#waiting.shift()?.();
+      if (this.free) this.#waiting.shift()?.();
     };
   }
 }

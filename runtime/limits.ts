@@ -32,30 +32,34 @@ function gate(kind: Kind, host?: string): Gate {
 
 /** One call's places on hypervisors, from its first command there until it leaves. */
 export interface Visit {
-  /** Resolves when there is a place; throws `busy`. */
-  enter(host: string): Promise<void>;
+  /** Resolves when there is a place, nothing when there is one now; throws `busy`. */
+  enter(host: string): Promise<void> | undefined;
   leave(): void;
 }
 
 export function visit(kind: Kind, signal: AbortSignal): Visit {
-  const entered = new Map<string, Promise<void>>();
+  const entered = new Map<string, Promise<void> | undefined>();
   const held: (() => void)[] = [];
   let left = false;
   const hold = (leave: () => void) => {
     if (left) leave();
     else held.push(leave);
   };
-  const enter = async (host: string, first: boolean) => {
+  const wait = async (gates: Gate[]) => {
+    for (const one of gates) hold(await one.enter(signal));
+  };
+  const enter = (host: string) => {
     // a call on several counts on each, and waits for the first alone: two would wait for each other
-    if (!first) return hold(gate(kind, host).count());
-    hold(await gate(kind, host).enter(signal));
-    hold(await gate(kind).enter(signal));
+    const first = entered.size === 0;
+    const gates = first ? [gate(kind, host), gate(kind)] : [gate(kind, host)];
+    if (first && !gates.every((one) => one.free)) return wait(gates);
+    for (const one of gates) hold(one.count());
+    return undefined;
   };
   return {
     enter(host) {
-      const found = entered.get(host) ?? enter(host, entered.size === 0);
-      entered.set(host, found);
-      return found as Promise<void>;
+      if (!entered.has(host)) entered.set(host, enter(host));
+      return entered.get(host);
     },
     leave() {
       left = true;

@@ -24,11 +24,13 @@ export async function domstatsSeldom(
   for (const [key, { at }] of kept) if (now - at > KEPT) kept.delete(key);
   const keyOf = ({ name, id }: Target) => `${ctx.host}/${name}/${id}`;
   const known = new Map(targets.map((target) => [target.name, kept.get(keyOf(target))?.fields]));
-  const alike = Map.groupBy(targets, ({ name }) => missing(known.get(name), groups).join(" "));
+  const alike = new Map<string, Target[]>();
+  for (const target of targets) {
+    const asked = missing(known.get(target.name), groups).join(" ");
+    alike.set(asked, [...(alike.get(asked) ?? []), target]);
+  }
   const found = await Promise.all(
-    [...alike.values()].map((some) =>
-      domstats(ctx, some, missing(known.get(some[0]?.name ?? ""), groups)),
-    ),
+    [...alike].map(([asked, some]) => domstats(ctx, some, asked.split(" "))),
   );
   const answers = new Map(found.flatMap((some) => [...some]));
   for (const target of targets) {

@@ -8,10 +8,10 @@ import { endOnSignals } from "./shutdown.ts";
 /** Listens at the configured address. Throws when it cannot, or must not; resolves to its URL. */
 export async function startServer(functions: Loaded[]): Promise<URL> {
   checkSafe();
-  openAudit();
+  if (functions.some((one) => one.function?.spec.access !== "read")) openAudit();
   const router = createRouter(functions);
   const listener = await listen((request, server) =>
-    router.fetch(request, { arrival: { server, path: new URL(request.url).pathname } }),
+    router.fetch(request, { arrival: { server, path: "" } }),
   );
   endOnSignals(listener);
   return listener.url;

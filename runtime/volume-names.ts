@@ -42,7 +42,9 @@ const bytes = (text: string) => Buffer.from(text).toString("latin1");
 
 /** Names whose bytes are these, with any other than ASCII in the place of each `\uFFFD`. */
 function pattern(name: string): RegExp {
-  const parts = name.split("\uFFFD").map((part) => RegExp.escape(bytes(part)));
+  const parts = name
+    .split("\uFFFD")
+    .map((part) => bytes(part).replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
   return new RegExp(`^${parts.join("[\\x80-\\xff]")}$`, "s");
 }
 

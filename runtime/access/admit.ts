@@ -24,8 +24,9 @@ export interface Env {
  */
 export function admission(callee?: Described): MiddlewareHandler<Env>[] {
   const begin = async (c: Context<Env>, next: Next) => {
-    const arrival = c.env?.arrival;
-    if (!arrival) return next();
+    const at = c.env?.arrival;
+    if (!at) return next();
+    const arrival = at.path ? at : { ...at, path: c.req.path };
     const go = () => record(c, new Call(c, c.get("requestId"), arrival, callee), next);
     await withId(c, go);
   };

@@ -1,7 +1,6 @@
 /** One call over HTTP, from its arrival to its answer: its ID, its caller, its places, its lines in the logs. */
 import type { Context, Next } from "hono";
 import { type ContextOptions, type Enter, settings } from "../context.ts";
-import { timestamp } from "../envelope.ts";
 import { HyperError } from "../errors.ts";
 import { visit } from "../limits.ts";
 import { log } from "../log.ts";
@@ -30,7 +29,7 @@ export class Call implements Running {
   input: unknown = null;
   data: unknown;
   #method: string;
-  #time = timestamp();
+  #time = new Date();
   #began = performance.now();
   #abort = new AbortController();
 
@@ -94,21 +93,13 @@ export class Call implements Running {
     const duration_ms = Math.round((performance.now() - this.#began) * 10) / 10;
     const { path } = this.arrival;
     observer.request?.(this.callee && path, status, duration_ms);
-    const who = this.caller ? said(this.caller) : undefined;
     const level = this.#changes || REFUSED.includes(status) ? "info" : "debug";
-    log[level](
-      {
-        method: this.#method,
-        path,
-        host: this.host,
-        status,
-        code,
-        ms: duration_ms,
-        who,
-        address: this.address,
-      },
-      `${this.#method} ${path} ${status}`,
-    );
+    if (level === "info" || log.level === "debug" || log.level === "trace") {
+      const who = this.caller && said(this.caller);
+      const [method, { host, address }] = [this.#method, this];
+      const about = { method, path, host, status, code, ms: duration_ms, who, address };
+      log[level](about, `${method} ${path} ${status}`);
+    }
     if (!this.#changes || !this.caller) return;
     const refused = REFUSED.includes(status) || code === "audit_failed";
     const result = status < 400 ? "done" : refused ? "refused" : "failed";
@@ -128,7 +119,7 @@ export class Call implements Running {
     const { kind, name } = this.caller as Caller;
     const { successful, failed } = (this.data ?? {}) as { successful?: unknown; failed?: unknown };
     audit({
-      time: this.#time,
+      time: this.#time.toISOString(),
       request_id: this.id,
       who: { kind, name },
       address: this.address,
@@ -141,7 +132,7 @@ export class Call implements Running {
   }
 }
 
-const REFUSED = [401, 403, 429];
+const REFUSED = [401, 403];
 
 /** The outermost step of every answer: whatever comes of it is on record. */
 export async function record(c: Context, call: Call, next: Next) {

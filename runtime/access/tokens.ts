@@ -56,7 +56,7 @@ export function readTokens(): Tokens {
   const path = tokenFile();
   const stat = statSync(path, { throwIfNoEntry: false });
   // a file that is replaced is another inode, whatever its clock says
-  const stamp = stat ? `${path} ${stat.ino} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.size}` : path;
+  const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;
   if (read?.stamp === stamp) return read.tokens;
   const tokens: Tokens = stat ? load(path, stat) : { exist: false, byHash: new Map() };
   if (tokens.problem) log.error({ path }, `tokens: ${tokens.problem}; no token counts`);

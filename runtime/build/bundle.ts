@@ -53,7 +53,8 @@ function options(paths: string[]): Bun.BuildConfig {
     format: "cjs", // the only one that may have bytecode beside it
     bytecode: true,
     minify: true,
-    banner: LAZY_REQUIRE,
+    // what runs once, at the start, is not worth compiling; program.ts ends this
+    banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}`,
     // packages look there for workers and the like, which are not there; and the path is this machine's
     define: { __dirname: '"/"', __filename: '"/"', "import.meta.dirname": '"/"' },
     plugins: [withoutAddons],

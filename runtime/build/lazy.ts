@@ -30,5 +30,5 @@ export function lazily(load: (name: string) => object) {
   };
 }
 
-/** What stands at the beginning of a bundle, a CommonJS module. */
+/** The statement that makes a CommonJS module's `require` such a one. */
 export const LAZY_REQUIRE = `require=(${lazily})(require);`;

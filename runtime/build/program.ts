@@ -1,9 +1,10 @@
 /** The program of a bundle: serves its functions, or, called with arguments, runs one of them and prints JSON. */
+import "./early.ts";
 import { loadFunctions } from "../functions.ts";
 import { log } from "../log.ts";
 import { cannotStart, startServer } from "../server.ts";
 
-/** Milliseconds: a start on demand answers first, and loads the logger then. */
+/** Milliseconds: a start on demand answers first; then it loads the logger, and compiles what is used often. */
 const LATER = 1000;
 
 async function serve() {
@@ -11,7 +12,10 @@ async function serve() {
   const functions = await loadFunctions();
   const url = await startServer(functions);
   const paths = functions.map(({ path }) => path).join(", ");
-  setTimeout(() => log.info(`${paths} on ${url}`), LATER).unref();
+  setTimeout(() => {
+    log.info(`${paths} on ${url}`);
+    Bun.unsafe.setJITPolicy(1);
+  }, LATER).unref();
 }
 
 /** As `hypersdk call` has it; the name may be left out where there is one function only. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Manifest } from "../../runtime/build/manifest.ts";
 import { hypersdk } from "../cli.ts";
+import { startSshd } from "../lab/sshd.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { clean, defineDomain, defineNetwork, netInfo, virsh } from "./virsh.ts";
 import {
@@ -178,4 +179,26 @@ describe("one function in a bundle of its own needs no name", () => {
       await served.stop();
     }
   });
+});
+
+test("a bundle reaches its hypervisor over SSH, without native addons", {
+  timeout: 120_000,
+}, async () => {
+  const { name } = await build("libvirt/networks");
+  const sshd = await startSshd();
+  await defineNetwork("far");
+  try {
+    for (const call of [bundle, alone]) {
+      const { data } = outcome(await call(name, ["--host", sshd.uri()]));
+      expect(data).toMatchObject({ networks: [{ name: "far" }], total: 1 });
+    }
+    const env = { LIBVIRT_DEFAULT_URI: sshd.uri() };
+    const served = await startServer(env, [join(folder, `${name}.js`)]);
+    const { body } = await served.get("/libvirt/networks");
+    await served.stop();
+    expect(body.data).toMatchObject({ networks: [{ name: "far" }], total: 1 });
+  } finally {
+    await sshd.stop();
+    await clean();
+  }
 });

@@ -165,6 +165,7 @@ function cutQcow2({
 }
 const [L1, L2, DATA] = [0x30000, 0x40000, 0x50000];
 const ZEROS = deflateRawSync(Buffer.alloc(65536));
+const BOMB = deflateRawSync(Buffer.alloc(65537));
 const NOISE = deflateRawSync(randomBytes(65536));
 
 describe("by what qemu-img says", () => {
@@ -215,6 +216,11 @@ describe("by what qemu-img says", () => {
         info,
         ...cutQcow2({ size: DATA + ZEROS.length - 8, end: DATA + 65536, compressed: ZEROS }),
       },
+      /is truncated$/,
+    ],
+    [
+      "with compressed data that makes more than a cluster",
+      { info, ...cutQcow2({ size: DATA + BOMB.length, end: DATA + 65536, compressed: BOMB }) },
       /is truncated$/,
     ],
     [

@@ -371,7 +371,7 @@ describe("tokens of the command line", () => {
     return { exitCode, out: `${stdout}`, err: `${stderr}` };
   };
 
-  test("create, list, use, revoke", async () => {
+  test("create, list, use, revoke", { timeout: 30_000 }, async () => {
     const server = await startServer(access.env);
     try {
       const made = run("create", "ci", "--role", "read", "--expires", "1h");
@@ -409,7 +409,7 @@ describe("tokens of the command line", () => {
     expect([exitCode, err]).toEqual([2, expect.stringMatching(text)]);
   });
 
-  test("two at once lose nothing", async () => {
+  test("several at once lose nothing", { timeout: 30_000 }, async () => {
     const names = Array.from({ length: 8 }, (_, n) => `t${n}`);
     const made = names.map((name) =>
       Bun.spawn([process.execPath, main, "token", "create", name, "--role", "read"], {

@@ -1,11 +1,12 @@
 /** Every function, with every kind of caller: what each is answered over HTTP. */
-import { writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ACCESS, type Access } from "../../../runtime/access/access.ts";
 import { revokeToken } from "../../../runtime/access/edit-tokens.ts";
 import type { HyperFunction } from "../../../runtime/function.ts";
 import { loadFunctions } from "../../../runtime/functions.ts";
 import { guarded } from "../../fixtures/access.ts";
+import { until } from "../../fixtures/fake.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 // two hypervisors of no consequence: libvirt's test driver, in the memory of one virsh each
@@ -247,17 +248,15 @@ describe("a token that is limited to some domains", () => {
 
 describe("the tokens' file", () => {
   test("others may read it: no token counts, and nobody comes in without", async () => {
-    const { chmodSync } = await import("node:fs");
     chmodSync(access.tokens, 0o644);
     expect((await ask("/health", "GET", tokens.read)).status).toBe(401);
     expect((await ask("/health", "GET")).status).toBe(401);
-    expect(server.log()).toContain("open to other users");
+    await until(() => server.log().includes("open to other users"), "the log says why");
     chmodSync(access.tokens, 0o600);
     expect((await ask("/health", "GET", tokens.read)).status).toBe(200);
   });
 
   test("the same for one that is no JSON", async () => {
-    const { readFileSync } = await import("node:fs");
     const text = readFileSync(access.tokens, "utf8");
     writeFileSync(access.tokens, "{");
     expect((await ask("/health", "GET", tokens.read)).status).toBe(401);
