@@ -30,26 +30,22 @@ export function admission(callee?: Described): MiddlewareHandler<Env>[] {
     const go = () => record(c, new Call(c, c.get("requestId"), arrival, callee), next);
     await withId(c, go);
   };
-  const fromWhere = async (c: Context<Env>, next: Next) => {
+  const admit = async (c: Context<Env>, next: Next) => {
     const call = c.get("call");
     if (!call) return next();
     const peer = peerOf(c.req.raw, call.arrival);
     if (!peer) throw new HyperError("cancelled", "the caller went away");
-    call.peer = peer;
     call.address = clientAddress(c.req.raw, peer);
     checkHeaders(c);
     checkPlain(call.arrival, peer);
-    return checkOrigin(c, next);
+    return checkOrigin(c, async () => {
+      call.caller = await whoCalls(c, call, peer);
+      if (callee) checkCall(call.caller, call.arrival.path, callee.access);
+      if (callee && callee.access !== "read") checkAudit();
+      return next();
+    });
   };
-  const byWhom = async (c: Context<Env>, next: Next) => {
-    const call = c.get("call");
-    if (!call?.peer) return next();
-    call.caller = await whoCalls(c, call, call.peer);
-    if (callee) checkCall(call.caller, call.arrival.path, callee.access);
-    if (callee && callee.access !== "read") checkAudit();
-    return next();
-  };
-  return [begin, fromWhere, byWhom];
+  return [begin, admit];
 }
 
 /** A proxy's own, or a new one. */

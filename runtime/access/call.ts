@@ -9,7 +9,7 @@ import { during, type Running } from "../running.ts";
 import { type Caller, checkHost, mayUse, said } from "./access.ts";
 import { audit, type Entry } from "./audit.ts";
 import { checkDomains, type Described, withoutOthers } from "./domains.ts";
-import type { Arrival, Peer } from "./peer.ts";
+import type { Arrival } from "./peer.ts";
 
 type Run<T> = (options: ContextOptions, enter: Enter) => Promise<T>;
 
@@ -19,8 +19,6 @@ export class Call implements Running {
   readonly callee: Described | undefined;
   /** Aborted when the caller goes away, and when the server ends and waits no longer. */
   readonly signal: AbortSignal;
-  /** Both are known from the first step on. */
-  peer: Peer | undefined;
   address = "";
   /** Undefined until it is known who calls. */
   caller: Caller | undefined;

@@ -49,14 +49,19 @@ export function openNetlink(): Ask {
   const [AF_NETLINK, SOCK_DGRAM, SOCK_CLOEXEC, SOCK_DIAG, MSG_DONTWAIT] = [16, 2, 0x80000, 4, 0x40];
   const fd = symbols.socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_DIAG);
   if (fd < 0) throw new Error("no netlink socket");
-  const answer = Buffer.alloc(4096);
+  // on memory that stays where it is
+  const [request, answer] = [
+    Buffer.from(new ArrayBuffer(REQUEST)),
+    Buffer.from(new ArrayBuffer(4096)),
+  ];
+  const [asked, answered] = [ptr(request), ptr(answer)];
   let sequence = 0;
   return (local, remote) => {
     sequence = (sequence + 1) % 2 ** 32;
-    const request = diagRequest(sequence, local, remote);
-    if (symbols.send(fd, ptr(request), REQUEST, 0) < 0) return undefined;
+    writeRequest(request, sequence, local, remote);
+    if (symbols.send(fd, asked, REQUEST, 0) < 0) return undefined;
     // the kernel has answered before `send` returns; an answer to another question is none
-    const length = Number(symbols.recv(fd, ptr(answer), answer.length, MSG_DONTWAIT));
+    const length = Number(symbols.recv(fd, answered, answer.length, MSG_DONTWAIT));
     if (length < HEADER + 72 || answer.readUInt16LE(4) !== SOCK_DIAG_BY_FAMILY) return undefined;
     if (answer.readUInt32LE(8) !== sequence) return undefined;
     const [uid, inode] = [answer.readUInt32LE(HEADER + 64), answer.readUInt32LE(HEADER + 68)];
@@ -64,9 +69,9 @@ export function openNetlink(): Ask {
   };
 }
 
-function diagRequest(sequence: number, local: Address, remote: Address): Buffer {
+function writeRequest(request: Buffer, sequence: number, local: Address, remote: Address) {
   const [AF_INET, AF_INET6, IPPROTO_TCP, NLM_F_REQUEST] = [2, 10, 6, 1];
-  const request = Buffer.alloc(REQUEST);
+  request.fill(0);
   request.writeUInt32LE(REQUEST, 0);
   request.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
   request.writeUInt16LE(NLM_F_REQUEST, 6);
@@ -79,7 +84,6 @@ function diagRequest(sequence: number, local: Address, remote: Address): Buffer 
   request.set(bytes(local.address), HEADER + 12);
   request.set(bytes(remote.address), HEADER + 28);
   request.fill(0xff, HEADER + 48); // no cookie
-  return request;
 }
 
 /** In any state but closed: a socket that nobody holds any more has no inode, and says that it is root's. */

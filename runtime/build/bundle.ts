@@ -22,7 +22,7 @@ export async function bundle(
   mkdirSync(folder, { recursive: true });
   const made = mkdtempSync(join(folder, ".build-"));
   try {
-    const { outputs } = await Bun.build(options(paths));
+    const { outputs } = await build(options(paths));
     for (const output of outputs) {
       const end = output.kind === "bytecode" ? ".js.jsc" : ".js";
       writeFileSync(join(made, `${name}${end}`), new Uint8Array(await output.arrayBuffer()));
@@ -32,7 +32,7 @@ export async function bundle(
       const outfile = join(made, name);
       // the folder it is started in is nobody's to configure it
       const alone = { autoloadDotenv: false, autoloadBunfig: false };
-      await Bun.build({ ...options(paths), compile: { outfile, ...alone } });
+      await build({ ...options(paths), compile: { outfile, ...alone } });
       files.push(name);
     }
     const written = files.map((file) => describeFile(made, file));
@@ -43,6 +43,14 @@ export async function bundle(
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
+}
+
+/** Bun says "Bundle failed", and why in the errors of that error. */
+function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
+  return Bun.build(config).catch((cause) => {
+    const why = cause instanceof AggregateError ? cause.errors.join("\n") : cause.message;
+    throw new Error(`the bundle cannot be made: ${why}`, { cause });
+  });
 }
 
 function options(paths: string[]): Bun.BuildConfig {

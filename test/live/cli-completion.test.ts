@@ -35,7 +35,8 @@ const SHELLS: Record<string, { argv: string[]; setup: string }> = {
   },
   zsh: {
     argv: ["zsh", "-f", "-i"],
-    setup: `PS1='>'; autoload -U compinit; compinit -u -D; eval "$(hypersdk completion zsh)"`,
+    // npm sets EDITOR=vi, and zsh then has vi's keys
+    setup: `bindkey -e; PS1='>'; autoload -U compinit; compinit -u -D; eval "$(hypersdk completion zsh)"`,
   },
   fish: {
     argv: ["fish", "--no-config", "-i"],

@@ -2,12 +2,13 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
-  existsSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -164,15 +165,32 @@ describe("a folder", () => {
 });
 
 describe("a build that fails", () => {
-  test("says why, and leaves what was there", async () => {
-    const before = readFileSync(file(".js"));
-    const root = mkdtempSync(join(folder, "empty-"));
-    mkdirSync(join(root, "out"));
-    copyFileSync(file(".js"), join(root, "out/libvirt-networks.js"));
-    const ran = await hypersdk(["build", "no/such", "--out", join(root, "out")]);
+  test("says which functions there are none of", async () => {
+    const ran = await hypersdk(["build", "no/such", "--out", folder]);
     expect(ran).toMatchObject({ code: 2, stdout: "" });
     expect(ran.stderr).toContain("no/such: no such function");
-    expect(existsSync(join(root, "out/no-such.json"))).toBe(false);
-    expect(readFileSync(file(".js"))).toEqual(before);
+  });
+
+  test("says what cannot be bundled, and leaves what was there", async () => {
+    const root = mkdtempSync(join(folder, "empty-"));
+    for (const name of ["functions", "runtime", "package.json"]) {
+      cpSync(join(ROOT, name), join(root, name), { recursive: true });
+    }
+    symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
+    const health = join(root, "functions/health.ts");
+    const text = readFileSync(health, "utf8");
+    writeFileSync(health, text.replace("async run() {", '$&\n    await import("./gone.ts");'));
+    mkdirSync(join(root, "build"));
+    writeFileSync(join(root, "build/health.js"), "before");
+    const main = join(root, "runtime/cli/main.ts");
+    const ran = spawnSync(process.execPath, [main, "build", "health"], {
+      cwd: root,
+      encoding: "utf8",
+      timeout: 30_000,
+    });
+    expect(ran).toMatchObject({ status: 1, stdout: "" });
+    expect(ran.stderr).toMatch(/the bundle cannot be made: .*\.\/gone\.ts/s);
+    expect(readdirSync(join(root, "build"))).toEqual(["health.js"]);
+    expect(readFileSync(join(root, "build/health.js"), "utf8")).toBe("before");
   });
 });
