@@ -10,6 +10,8 @@ export default defineConfig({
           name: "unit",
           include: ["**/*.test.ts"],
           exclude: ["live/**"],
+          testTimeout: 30_000, // some start programs, and machines may be busy
+          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
