@@ -6,7 +6,7 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "ssh2";
@@ -16,6 +16,7 @@ import { type Contender, compare, type Figures, memory, report } from "./measure
 
 if (process.env.HYPERSDK_LAB !== "1") throw new Error("it makes networks: npm run bench:ssh");
 
+const load = loadavg()[0] ?? 0;
 const CALLERS = [1, 16];
 const HOSTS = 200;
 const run = promisify(execFile);
@@ -110,26 +111,21 @@ async function fleet() {
   const names = ["local", ...Array.from({ length: HOSTS - 1 }, (_, i) => `kvm${i}`)];
   const all = await serve("many.toml", Object.fromEntries(names.map((name) => [name, uri])));
   const [ours, theirs] = [memory(all.pid), memory(many.pid())];
-  const seconds: number[] = [];
+  const calls: { seconds: number; answered: number }[] = [];
   for (let i = 0; i < 3; i++) {
     const began = performance.now();
-    const { total, successful, hosts } = await ask(all, "*");
-    seconds.push((performance.now() - began) / 1000);
-    const wrong = hosts.filter(({ data }: { data?: { total: number } }) => data?.total !== 1);
-    if (total !== HOSTS || successful !== HOSTS || wrong.length > 0) {
-      throw new Error(`not all answered: ${JSON.stringify(wrong.slice(0, 3))}`);
-    }
+    const { hosts } = await ask(all, "*");
+    const seconds = (performance.now() - began) / 1000;
+    const good = hosts.filter(({ data }: { data?: { total: number } }) => data?.total === 1);
+    calls.push({ seconds, answered: good.length });
   }
   const [oursNow, theirsNow] = [memory(all.pid), memory(many.pid())];
   const throttled = /MaxStartups throttling/.test(many.log());
   await all.stop();
   await many.stop();
-  const [first = 0, second = 0, third = 0] = seconds;
   return {
     hosts: HOSTS,
-    first_s: first,
-    second_s: second,
-    third_s: third,
+    calls,
     logins_throttled: throttled,
     our_mb: oursNow.pss_mb,
     our_mb_per_host: (oursNow.pss_mb - ours.pss_mb) / HOSTS,
@@ -138,6 +134,7 @@ async function fleet() {
   };
 }
 const hosts = await fleet();
+const [first, second] = hosts.calls as [(typeof hosts.calls)[0], (typeof hosts.calls)[0]];
 await rm(folder, { recursive: true });
 
 const median = (callers: number, contender: string) =>
@@ -161,6 +158,7 @@ const atLeast = (target: string, value: number, least: number) => ({
 });
 report({
   cpus: cpus().length,
+  load_before: Math.round(load * 10) / 10,
   virsh: (await run("virsh", ["--version"])).stdout.trim(),
   note: "memory is PSS; of fewer than 100 calls the p99 is the slowest",
   fleet: hosts,
@@ -179,9 +177,18 @@ report({
       value: alone["times local"],
       met: alone["times local"] <= 3,
     },
-    { target: `${HOSTS} hosts, warm: under 2 s`, value: hosts.second_s, met: hosts.second_s < 2 },
     {
-      target: "no login of the first call was throttled by sshd",
+      target: `${HOSTS} hosts: all answer, twice in a row`,
+      value: Math.min(first.answered, second.answered),
+      met: first.answered === HOSTS && second.answered === HOSTS,
+    },
+    {
+      target: `${HOSTS} hosts, warm: under 2 s`,
+      value: second.seconds,
+      met: second.seconds < 2,
+    },
+    {
+      target: "logins that sshd threw out (MaxStartups): none",
       value: Number(hosts.logins_throttled),
       met: !hosts.logins_throttled,
     },
