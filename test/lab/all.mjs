@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const AT_ONCE = 2;
 /** Milliseconds until a job that hangs is ended with its lab. */
-const TIMEOUT = 480_000;
+const TIMEOUT = 900_000;
 
 const remote = process.argv.includes("--remote");
 const words = process.argv.slice(2).filter((word) => word !== "--remote");
