@@ -5,13 +5,15 @@ export class Gate {
   #free: number;
   #queue: number;
   #wait: number;
+  #what: string;
   #waiting: (() => void)[] = [];
 
-  /** `wait`: milliseconds that a call stands in the queue. */
-  constructor(places: number, queue: number, wait: number) {
+  /** `wait`: milliseconds that a call stands in the queue; `what`: the places' name, for people. */
+  constructor(places: number, queue: number, wait: number, what = "place") {
     this.#free = places;
     this.#queue = queue;
     this.#wait = wait;
+    this.#what = what;
   }
 
   get free(): boolean {
@@ -19,7 +21,7 @@ export class Gate {
   }
 
   /** Resolves to what gives the place back. Throws `busy` when the queue is full, or too slow. */
-  async enter(signal: AbortSignal): Promise<() => void> {
+  async enter(signal?: AbortSignal): Promise<() => void> {
     if (this.free) return this.count();
     if (this.#waiting.length >= this.#queue) {
       throw busy(`${this.#waiting.length} calls are waiting already`);
@@ -27,7 +29,7 @@ export class Gate {
     return new Promise((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", gone);
+        signal?.removeEventListener("abort", gone);
       };
       const turn = () => {
         settle();
@@ -39,9 +41,9 @@ export class Gate {
         reject(error);
       };
       const gone = () => leave(new HyperError("cancelled", "the caller went away"));
-      const late = `no place became free within ${this.#wait / 1000} s; the call was not begun`;
+      const late = `no ${this.#what} became free within ${this.#wait / 1000} s; the call was not begun`;
       const timer = setTimeout(() => leave(busy(late)), this.#wait);
-      signal.addEventListener("abort", gone, { once: true });
+      signal?.addEventListener("abort", gone, { once: true });
       this.#waiting.push(turn);
     });
   }
