@@ -1,8 +1,12 @@
-/** Disks that other images stand on: whoever writes to one breaks them, so its domain must not start. */
+/** Disks that other images stand on: whoever writes to one breaks them, so its domain must neither start nor go. */
 import type { Context } from "./context.ts";
 import { HyperError } from "./errors.ts";
+import { fresh } from "./fresh.ts";
 import { disksOf, readImages, realPaths } from "./storage.ts";
 import { parseXml } from "./xml.ts";
+
+/** Milliseconds: an image that was made so shortly before may not count as standing on a disk. */
+const FRESH = 2000;
 
 /** Which images stand on which, and the paths of all volumes. */
 export async function readBases(ctx: Context) {
@@ -19,12 +23,16 @@ export async function readBases(ctx: Context) {
 
 type Bases = Awaited<ReturnType<typeof readBases>>;
 
-/** Throws `in_use` when an image stands on a disk that the domain could write to. A batch reads the bases once for many. */
+/** What a batch reads once for many domains. */
+export const freshBases = (ctx: Context) => fresh(() => readBases(ctx), FRESH);
+
+/** Throws `in_use` when an image stands on a disk that the domain could write to; `harm` says what would come of it. */
 export async function refuseBase(
   ctx: Context,
   ref: string,
   name: string,
   bases: () => Promise<Bases> = () => readBases(ctx),
+  harm = "which would break if it wrote to its disks",
 ) {
   const { volumes, images } = await bases();
   if (images.length === 0) return;
@@ -37,6 +45,14 @@ export async function refuseBase(
   const own = new Set((await realPaths(ctx, paths)).values());
   const children = images.filter(({ on }) => own.has(on)).map(({ path }) => path);
   if (children.length === 0) return;
-  const text = `domain ${name} is the base of ${children.join(", ")}, which would break if it wrote to its disks`;
+  const text = `domain ${name} is the base of ${children.join(", ")}, ${harm}`;
   throw new HyperError("in_use", text, { details: { children } });
 }
+
+/** The same for one that is to be deleted: its disks would be nobody's, and could be removed under their children. */
+export const refuseBaseGoing = (
+  ctx: Context,
+  ref: string,
+  name: string,
+  bases?: () => Promise<Bases>,
+) => refuseBase(ctx, ref, name, bases, "which must go first");

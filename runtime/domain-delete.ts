@@ -1,4 +1,5 @@
 /** Removing a domain with all that libvirt keeps of it, and the volumes that are its own. */
+import { freshBases, refuseBaseGoing } from "./bases.ts";
 import type { Context } from "./context.ts";
 import { domainState } from "./domain.ts";
 import { HyperError } from "./errors.ts";
@@ -16,12 +17,17 @@ interface Own {
   kept: { path: string; reason: string }[];
 }
 
-/** Says which volumes are a domain's own. Domains that are `gone` do not count as users any more. */
+/** What stands on what, for a batch: the domains, by name, and volumes, by path, that are `gone` do not count any more. */
 export function storageKeeper(ctx: Context) {
   const gone = new Set<string>();
   const storage = fresh(() => readStorage(ctx), FRESH);
+  const bases = freshBases(ctx);
   return {
     gone,
+    async bases() {
+      const read = await bases();
+      return { ...read, images: read.images.filter(({ path }) => !gone.has(path)) };
+    },
     async ownVolumes(domain: string): Promise<Own> {
       return ownVolumes(await storage(), domain, gone);
     },
@@ -59,20 +65,26 @@ function reasonToKeep(
   const others = storage.usesOf(volume).map(({ domain }) => domain);
   const other = others.find((name) => name !== use.domain && !gone.has(name));
   if (other) return `domain ${other} uses it`;
-  const children = storage.childrenOf(volume);
+  const children = storage.childrenOf(volume).filter((path) => !gone.has(path));
   return children.length > 0 ? `it is the base of ${children.join(", ")}` : undefined;
 }
 
-/** Switch it off, forget it with NVRAM, saved state and snapshots, and remove what is its own. */
+/**
+ * Switch it off, forget it with NVRAM, saved state and snapshots, and `remove` the volumes that are its own.
+ * Throws `in_use`, before anything, when images stand on its disks.
+ */
 export async function deleteDomain(
-  { virsh }: Context,
+  ctx: Context,
   domain: string,
-  storage: ReturnType<typeof storageKeeper> | undefined,
+  storage: ReturnType<typeof storageKeeper>,
+  remove: boolean,
 ) {
+  const { virsh } = ctx;
   const info = await virsh(["dominfo", "--domain", domain]);
   const { live, persistent } = domainState(info);
   const name = info.match(/^Name: {11}(.*)$/m)?.[1] ?? domain; // the caller may have given its UUID
-  const own = await storage?.ownVolumes(name);
+  await refuseBaseGoing(ctx, domain, name, storage.bases);
+  const own = remove ? await storage.ownVolumes(name) : undefined;
   if (live) await virsh(["destroy", "--domain", domain]);
   if (persistent) {
     const flags = ["--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"];
@@ -84,7 +96,7 @@ export async function deleteDomain(
       );
     });
   }
-  storage?.gone.add(name);
+  storage.gone.add(name);
   if (!own) return undefined;
   const removed: string[] = [];
   for (const { pool, name: volume, path } of own.remove) {
@@ -92,6 +104,7 @@ export async function deleteDomain(
       const text = `the domain is deleted, but its volume ${path} is left: ${error.message}`;
       throw new HyperError(error.code, text, { details: { removed, kept: own.kept } });
     });
+    storage.gone.add(path);
     removed.push(path);
   }
   return { removed, kept: own.kept };

@@ -1,5 +1,6 @@
 /** POST /libvirt/clone: make a domain from another one that is off or paused. */
 import * as z from "zod";
+import { refuseBaseGoing } from "../../runtime/bases.ts";
 import { cloneDomain } from "../../runtime/clone.ts";
 import { domainRef } from "../../runtime/domain.ts";
 import { HyperError } from "../../runtime/errors.ts";
@@ -55,6 +56,7 @@ export default defineFunction({
   ],
 
   async run({ source, target, files, new_mac, auto_clone, preserve, linked }, ctx) {
+    if (!preserve) await refuseBaseGoing(ctx, await domainRef(ctx, source), source);
     const options = { files, newMac: new_mac, autoClone: auto_clone, linked };
     const clone = await cloneDomain(ctx, { source, target, ...options });
     if (!preserve) {

@@ -67,7 +67,7 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
   const keeper = storageKeeper(ctx);
   return {
     ...fake,
-    remove: (name: string) => deleteDomain(ctx, name, keeper),
+    remove: (name: string) => deleteDomain(ctx, name, keeper, true),
     changes: () => fake.calls.filter(([verb]) => /^(destroy|undefine|vol-delete)$/.test(`${verb}`)),
   };
 }
@@ -138,9 +138,12 @@ describe("a domain's own volumes", () => {
       kept("/images/own", /domain other uses it/),
     ],
     [
-      "a base",
-      { disks: [own], volumes: { own: "", child: "/images/own" } },
-      kept("/images/own", /base of \/images\/child/),
+      "a base that it shares",
+      {
+        disks: [FILE("/images/own", "<shareable/>")],
+        volumes: { own: "", child: "/images/own" },
+      },
+      kept("/images/own", /shared/),
     ],
     [
       "below the disk of a domain that is off, however deep",
@@ -183,10 +186,27 @@ describe("a domain's own volumes", () => {
     expect(await remove("b")).toEqual(gone("/images/own"));
   });
 
+  test("a base goes after its last child, in the same batch, too", async () => {
+    const machines = { base: { disks: [own] }, child: { disks: [FILE("/images/child")] } };
+    const { remove, changes } = world({ machines, volumes: { own: "", child: "/images/own" } });
+    const refused = {
+      code: "in_use",
+      message: "domain base is the base of /images/child, which must go first",
+      details: { children: ["/images/child"] },
+    };
+    await expect(remove("base")).rejects.toMatchObject(refused);
+    expect(changes()).toEqual([]);
+    expect(await remove("child")).toEqual({
+      removed: ["/images/child"],
+      kept: [expect.objectContaining({ path: "/images/own" })],
+    });
+    expect(await remove("base")).toEqual(gone("/images/own"));
+  });
+
   test("one reading serves a batch", async () => {
     const { remove, calls } = world({ machines: { a: {}, b: {}, c: {} } });
     await Promise.all(["a", "b", "c"].map(remove));
-    expect(calls.filter(([verb]) => verb === "pool-list").length).toBe(1);
+    expect(calls.filter(([verb]) => verb === "pool-list").length).toBe(2);
   });
 });
 
@@ -227,7 +247,7 @@ describe("the order, and what a failure says", () => {
     async (command) => {
       const { remove, changes } = world({
         machines: { vm: { disks: [own] }, other: { disks: [own] } },
-        volumes: { own: "", child: "/images/own" },
+        volumes: { own: "", child: "/images/top" },
         fails: { [command]: new HyperError("virsh_failed", "no") },
       });
       await expect(remove("vm")).rejects.toThrow("no");

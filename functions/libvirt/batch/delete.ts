@@ -27,9 +27,11 @@ export default defineFunction({
 
   async run({ domains, remove_storage, snapshots_only }, ctx) {
     return batch(ctx, "delete", domains, (ctx) => {
-      const storage = remove_storage ? storageKeeper(ctx) : undefined;
+      const storage = storageKeeper(ctx);
       return async (domain) =>
-        snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
+        snapshots_only
+          ? deleteSnapshots(ctx, domain)
+          : deleteDomain(ctx, domain, storage, remove_storage);
     });
   },
 });

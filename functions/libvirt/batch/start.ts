@@ -1,12 +1,8 @@
 /** POST /libvirt/batch/start: start many domains. */
 import * as z from "zod";
-import { readBases, refuseBase } from "../../../runtime/bases.ts";
+import { freshBases, refuseBase } from "../../../runtime/bases.ts";
 import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
-import { fresh } from "../../../runtime/fresh.ts";
 import { defineFunction } from "../../../runtime/function.ts";
-
-/** Milliseconds: an image that was made so shortly before a start may not count as standing on its disk. */
-const FRESH = 2000;
 
 export default defineFunction({
   method: "POST",
@@ -22,7 +18,7 @@ export default defineFunction({
 
   async run({ domains, paused }, ctx) {
     return batch(ctx, "start", domains, (ctx) => {
-      const bases = fresh(() => readBases(ctx), FRESH);
+      const bases = freshBases(ctx);
       return async (domain, name) => {
         await refuseBase(ctx, domain, name, bases);
         await ctx.virsh(["start", "--domain", domain, ...(paused ? ["--paused"] : [])]);
