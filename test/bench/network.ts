@@ -80,11 +80,11 @@ async function reads(path: string, callers: number, servers: Servers, asked: Arg
   const floor = warm(callers);
   const one = callers === 1;
   const contenders: Contender[] = [
-    { name: "ours", calls: one ? 20 : 4, call: () => get(servers.ours, path) },
-    { name: "spawning", calls: one ? 3 : 1, call: () => get(servers.spawning, path) },
-    { name: "floor", calls: one ? 20 : 4, call: () => repeat(floor, asked) },
+    { name: "ours", calls: one ? 50 : 4, call: () => get(servers.ours, path) },
+    { name: "spawning", calls: one ? 5 : 1, call: () => get(servers.spawning, path) },
+    { name: "floor", calls: one ? 50 : 4, call: () => repeat(floor, asked) },
   ];
-  const figures = await compare(contenders, { callers, rounds: one ? 20 : 8 });
+  const figures = await compare(contenders, { callers, rounds: one ? 12 : 8 });
   await floor.close();
   return figures;
 }

@@ -146,8 +146,7 @@ http() { command http --ignore-stdin --print=hb "$@"; }
         expect(await nics("my-vm")).toEqual([nic]);
 
         const { networks, total } = expectSuccess(await shell(commands.list));
-        const { uuid } = created;
-        const row = { name: "vm-network", uuid, active: true, persistent: true, autostart: false };
+        const row = { name: "vm-network", active: true, persistent: true, autostart: false };
         expect(networks).toEqual([row]);
         expect(total).toBe(1);
       });
@@ -172,9 +171,8 @@ describe("GET /libvirt/networks", () => {
     const { networks, total } = expectSuccess(await server.get("/libvirt/networks"));
     const expected = await Promise.all((await networkNames()).map(seen));
     expect(networks).toEqual(
-      expected.map(({ name, uuid, active, persistent, autostart }) => ({
+      expected.map(({ name, active, persistent, autostart }) => ({
         name,
-        uuid,
         active,
         persistent,
         autostart,
