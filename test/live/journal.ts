@@ -47,7 +47,9 @@ function read(log: string): Entry[] {
   const [input, output, errors] = ["in", "out", "err"].map((stream) =>
     readFileSync(`${log}.${stream}`, "utf8"),
   ) as [string, string, string];
-  const framed = input.matchAll(/^echo '(\w{8})'(\d+)B;(.*);echo \1\2E$/gm);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these stand around what is pasted
+  const typed = input.replace(/\x1b\[20[01]~/g, "");
+  const framed = typed.matchAll(/^echo '(\w{8})'(\d+)B;(.*);echo \1\2E$/gm);
   return [...framed].map(([, token = "", n, command = ""]) => {
     const [before = ""] = errors.split(`${token}${n}F`);
     const said = before.split(new RegExp(`${token}\\d+F`)).at(-1) ?? "";
