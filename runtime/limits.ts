@@ -1,5 +1,5 @@
 /** How much one caller and one hypervisor get: calls a second, and calls at work at once. */
-import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
+import type { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import { settings } from "./context.ts";
 import { HyperError } from "./errors.ts";
 import { Gate } from "./gate.ts";
@@ -9,13 +9,17 @@ let limiter: RateLimiterMemory | undefined;
 /** Throws `rate_limited` for a caller, or an address, that has had its calls of this second. */
 export async function countCall(caller: string) {
   const { rate } = settings().limits;
-  limiter ??= new RateLimiterMemory({ points: rate, duration: 1 });
+  limiter ??= new (memoryLimiter())({ points: rate, duration: 1 });
   await limiter.consume(caller).catch((spent: RateLimiterRes) => {
     const retry_after = Math.ceil(spent.msBeforeNext / 1000) || 1;
     const text = `more than ${rate} calls in a second; try again in ${retry_after} s`;
     throw new HyperError("rate_limited", text, { details: { retry_after } });
   });
 }
+
+/** Alone: the package's main file loads its stores for thirty databases, too. */
+const memoryLimiter = () =>
+  require("rate-limiter-flexible/lib/RateLimiterMemory.js") as typeof RateLimiterMemory;
 
 /** Looking and changing are counted apart, so that a hundred long copies leave room to look. */
 export type Kind = "read" | "change";

@@ -12,28 +12,30 @@ import { inputError } from "../errors.ts";
 import { log } from "../log.ts";
 import { ACCESS, type Caller } from "./access.ts";
 
-const List = z.array(z.string().min(1)).min(1);
-
-export const Token = z
-  .strictObject({
-    name: z.string().min(1),
-    /** SHA-256 of the token, in hexadecimal digits. */
-    hash: z.string().regex(/^[0-9a-f]{64}$/),
-    role: z.enum(ACCESS).optional(),
-    functions: List.optional(),
-    hosts: List.optional(),
-    domains: List.optional(),
-    created: z.iso.datetime(),
-    /** Null for never. */
-    expires: z.iso.datetime().nullable(),
-  })
-  .refine(({ role, functions }) => (role === undefined) !== (functions === undefined), {
-    error: "must have a role or a list of functions",
-  });
+/** Made when a file is read, not with each start. */
+export const Token = z.lazy(() => {
+  const list = z.array(z.string().min(1)).min(1);
+  return z
+    .strictObject({
+      name: z.string().min(1),
+      /** SHA-256 of the token, in hexadecimal digits. */
+      hash: z.string().regex(/^[0-9a-f]{64}$/),
+      role: z.enum(ACCESS).optional(),
+      functions: list.optional(),
+      hosts: list.optional(),
+      domains: list.optional(),
+      created: z.iso.datetime(),
+      /** Null for never. */
+      expires: z.iso.datetime().nullable(),
+    })
+    .refine(({ role, functions }) => (role === undefined) !== (functions === undefined), {
+      error: "must have a role or a list of functions",
+    });
+});
 
 export type Token = z.output<typeof Token>;
 
-export const TokenFile = z.strictObject({ tokens: z.array(Token) });
+export const TokenFile = z.lazy(() => z.strictObject({ tokens: z.array(Token) }));
 
 export interface Tokens {
   /** There is one at least, be it expired; or nobody knows, since the file cannot be read. */

@@ -2,7 +2,12 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import SSHConfig from "ssh-config";
+
+/** Comes with the first host that needs it. */
+const parse = (text: string) => {
+  const { default: SSHConfig } = require("ssh-config") as typeof import("ssh-config");
+  return SSHConfig.parse(text);
+};
 
 /** Bun's `homedir()` sees HOME only as it was at the start. */
 const home = () => process.env.HOME || homedir();
@@ -15,7 +20,7 @@ export function readUserConfig(host: string, user?: string): Lookup {
   const asked = { Host: host, ...(user && { User: user }) };
   const path = join(home(), ".ssh/config");
   try {
-    const found = Object.entries(SSHConfig.parse(textOf(path, asked)).compute(asked));
+    const found = Object.entries(parse(textOf(path, asked)).compute(asked));
     return (keyword) =>
       found
         .filter(([key]) => key.toLowerCase() === keyword.toLowerCase())
@@ -54,7 +59,7 @@ function textOf(path: string, asked: Asked, depth = 0): string {
 }
 
 function applies(section: string, asked: Asked): boolean {
-  return "Applies" in SSHConfig.parse(`${section}\n  Applies yes\n`).compute(asked);
+  return "Applies" in parse(`${section}\n  Applies yes\n`).compute(asked);
 }
 
 function included(names: string, asked: Asked, depth: number): string[] {

@@ -1,7 +1,6 @@
 /** Clones of real machines on a real libvirt: what they are, and that they run beside their source. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { attribute, children, textOf, type Xml, xml } from "../../runtime/xml.ts";
@@ -103,6 +102,7 @@ describe("the reference's scenarios, with curl", () => {
   }'`);
     expect(started).toMatchObject({ operation: "start", successful: 10 });
     const stats = await curl("curl http://localhost:8080/libvirt/stats/all");
+    expect(stats).toMatchObject({ status: "success" });
     const listed = JSON.stringify(stats.data);
     for (const name of all) expect(listed).toContain(`"${name}"`);
     expect((await virsh("list", "--name")).split("\n").filter(Boolean).sort()).toEqual(
@@ -214,14 +214,15 @@ describe("a clone", () => {
   });
 
   test("resumed while it is copied: nothing is left of the clone", async () => {
-    const slow = programs("/run/bin-slow", { "qemu-img": 'sleep 1; exec $REAL "$@"' });
-    const other = await start(slow);
+    const late = '[ "$1" != convert ] || { touch /run/copying; sleep 1; }; exec $REAL "$@"';
+    const other = await start(programs("/run/bin-slow", { "qemu-img": late }));
     await base();
     await virsh("start", "--domain", "base");
     await virsh("suspend", "--domain", "base");
     const before = Object.keys((await everything()).files);
     const answer = clone({ source: "base", target: "copy" }, other);
-    await sleep(500);
+    await until("it is copied", () => existsSync("/run/copying"), 20);
+    rmSync("/run/copying");
     await virsh("resume", "--domain", "base");
     expectError(await answer, 500, "in_use", /went on while it was copied/);
     expect(Object.keys((await everything()).files)).toEqual(before);
