@@ -174,7 +174,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     throw new Error(`${ours ? "environment" : path}: ${inputError(result.error).message}`);
   }
   const config = merge(result.data);
-  config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI || "qemu:///system") };
+  config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI) };
   if (!Object.hasOwn(config.hosts, config.default_host)) {
     const known = Object.keys(config.hosts).join(", ");
     throw new Error(
@@ -196,7 +196,8 @@ function merge(said: Record<string, unknown>): Config {
 const isTable = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function defaultUri(uri: string): string {
+function defaultUri(uri: string | undefined): string {
+  if (!uri) return "qemu:///system";
   const result = Uri.safeParse(uri);
   if (result.success) return uri;
   throw new Error(`LIBVIRT_DEFAULT_URI: ${inputError(result.error).message}`);

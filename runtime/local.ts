@@ -3,9 +3,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HyperError } from "./errors.ts";
+import { home } from "./folders.ts";
 import {
   type Channel,
   type ExecOptions,
@@ -47,7 +48,7 @@ export function localTransport(uri: string): Transport {
 }
 
 async function openSession(uri: string): Promise<Channel> {
-  const cache = join(homedir(), ".cache", "hypersdk"); // or virsh empties the person's own history
+  const cache = join(home(), ".cache", "hypersdk"); // or virsh empties the person's own history
   const env = { ...inherited(), XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
   const child = spawn("virsh", virshOptions(uri), { env, detached: true });
   await started(child, "virsh");

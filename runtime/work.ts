@@ -12,12 +12,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import type { Context } from "./context.ts";
 import { timestamp } from "./envelope.ts";
 import { type ErrorCode, HyperError } from "./errors.ts";
+import { stateFolder } from "./folders.ts";
 
 const Thing = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
@@ -49,8 +49,7 @@ export interface Work {
 /** With these the thing was not begun: what has its name, if anything, is not ours to remove. */
 const NOT_MADE: ErrorCode[] = ["already_exists", "busy", "unreachable"];
 
-const folder = () =>
-  join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "hypersdk/work");
+const folder = () => join(stateFolder(), "work");
 
 /** Between steps: a caller who has gone wants none of it. */
 export function stillWanted({ signal }: Context) {

@@ -77,10 +77,13 @@ export async function startServer(
   };
 }
 
-/** With `npm run test:remote` every server reaches the lab's libvirt over SSH, with the same PATH on that side. */
-function remote({ PATH = process.env.PATH }: Record<string, string>) {
+/** With `npm run test:remote` every server reaches the lab's libvirt over SSH; its programs find there what they find here. */
+function remote(env: Record<string, string>) {
   if (process.env.HYPERSDK_REMOTE !== "1") return undefined;
-  return startSshd({ config: [`SetEnv PATH=${PATH}`, "MaxSessions 10"] });
+  const known = Object.entries({ PATH: process.env.PATH, ...env });
+  const there = known.filter(([name]) => name === "PATH" || /^LIBGUESTFS_/.test(name));
+  const words = there.map(([name, value]) => `${name}=${value}`).join(" ");
+  return startSshd({ config: [`SetEnv ${words}`, "MaxSessions 10"] });
 }
 
 async function listening(child: ChildProcess, log: () => string): Promise<string> {

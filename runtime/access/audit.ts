@@ -3,10 +3,10 @@
  * written is kept, and nothing more is changed until it is.
  */
 import { appendFileSync, mkdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
+import { stateFolder } from "../folders.ts";
 import { log } from "../log.ts";
 import type { Caller } from "./access.ts";
 
@@ -37,9 +37,7 @@ const waiting: string[] = [];
 /** The last one may stand there in part. */
 let torn = false;
 
-export const auditFile = () =>
-  settings().audit.file ??
-  join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "hypersdk/audit.jsonl");
+export const auditFile = () => settings().audit.file ?? `${stateFolder()}/audit.jsonl`;
 
 export function audit(entry: Entry) {
   // refused while nothing can be written: there may be any number of these, and the log has them

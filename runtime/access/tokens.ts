@@ -4,11 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, type Stats, statSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import * as z from "zod";
 import { settings } from "../context.ts";
 import { inputError } from "../errors.ts";
+import { configFolder } from "../folders.ts";
 import { log } from "../log.ts";
 import { ACCESS, type Caller } from "./access.ts";
 
@@ -45,9 +44,7 @@ export interface Tokens {
   byHash: Map<string, Caller>;
 }
 
-export const tokenFile = () =>
-  settings().access.tokens ??
-  join(process.env.XDG_CONFIG_HOME || join(homedir(), ".config"), "hypersdk/tokens.json");
+export const tokenFile = () => settings().access.tokens ?? `${configFolder()}/tokens.json`;
 
 export const hashOf = (token: string) => createHash("sha256").update(token).digest("hex");
 

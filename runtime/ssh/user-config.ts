@@ -1,16 +1,13 @@
 /** `~/.ssh/config` as OpenSSH reads it, one host at a time. Source: ssh_config(5). */
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { home } from "../folders.ts";
 
 /** Comes with the first host that needs it. */
 const parse = (text: string) => {
   const { default: SSHConfig } = require("ssh-config") as typeof import("ssh-config");
   return SSHConfig.parse(text);
 };
-
-/** Bun's `homedir()` sees HOME only as it was at the start. */
-const home = () => process.env.HOME || homedir();
 
 /** What the file says of a host under this keyword: all values, in order. */
 export type Lookup = (keyword: string) => string[];

@@ -1,7 +1,7 @@
 /**
  * `npm run bench` (`-- --json`): the network endpoints against a server that spawns virsh for every command,
- * as the Go original does, and against the floor, the same virsh commands on warm sessions without HTTP.
- * All three work on the lab's libvirtd, in one run, in turns.
+ * as the Go original does, against the floor, the same virsh commands on warm sessions without HTTP, and
+ * against the same functions without all that guards them. All of them work on the lab's libvirtd, in one run, in turns.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -73,6 +73,7 @@ async function post(server: TestServer, path: string, name: string) {
 
 interface Servers {
   ours: TestServer;
+  unguarded: TestServer;
   spawning: TestServer;
 }
 
@@ -81,6 +82,7 @@ async function reads(path: string, callers: number, servers: Servers, asked: Arg
   const one = callers === 1;
   const contenders: Contender[] = [
     { name: "ours", calls: one ? 50 : 4, call: () => get(servers.ours, path) },
+    { name: "unguarded", calls: one ? 50 : 4, call: () => get(servers.unguarded, path) },
     { name: "spawning", calls: one ? 5 : 1, call: () => get(servers.spawning, path) },
     { name: "floor", calls: one ? 50 : 4, call: () => repeat(floor, asked) },
   ];
@@ -122,6 +124,7 @@ for (const name of ["default", "lan"]) {
 await virsh("net-start", "default");
 const servers: Servers = {
   ours: await startServer({ LOG_LEVEL: "info" }),
+  unguarded: await startServer({}, [join(import.meta.dirname, "unguarded.ts")]),
   spawning: await startServer({}, [join(import.meta.dirname, "spawning.ts")]),
 };
 const READS: Record<string, [path: string, Arg[][][]]> = {
@@ -159,9 +162,11 @@ const ratio = (endpoint: string, callers: number) => {
     callers,
     times_faster_than_spawning: median(endpoint, callers, "spawning") / ours,
     times_the_floor: ours / median(endpoint, callers, "floor"),
+    times_unguarded: ours / median(endpoint, callers, "unguarded"),
   };
 };
 const { times_faster_than_spawning: faster, times_the_floor: above } = ratio("networks", 1);
+const guarded = ratio("networks", 1).times_unguarded;
 report({
   cpus: cpus().length,
   virsh: (await virsh("--version")).stdout.trim(),
@@ -178,6 +183,11 @@ report({
       met: faster >= 10,
     },
     { target: "networks, 1 caller: at most 2 times the floor", value: above, met: above <= 2 },
+    {
+      target: "networks, 1 caller: access, limits, logs and metrics cost less than 10 %",
+      value: guarded,
+      met: guarded < 1.1,
+    },
     {
       target: "the server with its sessions: less than 150 MB (PSS)",
       value: used.pss_mb,
