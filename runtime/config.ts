@@ -1,6 +1,5 @@
 /** Settings: `hypersdk.toml` (or `$HYPERSDK_CONFIG`), and PORT, HOST, LISTEN and LIBVIRT_DEFAULT_URI from the environment. */
 import { existsSync, readFileSync } from "node:fs";
-import { parse } from "smol-toml";
 import * as z from "zod";
 import { inputError } from "./errors.ts";
 import { isSsh, sshUriProblem } from "./ssh/target.ts";
@@ -204,6 +203,7 @@ function defaultUri(uri: string | undefined): string {
 }
 
 function readToml(path: string): Record<string, unknown> {
+  const { parse } = require("smol-toml") as typeof import("smol-toml"); // comes with the first file
   try {
     return parse(readFileSync(path, "utf8"));
   } catch (cause) {

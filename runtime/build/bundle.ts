@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { FUNCTIONS } from "../functions.ts";
 import { LAZY_REQUIRE } from "./lazy.ts";
 import { describe, describeFile, type Manifest } from "./manifest.ts";
+import { packed } from "./packed.ts";
 import type { Selection } from "./select.ts";
 
 const RUNTIME = join(import.meta.dirname, "..");
@@ -22,7 +23,8 @@ export async function bundle(
   mkdirSync(folder, { recursive: true });
   const made = mkdtempSync(join(folder, ".build-"));
   try {
-    const { outputs } = await build(options(paths));
+    const config = await options(paths);
+    const { outputs } = await build(config);
     for (const output of outputs) {
       const end = output.kind === "bytecode" ? ".js.jsc" : ".js";
       writeFileSync(join(made, `${name}${end}`), new Uint8Array(await output.arrayBuffer()));
@@ -32,7 +34,7 @@ export async function bundle(
       const outfile = join(made, name);
       // the folder it is started in is nobody's to configure it
       const alone = { autoloadDotenv: false, autoloadBunfig: false };
-      await build({ ...options(paths), compile: { outfile, ...alone } });
+      await build({ ...config, compile: { outfile, ...alone } });
       files.push(name);
     }
     const written = files.map((file) => describeFile(made, file));
@@ -53,19 +55,24 @@ function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
   });
 }
 
-function options(paths: string[]): Bun.BuildConfig {
+/** What a package is bundled with, too. */
+const COMMON = {
+  target: "bun",
+  format: "cjs", // the only one that may have bytecode beside it
+  minify: true,
+  // packages look there for workers and the like, which are not there; and the path is this machine's
+  define: { __dirname: '"/"', __filename: '"/"', "import.meta.dirname": '"/"' },
+} as const;
+
+async function options(paths: string[]): Promise<Bun.BuildConfig> {
   return {
+    ...COMMON,
     entrypoints: [join(RUNTIME, "build/program.ts")],
     files: { [join(RUNTIME, "functions.ts")]: functionsModule(paths) },
-    target: "bun",
-    format: "cjs", // the only one that may have bytecode beside it
     bytecode: true,
-    minify: true,
     // what runs once, at the start, is not worth compiling; program.ts ends this
     banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}`,
-    // packages look there for workers and the like, which are not there; and the path is this machine's
-    define: { __dirname: '"/"', __filename: '"/"', "import.meta.dirname": '"/"' },
-    plugins: [withoutAddons],
+    plugins: [await packed({ ...COMMON, plugins: [withoutAddons] })],
   };
 }
 

@@ -119,6 +119,17 @@ describe.each([
     });
   });
 
+  test("reads its settings, and says what is wrong with them", () => {
+    const config = join(folder, "empty-settings.toml");
+    const settings = { HYPERSDK_CONFIG: config, LIBVIRT_DEFAULT_URI: "" };
+    writeFileSync(config, '[hosts.local]\nuri = "test:///default"\n');
+    const ran = run([...argv(), "libvirt/networks"], settings);
+    expect(JSON.parse(ran.stdout)).toEqual({ networks, total: 1 });
+    writeFileSync(config, "prot = 1\n");
+    const { stdout, stderr } = run([...argv(), "libvirt/networks"], settings);
+    expect(stdout + stderr).toMatch(/unknown key .*prot/);
+  });
+
   test("without arguments serves, and ends with SIGTERM", async () => {
     const [program = "", ...args] = argv();
     const server = await startServer({ ...env, PATH }, args, program);
