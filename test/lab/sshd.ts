@@ -116,7 +116,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     kill,
     async stop() {
       await kill();
-      await rm(home, { recursive: true });
+      await rm(home, { recursive: true, force: true }); // it may have been stopped before
     },
   };
 }
