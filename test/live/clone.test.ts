@@ -346,7 +346,10 @@ describe("a clone", () => {
       expectSuccess(await server.get(`/libvirt/${path}`));
     const gone = { domains: ["copy"], remove_storage: true };
     const { body } = await server.post("/libvirt/batch/delete", gone);
-    expect(body.results[0], JSON.stringify(body)).toMatchObject({ success: true, removed: [at("copy.qcow2")] });
+    expect(body.results[0], JSON.stringify(body)).toMatchObject({
+      success: true,
+      removed: [at("copy.qcow2")],
+    });
   });
 
   test("of a disk that its pool has not seen yet", async () => {
