@@ -1,14 +1,19 @@
 /**
- * One long-lived `virsh`, fed line by line (virsh-facts, "Recommended design"). Each command stands between
- * a begin and an end marker on stdout, and a finish marker follows on both streams:
+ * One long-lived `virsh`, fed line by line (virsh-facts, "Recommended design"). A command stands between
+ * markers on stdout, and the one at its end comes on stderr too:
  *
- *     echo 'token'nB;COMMAND;echo tokennE
- *     echo 'token'nF;echo --err 'token'nF
+ *     echo 'token'nB;COMMAND;echo 'token'nE;echo --err 'token'nE
  *
  * The quotes make the echo that readline writes differ from the marker. No B means that nothing ran: a
- * syntax error drops the whole line. Between B and E is the command's output, exactly. Every byte counts:
- * readline takes 2 µs for each that is typed, 1 for each that is pasted as terminals paste (readline 7 and
- * later), where a question to libvirtd takes 100.
+ * syntax error drops the whole line, and its end markers with it. Another line then tells where the answer
+ * ends. It follows where virsh has anything to say on stderr, and each of several commands, so that it is
+ * clear which of them said it:
+ *
+ *     echo 'token'nF;echo --err 'token'nF
+ *
+ * Between B and E is the command's output, exactly. Every byte counts: readline takes 2 µs for each that is
+ * typed, 1 for each that is pasted as terminals paste (readline 7 and later), and a line takes 100, as a
+ * question to libvirtd does.
  */
 import { randomBytes } from "node:crypto";
 import { virshMessages } from "./errors.ts";
@@ -37,6 +42,8 @@ export class SessionLost extends Error {
 interface Call {
   first: number;
   last: number;
+  /** Whether finish lines are on their way, and not the end markers alone. */
+  finishing: boolean;
   seen: { out: boolean; err: boolean };
   resolve(replies: Reply[]): void;
   reject(error: unknown): void;
@@ -81,6 +88,7 @@ export class Session {
     this.#count += lines.length;
     this.#text = { out: "", err: "" }; // notices between calls belong to none
     this.#channel.ref(true);
+    const finishing = lines.length > 1 || this.#pastes === undefined;
     let timer: NodeJS.Timeout | undefined;
     let onAbort = () => {};
     try {
@@ -98,13 +106,15 @@ export class Session {
         this.#call = {
           first,
           last: this.#count,
+          finishing,
           seen: { out: false, err: false },
           resolve,
           reject,
         };
         const trial = this.#pastes === undefined ? this.#frame("echo", 0, true) : "";
-        const frames = lines.map((line, i) => this.#frame(line, first + i, this.#pastes));
-        this.#channel.stdin.write(trial + frames.join(""));
+        const end = (n: number) => (finishing ? this.#finish(n) : "");
+        const frames = lines.map((line, i) => this.#frame(line, first + i) + end(first + i));
+        this.#channel.stdin.write(`${trial}${trial && end(0)}${frames.join("")}`);
       });
     } finally {
       this.#call = undefined;
@@ -130,14 +140,17 @@ export class Session {
     return answers.length === lines.length ? answers : undefined;
   }
 
-  #frame(line: string, n: number, pasted = false) {
+  #frame(line: string, n: number, pasted = this.#pastes) {
     const t = this.#token;
-    const command = `echo '${t}'${n}B;${line};echo ${t}${n}E`;
-    const finish = `echo '${t}'${n}F;echo --err '${t}'${n}F`;
+    const frame = `echo '${t}'${n}B;${line};echo '${t}'${n}E;echo --err '${t}'${n}E`;
     // what is pasted goes in as it is, also the ^V that must stand before a control byte
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the control bytes
-    if (!pasted || /[\x01-\x1f]/.test(line)) return `${command}\n${finish}\n`;
-    return n === 0 ? `${paste(command)}\n${finish}\n` : `${paste(command)}\n${paste(finish)}\n`;
+    return pasted && !/[\x01-\x1f]/.test(line) ? paste(frame) : `${frame}\n`;
+  }
+
+  #finish(n: number) {
+    const finish = `echo '${this.#token}'${n}F;echo --err '${this.#token}'${n}F`;
+    return this.#pastes ? paste(finish) : `${finish}\n`;
   }
 
   #marker(letter: "B" | "E" | "F", n: number) {
@@ -147,16 +160,24 @@ export class Session {
   #read(stream: "out" | "err", text: string) {
     const call = this.#call;
     if (!call) return;
-    const marker = this.#marker("F", call.last);
+    const marker = this.#marker(call.finishing ? "F" : "E", call.last);
     const from = Math.max(0, this.#text[stream].length - marker.length);
     this.#text[stream] += text;
     if (this.#text[stream].length > MAX_OUTPUT) return this.#fail("too much output");
     call.seen[stream] ||= this.#text[stream].includes(marker, from);
-    if (!call.seen.out || !call.seen.err) return;
-    this.#pastes ??= this.#take(0)?.ran ?? false;
+    if (call.seen.out && call.seen.err) return this.#answer(call);
+    if (call.finishing || call.seen.err || this.#text.err === "") return;
+    // it complains, and may have dropped the line
+    call.finishing = true;
+    call.seen = { out: false, err: false };
+    this.#channel.stdin.write(this.#finish(call.last));
+  }
+
+  #answer(call: Call) {
+    this.#pastes ??= this.#take(0, "F")?.ran ?? false;
     const replies: Reply[] = [];
     for (let n = call.first; n <= call.last; n++) {
-      const reply = this.#take(n);
+      const reply = this.#take(n, call.finishing ? "F" : "E");
       if (!reply) return this.#fail("unexpected bytes");
       replies.push(reply);
     }
@@ -164,16 +185,19 @@ export class Session {
   }
 
   /** Cut one command's window off the front of both streams. */
-  #take(n: number): Reply | undefined {
-    const [out, restOut] = cut(this.#text.out, this.#marker("F", n));
-    const [err, restErr] = cut(this.#text.err, this.#marker("F", n));
+  #take(n: number, end: "E" | "F"): Reply | undefined {
+    const [out, restOut] = cut(this.#text.out, this.#marker(end, n));
+    const [err, restErr] = cut(this.#text.err, this.#marker(end, n));
     this.#text = { out: restOut, err: restErr };
-    const [, answer] = cut(out, this.#marker("B", n));
-    // readline rings the bell on stderr; the finish marker itself comes as an error message
-    const stderr = err.replaceAll("\x07", "").replace(/error: $/, "");
-    if (!out.includes(this.#marker("B", n))) return { ran: false, stdout: "", stderr };
-    if (!answer.includes(this.#marker("E", n))) return undefined;
-    return { ran: true, stdout: cut(answer, this.#marker("E", n))[0], stderr };
+    const [begin, ended] = [this.#marker("B", n), this.#marker("E", n)];
+    // readline rings the bell on stderr; a marker itself comes as an error message
+    const stderr = cut(err, ended)[0]
+      .replaceAll("\x07", "")
+      .replace(/error: $/, "");
+    if (!out.includes(begin)) return { ran: false, stdout: "", stderr };
+    const [, answer] = cut(out, begin);
+    if (end === "F" && !answer.includes(ended)) return undefined;
+    return { ran: true, stdout: cut(answer, ended)[0], stderr };
   }
 
   #fail(why: string) {
@@ -190,7 +214,7 @@ export class Session {
   }
 }
 
-const paste = (line: string) => `\x1b[200~${line}\x1b[201~`;
+const paste = (line: string) => `\x1b[200~${line}\x1b[201~\n`;
 
 function cut(text: string, marker: string): [before: string, after: string] {
   const at = text.indexOf(marker);

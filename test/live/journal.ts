@@ -49,10 +49,10 @@ function read(log: string): Entry[] {
   ) as [string, string, string];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these stand around what is pasted
   const typed = input.replace(/\x1b\[20[01]~/g, "");
-  const framed = typed.matchAll(/^echo '(\w{8})'(\d+)B;(.*);echo \1\2E$/gm);
+  const framed = typed.matchAll(/^echo '(\w{8})'(\d+)B;(.*);echo '\1'\2E;echo --err '\1'\2E$/gm);
   return [...framed].map(([, token = "", n, command = ""]) => {
-    const [before = ""] = errors.split(`${token}${n}F`);
-    const said = before.split(new RegExp(`${token}\\d+F`)).at(-1) ?? "";
+    const [before = ""] = errors.split(`${token}${n}E`);
+    const said = before.split(new RegExp(`${token}\\d+[EF]`)).at(-1) ?? "";
     const unreached = /^error: Failed to (re)?connect/im.test(said);
     return { command, began: output.includes(`${token}${n}B`) && !unreached };
   });

@@ -99,6 +99,26 @@ describe("framing", () => {
     ]);
   });
 
+  test("a command alone may be refused, complain or be silent, and the next is not mixed up with it", async () => {
+    const refused = "error: unknown command: 'nonsense'\n";
+    for (let round = 0; round < 20; round++) {
+      expect(await run(["nonsense"])).toEqual([{ ran: false, stdout: "", stderr: refused }]);
+      expect(await run(["list", "print", "a"])).toEqual([printed("a")]);
+      const complaint = await run([
+        "list",
+        "print",
+        "b",
+        "error",
+        "no",
+        "sleep",
+        "2",
+        "print",
+        "c",
+      ]);
+      expect(complaint).toEqual([{ ran: true, stdout: "bc", stderr: "error: no\n" }]);
+    }
+  });
+
   test("a notice between two calls belongs to neither", async () => {
     await run(["list", "later", "10", "error: Disconnected\n"]);
     await new Promise((resolve) => setTimeout(resolve, 60));
