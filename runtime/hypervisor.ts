@@ -130,15 +130,17 @@ export class Hypervisor {
     await this.#transport.close();
   }
 
-  #argv(command: Arg[], files: TextFile[]): Promise<string[]> {
-    return Promise.all(
-      command.map(async (arg) => {
-        if (typeof arg !== "object") return `${arg}`;
+  /** Its words, with the path of a file in the place of a text. */
+  async #argv(command: Arg[], files: TextFile[]): Promise<string[]> {
+    const argv: string[] = [];
+    for (const arg of command) {
+      if (typeof arg === "object") {
         const file = await this.#transport.putText(arg.text);
         files.push(file);
-        return file.path;
-      }),
-    );
+        argv.push(file.path);
+      } else argv.push(`${arg}`);
+    }
+    return argv;
   }
 
   /** Repeated once, on a fresh session: a read that lost its connection, and a change that did not begin. */

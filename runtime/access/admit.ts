@@ -1,6 +1,5 @@
 /** What stands before every function, and before what is no function: who calls, from where, how often. */
 import type { Context, MiddlewareHandler, Next } from "hono";
-import { requestId } from "hono/request-id";
 import { settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
 import { countCall } from "../limits.ts";
@@ -27,8 +26,7 @@ export function admission(callee?: Described): MiddlewareHandler<Env>[] {
     const at = c.env?.arrival;
     if (!at) return next();
     const arrival = at.path ? at : { ...at, path: c.req.path };
-    const go = () => record(c, new Call(c, c.get("requestId"), arrival, callee), next);
-    await withId(c, go);
+    await record(c, new Call(c, requestId(c), arrival, callee), next);
   };
   const admit = async (c: Context<Env>, next: Next) => {
     const call = c.get("call");
@@ -49,7 +47,10 @@ export function admission(callee?: Described): MiddlewareHandler<Env>[] {
 }
 
 /** A proxy's own, or a new one. */
-const withId = requestId();
+function requestId(c: Context): string {
+  const given = c.req.header("X-Request-Id") ?? "";
+  return /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
+}
 
 /** Counted by who it is; a call that nobody answers for, by its address. */
 async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {

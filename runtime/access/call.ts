@@ -135,8 +135,10 @@ const REFUSED = [401, 403];
 /** The outermost step of every answer: whatever comes of it is on record. */
 export async function record(c: Context, call: Call, next: Next) {
   c.set("call", call);
+  c.set("requestId", call.id);
   await during(call, async () => {
     await next();
+    c.res.headers.set("X-Request-Id", call.id);
     call.answered(c.res.status, c.error);
   });
 }

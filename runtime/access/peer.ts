@@ -37,9 +37,17 @@ export interface Peer {
   proxy: boolean;
 }
 
+/** It does not change, and asking for it is a system call. */
+const ports = new WeakMap<Server, number | undefined>();
+
+function portOf(server: Server): number | undefined {
+  if (!ports.has(server)) ports.set(server, server.port);
+  return ports.get(server);
+}
+
 /** Undefined when the connection is closed by now. */
 export function peerOf(request: Request, { server }: Arrival): Peer | undefined {
-  if (server.port === undefined)
+  if (portOf(server) === undefined)
     return { address: undefined, port: 0, loopback: false, proxy: false };
   const found = server.requestIP(request);
   if (!found) return undefined;
@@ -62,7 +70,7 @@ export function peerUser({ address = "", port, loopback }: Peer, { server }: Arr
   const own = server.hostname ?? "";
   const ours =
     isLoopback(own) && own !== "localhost" && own.includes(":") === six ? own : undefined;
-  const to = { address: ours ?? (six ? "::1" : "127.0.0.1"), port: server.port ?? 0 };
+  const to = { address: ours ?? (six ? "::1" : "127.0.0.1"), port: portOf(server) ?? 0 };
   return ownerOf({ address, port }, to);
 }
 

@@ -43,47 +43,57 @@ export function openNetlink(): Ask {
   const int = "i32";
   const { symbols } = dlopen("libc.so.6", {
     socket: { args: [int, int, int], returns: int },
-    send: { args: [int, "ptr", "usize", int], returns: "i64" },
-    recv: { args: [int, "ptr", "usize", int], returns: "i64" },
+    send: { args: [int, "ptr", "usize", int], returns: int },
+    recv: { args: [int, "ptr", "usize", int], returns: int },
   });
   const [AF_NETLINK, SOCK_DGRAM, SOCK_CLOEXEC, SOCK_DIAG, MSG_DONTWAIT] = [16, 2, 0x80000, 4, 0x40];
   const fd = symbols.socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_DIAG);
   if (fd < 0) throw new Error("no netlink socket");
   // on memory that stays where it is
   const [request, answer] = [
-    Buffer.from(new ArrayBuffer(REQUEST)),
-    Buffer.from(new ArrayBuffer(4096)),
+    new DataView(new ArrayBuffer(REQUEST)),
+    new DataView(new ArrayBuffer(4096)),
   ];
   const [asked, answered] = [ptr(request), ptr(answer)];
+  writeHead(request);
   let sequence = 0;
+  let addresses = "";
   return (local, remote) => {
     sequence = (sequence + 1) % 2 ** 32;
-    writeRequest(request, sequence, local, remote);
+    request.setUint32(8, sequence, true);
+    request.setUint16(HEADER + 8, local.port);
+    request.setUint16(HEADER + 10, remote.port);
+    // nearly always those of the call before
+    if (addresses !== local.address + remote.address) {
+      writeAddresses(request, local.address, remote.address);
+      addresses = local.address + remote.address;
+    }
     if (symbols.send(fd, asked, REQUEST, 0) < 0) return undefined;
     // the kernel has answered before `send` returns; an answer to another question is none
-    const length = Number(symbols.recv(fd, answered, answer.length, MSG_DONTWAIT));
-    if (length < HEADER + 72 || answer.readUInt16LE(4) !== SOCK_DIAG_BY_FAMILY) return undefined;
-    if (answer.readUInt32LE(8) !== sequence) return undefined;
-    const [uid, inode] = [answer.readUInt32LE(HEADER + 64), answer.readUInt32LE(HEADER + 68)];
-    return owned(inode, uid);
+    const length = symbols.recv(fd, answered, answer.byteLength, MSG_DONTWAIT);
+    if (length < HEADER + 72 || answer.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY) return undefined;
+    if (answer.getUint32(8, true) !== sequence) return undefined;
+    return owned(answer.getUint32(HEADER + 68, true), answer.getUint32(HEADER + 64, true));
   };
 }
 
-function writeRequest(request: Buffer, sequence: number, local: Address, remote: Address) {
-  const [AF_INET, AF_INET6, IPPROTO_TCP, NLM_F_REQUEST] = [2, 10, 6, 1];
-  request.fill(0);
-  request.writeUInt32LE(REQUEST, 0);
-  request.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
-  request.writeUInt16LE(NLM_F_REQUEST, 6);
-  request.writeUInt32LE(sequence, 8);
-  request[HEADER] = local.address.includes(":") ? AF_INET6 : AF_INET;
-  request[HEADER + 1] = IPPROTO_TCP;
-  request.writeUInt32LE(0xffffffff, HEADER + 4); // in any state
-  request.writeUInt16BE(local.port, HEADER + 8);
-  request.writeUInt16BE(remote.port, HEADER + 10);
-  request.set(bytes(local.address), HEADER + 12);
-  request.set(bytes(remote.address), HEADER + 28);
-  request.fill(0xff, HEADER + 48); // no cookie
+/** What is the same in every request; numbers are little-endian, as this machine's. */
+function writeHead(request: DataView) {
+  const [IPPROTO_TCP, NLM_F_REQUEST] = [6, 1];
+  request.setUint32(0, REQUEST, true);
+  request.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
+  request.setUint16(6, NLM_F_REQUEST, true);
+  request.setUint8(HEADER + 1, IPPROTO_TCP);
+  request.setUint32(HEADER + 4, 0xffffffff, true); // in any state
+  request.setBigUint64(HEADER + 48, 2n ** 64n - 1n); // no cookie
+}
+
+function writeAddresses(request: DataView, local: string, remote: string) {
+  const [AF_INET, AF_INET6] = [2, 10];
+  request.setUint8(HEADER, local.includes(":") ? AF_INET6 : AF_INET);
+  const room = new Uint8Array(request.buffer, HEADER + 12, 32).fill(0);
+  room.set(bytes(local), 0);
+  room.set(bytes(remote), 16);
 }
 
 /** In any state but closed: a socket that nobody holds any more has no inode, and says that it is root's. */
@@ -109,9 +119,7 @@ export function fromProc(local: Address, remote: Address): number | undefined {
   return undefined;
 }
 
-/** IPv4 without a parser: this is done for each call. */
-const bytes = (address: string) =>
-  address.includes(":") ? ipaddr.parse(address).toByteArray() : address.split(".").map(Number);
+const bytes = (address: string) => ipaddr.parse(address).toByteArray();
 
 /** As /proc/net/tcp writes an address: words of 32 bits, each in this machine's order. */
 function hexadecimal({ address, port }: Address, mapped: boolean): string {

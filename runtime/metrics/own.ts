@@ -43,15 +43,31 @@ const connections = new Counter({
   registers,
 });
 
+/** Counted many at a time, and before they are read: one by one, cold code takes a call 50 µs. */
+const uncounted: (() => void)[] = [];
+const AT_ONCE = 256;
+
+function count() {
+  for (const one of uncounted.splice(0)) one();
+}
+
+function countLater(one: () => void) {
+  if (uncounted.push(one) >= AT_ONCE) count();
+}
+
 observer.request = (path = "none", status, ms) => {
-  requests.inc({ function: path, status });
-  requestSeconds.observe({ function: path }, ms / 1000);
+  countLater(() => {
+    requests.inc({ function: path, status });
+    requestSeconds.observe({ function: path }, ms / 1000);
+  });
 };
-observer.virsh = (host, lane, count, outcomes, ms) => {
+observer.virsh = (host, lane, all, outcomes, ms) => {
   const done = outcomes.filter((one) => typeof one === "string").length;
-  if (done > 0) commands.inc({ host, lane, result: "success" }, done);
-  if (done < count) commands.inc({ host, lane, result: "error" }, count - done);
-  roundTrips.observe({ host, lane }, ms / 1000);
+  countLater(() => {
+    if (done > 0) commands.inc({ host, lane, result: "success" }, done);
+    if (done < all) commands.inc({ host, lane, result: "error" }, all - done);
+    roundTrips.observe({ host, lane }, ms / 1000);
+  });
 };
 observer.connection = (host, made) => connections.inc({ host, result: made ? "success" : "error" });
 
@@ -124,4 +140,7 @@ new Gauge({
   },
 });
 
-export const ownMetrics = (): Promise<string> => registry.metrics();
+export function ownMetrics(): Promise<string> {
+  count();
+  return registry.metrics();
+}

@@ -7,6 +7,8 @@ export interface Contender {
   call(caller: number): Promise<unknown>;
   /** Calls of each caller in a round: fewer of what is slow. */
   calls: number;
+  /** Calls of each caller before the first round, so that code that is called often is compiled. @default calls */
+  warm?: number;
   /** Done before its calls in each round, and not measured. */
   before?(): Promise<unknown>;
 }
@@ -28,8 +30,8 @@ export async function compare(
   const elapsed = contenders.map(() => 0);
   const all = Array.from({ length: callers }, (_, caller) => caller);
   // the first calls open sessions and connections, and have code compiled
-  for (const { call, calls } of contenders) {
-    for (let n = 0; n < calls; n++) await Promise.all(all.map(call));
+  for (const { call, calls, warm = calls } of contenders) {
+    for (let n = 0; n < warm; n++) await Promise.all(all.map(call));
   }
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {

@@ -5,7 +5,7 @@ import { ACCESS, type Access } from "../../../runtime/access/access.ts";
 import { revokeToken } from "../../../runtime/access/edit-tokens.ts";
 import type { HyperFunction } from "../../../runtime/function.ts";
 import { loadFunctions } from "../../../runtime/functions.ts";
-import { guarded } from "../../fixtures/access.ts";
+import { guarded, noticed } from "../../fixtures/access.ts";
 import { until } from "../../fixtures/fake.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
@@ -249,19 +249,23 @@ describe("a token that is limited to some domains", () => {
 describe("the tokens' file", () => {
   test("others may read it: no token counts, and nobody comes in without", async () => {
     chmodSync(access.tokens, 0o644);
+    await noticed();
     expect((await ask("/health", "GET", tokens.read)).status).toBe(401);
     expect((await ask("/health", "GET")).status).toBe(401);
     await until(() => server.log().includes("open to other users"), "the log says why");
     chmodSync(access.tokens, 0o600);
+    await noticed();
     expect((await ask("/health", "GET", tokens.read)).status).toBe(200);
   });
 
   test("the same for one that is no JSON", async () => {
     const text = readFileSync(access.tokens, "utf8");
     writeFileSync(access.tokens, "{");
+    await noticed();
     expect((await ask("/health", "GET", tokens.read)).status).toBe(401);
     expect((await ask("/health", "GET")).status).toBe(401);
     writeFileSync(access.tokens, text);
+    await noticed();
     expect((await ask("/health", "GET", tokens.read)).status).toBe(200);
   });
 });
