@@ -92,7 +92,7 @@ async function reads(path: string, callers: number, servers: Servers, asked: Arg
     },
     { name: "floor", calls, warm: before, call: () => repeat(floor, asked) },
   ];
-  const figures = await compare(contenders, { callers, rounds: one ? 12 : 8 });
+  const figures = await compare(contenders, { callers, rounds: one ? 24 : 12 });
   await floor.close();
   return figures;
 }
