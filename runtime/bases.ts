@@ -2,7 +2,7 @@
 import type { Context } from "./context.ts";
 import { HyperError } from "./errors.ts";
 import { fresh } from "./fresh.ts";
-import { disksOf, readImages, realPaths } from "./storage.ts";
+import { disksOf, readImages, realPaths, type Storage } from "./storage.ts";
 import { parseXml } from "./xml.ts";
 
 /** Milliseconds: an image that was made so shortly before may not count as standing on a disk. */
@@ -10,18 +10,20 @@ const FRESH = 2000;
 
 /** Which images stand on which, and the paths of all volumes. */
 export async function readBases(ctx: Context) {
-  const volumes = await readImages(ctx, false);
-  const images = volumes.flatMap(({ path, backing }) =>
-    backing ? [{ path, on: backing.path }] : [],
-  );
-  const real = await realPaths(
-    ctx,
-    images.map(({ on }) => on),
-  );
-  return { volumes, images: images.map(({ path, on }) => ({ path, on: real.get(on) ?? on })) };
+  const images = await readImages(ctx, false);
+  const below = images.flatMap(({ backing }) => backing?.path ?? []);
+  return basesIn({ images, real: await realPaths(ctx, below) });
 }
 
-type Bases = Awaited<ReturnType<typeof readBases>>;
+/** The same of what was read already. */
+export function basesIn({ images, real }: Pick<Storage, "images" | "real">) {
+  const standing = images.flatMap(({ path, backing }) =>
+    backing ? [{ path, on: real.get(backing.path) ?? backing.path }] : [],
+  );
+  return { volumes: images, images: standing };
+}
+
+type Bases = ReturnType<typeof basesIn>;
 
 /** What a batch reads once for many domains. */
 export const freshBases = (ctx: Context) => fresh(() => readBases(ctx), FRESH);

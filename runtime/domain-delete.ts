@@ -1,5 +1,5 @@
 /** Removing a domain with all that libvirt keeps of it, and the volumes that are its own. */
-import { freshBases, refuseBaseGoing } from "./bases.ts";
+import { basesIn, freshBases, refuseBaseGoing } from "./bases.ts";
 import type { Context } from "./context.ts";
 import { domainState } from "./domain.ts";
 import { HyperError } from "./errors.ts";
@@ -17,19 +17,22 @@ interface Own {
   kept: { path: string; reason: string }[];
 }
 
-/** What stands on what, for a batch: the domains, by name, and volumes, by path, that are `gone` do not count any more. */
-export function storageKeeper(ctx: Context) {
+/**
+ * What stands on what, for a batch that also `removes` volumes, or does not: the domains, by name, and volumes,
+ * by path, that are `gone` do not count any more.
+ */
+export function storageKeeper(ctx: Context, removes: boolean) {
   const gone = new Set<string>();
   const storage = fresh(() => readStorage(ctx), FRESH);
-  const bases = freshBases(ctx);
+  const bases = removes ? async () => basesIn(await storage()) : freshBases(ctx);
   return {
     gone,
     async bases() {
       const read = await bases();
       return { ...read, images: read.images.filter(({ path }) => !gone.has(path)) };
     },
-    async ownVolumes(domain: string): Promise<Own> {
-      return ownVolumes(await storage(), domain, gone);
+    async ownVolumes(domain: string): Promise<Own | undefined> {
+      return removes ? ownVolumes(await storage(), domain, gone) : undefined;
     },
   };
 }
@@ -70,21 +73,20 @@ function reasonToKeep(
 }
 
 /**
- * Switch it off, forget it with NVRAM, saved state and snapshots, and `remove` the volumes that are its own.
+ * Switch it off, forget it with NVRAM, saved state and snapshots, and remove the volumes that are its own.
  * Throws `in_use`, before anything, when images stand on its disks.
  */
 export async function deleteDomain(
   ctx: Context,
   domain: string,
   storage: ReturnType<typeof storageKeeper>,
-  remove: boolean,
 ) {
   const { virsh } = ctx;
   const info = await virsh(["dominfo", "--domain", domain]);
   const { live, persistent } = domainState(info);
   const name = info.match(/^Name: {11}(.*)$/m)?.[1] ?? domain; // the caller may have given its UUID
   await refuseBaseGoing(ctx, domain, name, storage.bases);
-  const own = remove ? await storage.ownVolumes(name) : undefined;
+  const own = await storage.ownVolumes(name);
   if (live) await virsh(["destroy", "--domain", domain]);
   if (persistent) {
     const flags = ["--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"];

@@ -31,6 +31,8 @@ type Place = Pick<Image, "pool" | "name" | "path">;
 export interface Storage {
   uses: Use[];
   images: Image[];
+  /** The path without links, of each path that a disk or an image has. */
+  real: Map<string, string>;
   /** The disks that stand on a volume, by any name of it. */
   usesOf(volume: Place): Use[];
   /** The paths of the images that have a volume as their base. */
@@ -53,6 +55,7 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   return {
     uses,
     images,
+    real,
     usesOf: (volume) => uses.filter((use) => on(use, volume)),
     childrenOf: ({ path }) =>
       images

@@ -27,11 +27,9 @@ export default defineFunction({
 
   async run({ domains, remove_storage, snapshots_only }, ctx) {
     return batch(ctx, "delete", domains, (ctx) => {
-      const storage = storageKeeper(ctx);
+      const storage = storageKeeper(ctx, remove_storage);
       return async (domain) =>
-        snapshots_only
-          ? deleteSnapshots(ctx, domain)
-          : deleteDomain(ctx, domain, storage, remove_storage);
+        snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
     });
   },
 });
