@@ -98,7 +98,13 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
     const daemons = tree(child.pid as number).filter((pid) => /^sshd/.test(commandOf(pid)));
-    for (const pid of daemons) process.kill(pid, "SIGKILL");
+    for (const pid of daemons) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // a connection's process that has ended by itself
+      }
+    }
     await ended;
   };
   await start();
