@@ -166,7 +166,7 @@ export class Session {
     if (this.#text[stream].length > MAX_OUTPUT) return this.#fail("too much output");
     call.seen[stream] ||= this.#text[stream].includes(marker, from);
     if (call.seen.out && call.seen.err) return this.#answer(call);
-    if (call.finishing || call.seen.err || this.#text.err === "") return;
+    if (call.finishing || call.seen.err || !/\w/.test(this.#text.err)) return;
     // it complains, and may have dropped the line
     call.finishing = true;
     call.seen = { out: false, err: false };
