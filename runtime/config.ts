@@ -1,7 +1,8 @@
 /** Settings: `hypersdk.toml` (or `$HYPERSDK_CONFIG`), and PORT, HOST, LISTEN and LIBVIRT_DEFAULT_URI from the environment. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { inputError } from "./errors.ts";
+import { isThere } from "./folders.ts";
 import { isSsh, sshUriProblem } from "./ssh/target.ts";
 
 /** What holds where nothing is said. */
@@ -158,7 +159,7 @@ const SCHEMAS: Record<keyof Config, () => z.ZodType> = {
 
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
   const path = env.HYPERSDK_CONFIG ?? "hypersdk.toml";
-  const file = env.HYPERSDK_CONFIG || existsSync(path) ? readToml(path) : {};
+  const file = env.HYPERSDK_CONFIG || isThere(path) ? readToml(path) : {};
   const overrides = {
     ...(env.HOST && { host: env.HOST }),
     ...(env.PORT && { port: env.PORT }),

@@ -1,19 +1,27 @@
 /** Mounts every function at its path: `functions/libvirt/networks.ts` is `/libvirt/networks`. */
 import { Hono } from "hono";
+import { getPath } from "hono/utils/url";
 import { admission, type Env } from "./access/admit.ts";
 import { failure } from "./envelope.ts";
 import { HyperError } from "./errors.ts";
+import type { HyperFunction } from "./function.ts";
 import type { Loaded } from "./functions.ts";
 import { log } from "./log.ts";
 
-/** The whole API as one fetch. */
-export function createRouter(functions: Loaded[]): Hono<Env> {
+export interface Router {
+  /** Without an arrival, the request is one that this process has made itself. */
+  fetch(request: Request, env?: Env["Bindings"]): Response | Promise<Response>;
+}
+
+/** The whole API as one fetch: a function has one path, and Hono answers at all others. */
+export function createRouter(functions: Loaded[]): Router {
+  const mounted = new Map<string, HyperFunction>();
   const app = new Hono<Env>();
   app.onError(failure);
-  for (const { path, function: mounted, error } of functions) {
+  for (const { path, function: loaded, error } of functions) {
     if (error) log.error({ path, error }, `${path} did not load`);
-    if (mounted) {
-      app.all(path, (c) => mounted.fetch(c.req.raw, c.env?.arrival && { ...c.env.arrival, path }));
+    if (loaded) {
+      mounted.set(path, loaded);
       continue;
     }
     app.use(path, ...admission());
@@ -28,5 +36,12 @@ export function createRouter(functions: Loaded[]): Hono<Env> {
   app.notFound((c) => {
     throw new HyperError("not_found", `no endpoint ${c.req.path}; GET /capabilities lists them`);
   });
-  return app;
+  return {
+    fetch(request, env = {}) {
+      const path = getPath(request);
+      const found = mounted.get(path);
+      if (!found) return app.fetch(request, env);
+      return found.fetch(request, env.arrival && { ...env.arrival, path });
+    },
+  };
 }

@@ -5,9 +5,8 @@ import { lines } from "../../runtime/text.ts";
 
 /** Each is one question to libvirt, where virsh's table asks three of every network. */
 const LISTS = [
-  ["--all", "--name"],
-  ["--name"], // of the active ones
-  ["--transient", "--name"],
+  ["--name"], // of the active ones: first, so that one that starts meanwhile is no transient one
+  ["--all", "--persistent", "--name"], // with those, all there are
   ["--all", "--autostart", "--name"],
 ];
 
@@ -31,13 +30,17 @@ export default defineFunction({
 
   async run(_input, { virsh }) {
     const lists = await virsh.all(LISTS.map((list) => ["net-list", ...list]));
-    const [names = [], active, transient, autostart] = lists.map(lines);
-    const networks = names.map((name) => ({
+    const [active, persistent, autostart] = lists.map((list) => new Set(lines(list)));
+    const names = [...new Set([...(active ?? []), ...(persistent ?? [])])];
+    const networks = names.sort(byName).map((name) => ({
       name,
-      active: !!active?.includes(name),
-      persistent: !transient?.includes(name),
-      autostart: !!autostart?.includes(name),
+      active: !!active?.has(name),
+      persistent: !!persistent?.has(name),
+      autostart: !!autostart?.has(name),
     }));
     return { networks, total: networks.length };
   },
 });
+
+/** As virsh sorts them: upper and lower case are the same. */
+const byName = (a: string, b: string) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1);

@@ -7,7 +7,7 @@ import { readFileSync, type Stats, statSync } from "node:fs";
 import * as z from "zod";
 import { settings } from "../context.ts";
 import { inputError } from "../errors.ts";
-import { configFolder } from "../folders.ts";
+import { configFolder, isThere } from "../folders.ts";
 import { log } from "../log.ts";
 import { ACCESS, type Caller } from "./access.ts";
 
@@ -58,7 +58,7 @@ export function readTokens(): Tokens {
   const at = performance.now();
   if (read && at - read.at < FRESH) return read.tokens;
   const path = tokenFile();
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = isThere(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
   // a file that is replaced is another inode, whatever its clock says
   const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;
   if (read?.stamp === stamp) {

@@ -39,4 +39,7 @@ async function run(args: string[]) {
 
 const args = process.argv.slice(2);
 if (args.length > 0) void run(args);
-else void serve().catch(cannotStart);
+else {
+  // where something is to be waited for once the program is read, Bun first collects garbage, for 3 ms
+  process.once("beforeExit", () => void serve().catch(cannotStart));
+}

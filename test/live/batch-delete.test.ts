@@ -149,8 +149,6 @@ describe("remove_storage", () => {
     const readonly = await image(`${IMAGES}/readonly.qcow2`);
     const used = await image(`${IMAGES}/used.qcow2`);
     const next = await image(`${IMAGES}/next.qcow2`);
-    const base = await image(`${IMAGES}/base.qcow2`);
-    const child = await image(`${OTHER}/child.qcow2`, "-b", base, "-F", "qcow2");
     const cdrom = await image(`${IMAGES}/cd.iso`);
     await image(LOOSE);
     await machine("user's", [disk(file(used))]);
@@ -167,15 +165,12 @@ describe("remove_storage", () => {
       disk(file(readonly), xml`<readonly/>`),
       disk(file(used)),
       disk(file(next)),
-      disk(file(base)),
       disk(file(LOOSE)),
       disk(file(cdrom), xml``, "cdrom"),
       disk(xml``, xml``, "floppy"),
     ]);
     const bytes = () =>
-      [shareable, readonly, used, next, base, child, cdrom, LOOSE].map((one) =>
-        readFileSync(one, "latin1"),
-      );
+      [shareable, readonly, used, next, cdrom, LOOSE].map((one) => readFileSync(one, "latin1"));
     const before = bytes();
 
     const [result] = await withStorage(name);
@@ -189,7 +184,6 @@ describe("remove_storage", () => {
       [readonly]: expect.stringMatching(/read-only/),
       [used]: "domain user's uses it",
       [next]: "domain later uses it",
-      [base]: `it is the base of ${child}`,
       [cdrom]: expect.stringMatching(/CD-ROM/),
       [LOOSE]: expect.stringMatching(/no active pool/),
     });
@@ -246,15 +240,32 @@ describe("remove_storage", () => {
     );
   });
 
-  test("a base and its overlay, deleted together: the base is not removed under the overlay", async () => {
+  test("a base whose overlay its pool has not seen yet: refused as it is, and gone after its last child", async () => {
     const base = await image(`${IMAGES}/base.qcow2`);
-    const child = await image(`${IMAGES}/child.qcow2`, "-b", base, "-F", "qcow2");
-    await machine("base", [disk(file(base))]);
+    const other = await image(`${IMAGES}/other.qcow2`);
+    const child = await image(`${OTHER}/child.qcow2`, "-b", base, "-F", "qcow2");
+    await machine("base", [disk(file(base)), disk(file(other))]);
+    await virsh("start", "--domain", "base", "--paused");
     await machine("child", [disk(file(child))]);
+    const refused = {
+      success: false,
+      code: "in_use",
+      error: `domain base is the base of ${child}, which must go first`,
+    };
+    expect(await withStorage("base")).toMatchObject([refused]);
+    expect([await state("base"), ...[base, other].map(existsSync)]).toEqual(["paused", true, true]);
     const [first, second] = await withStorage("base", "child");
-    expect(first).toMatchObject({ removed: [], kept: [{ path: base }] });
+    expect(first).toMatchObject(refused);
     expect(second).toMatchObject({ success: true, removed: [child] });
-    expect([base, child].map(existsSync)).toEqual([true, false]);
+    const [last] = await withStorage("base");
+    expect(last).toMatchObject({ success: true, kept: [] });
+    expect(last.removed.sort()).toEqual([base, other]);
+    expect([await domains(), ...[base, other, child].map(existsSync)]).toEqual([
+      [],
+      false,
+      false,
+      false,
+    ]);
   });
 
   test("one failure is its own: a domain that does not exist, a volume that cannot be removed", async () => {

@@ -50,7 +50,7 @@ async function mounted(files: Record<string, string>) {
   );
   logged.mockRestore();
   const get = async (path: string, init?: RequestInit) => {
-    const response = await router.request(path, init);
+    const response = await router.fetch(new Request(`http://localhost${path}`, init));
     const text = await response.text();
     return {
       status: response.status,

@@ -15,7 +15,7 @@ const listed = (rows: Row[], words: string[]) => {
   const asked = rows.filter(
     ({ active, autostart, persistent }) =>
       (words.includes("--all") || active) &&
-      (!words.includes("--transient") || !persistent) &&
+      (!words.includes("--persistent") || persistent) &&
       (!words.includes("--autostart") || autostart),
   );
   return `${asked.map(({ name }) => `${name}\n`).join("")}\n`;
@@ -36,9 +36,14 @@ describe("networks", () => {
   });
 
   test("names with spaces and quotes", async () => {
-    const names = ["a   b  c", "  leading", "trailing  ", 'it\'s "x" $HOME `id`; \\', "ü漢🙂"];
+    const names = ["  leading", "a   b  c", 'it\'s "x" $HOME `id`; \\', "trailing  ", "ü漢🙂"];
     const rows = names.map((name, i) => row(name, i + 1));
     expect((await networks({}, having(rows))).networks).toEqual(rows);
+  });
+
+  test("in virsh's order, which makes no difference between upper and lower case", async () => {
+    const rows = ["Alpha", "beta", "Gamma"].map((name, i) => row(name, i + 4));
+    expect((await networks({}, having([...rows].reverse()))).networks).toEqual(rows);
   });
 
   test("none", async () => {
