@@ -3,9 +3,9 @@
  * from a script, it serves itself (`bun functions/libvirt/networks.ts`), and the router mounts it.
  */
 import { zValidator } from "@hono/zod-validator";
-import { Hono, type Context as HonoContext } from "hono";
+import type { Context as HonoContext } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { LinearRouter } from "hono/router/linear-router";
+import { Hono } from "hono/tiny";
 import type * as z from "zod";
 import { ACCESS, type Access } from "./access/access.ts";
 import { admission, type Env } from "./access/admit.ts";
@@ -85,7 +85,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     return run(parsed.data, options);
   };
 
-  const app = new Hono<Env>({ router: new LinearRouter() }); // it has one path, and starts at once
+  const app = new Hono<Env>();
   app.onError(failure);
   app.use(...admission(spec), checkMethod(spec));
   // made for each call: a script that imports a function may set the configuration afterwards

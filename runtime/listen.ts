@@ -12,7 +12,8 @@ export type Server = Bun.Server<unknown>;
 export type Answer = (request: Request, server: Server) => Response | Promise<Response>;
 
 export interface Listener {
-  url: URL;
+  /** Made when it is asked for, since a start can do without. */
+  url(): URL;
   /** Take no more calls; resolves when the last connection has ended. `now` ends them all. */
   stop(now?: boolean): Promise<void>;
 }
@@ -29,7 +30,7 @@ export async function listen(answer: Answer): Promise<Listener> {
     return listenWithTls((tls, port) => Bun.serve({ ...options, port, tls, reusePort: true }));
   }
   const server = Bun.serve({ ...options, port });
-  return { url: server.url, stop: (now) => server.stop(now) };
+  return { url: () => server.url, stop: (now) => server.stop(now) };
 }
 
 const common = (answer: Answer) => ({
@@ -71,7 +72,7 @@ async function listenOnSocket(path: string, fetch: Answer): Promise<Listener> {
     const { exitCode } = Bun.spawnSync(["chgrp", "--", group, path], { stderr: "ignore" });
     if (exitCode === 0) chmodSync(path, 0o660);
     else log.info(`${path}: for this user alone, since it cannot be given to the group ${group}`);
-    return { url: server.url, stop: (now) => server.stop(now) };
+    return { url: () => server.url, stop: (now) => server.stop(now) };
   } finally {
     process.umask(before);
   }

@@ -1,5 +1,5 @@
 /** Mounts every function at its path: `functions/libvirt/networks.ts` is `/libvirt/networks`. */
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import { getPath } from "hono/utils/url";
 import { admission, type Env } from "./access/admit.ts";
 import { failure } from "./envelope.ts";

@@ -9,7 +9,8 @@ if (!process.env.LOG_LEVEL) log.level = "info";
 async function main() {
   const { default_host } = settings();
   const functions = await loadFunctions();
-  log.info(`${functions.length} functions on ${await startServer(functions)}`);
+  const { url } = await startServer(functions);
+  log.info(`${functions.length} functions on ${url()}`);
   const { uri, virsh } = createContext({ host: default_host });
   await virsh(["version", "--daemon"]).then(
     (text) => log.info(`${default_host} (${uri}): ${text.trim().split("\n").slice(-2).join(", ")}`),

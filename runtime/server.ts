@@ -1,12 +1,12 @@
 /** Serves functions over HTTP until a signal ends the process: all of them (`serve.ts`), or those of a bundle. */
 import { openAudit } from "./access/audit.ts";
 import type { Loaded } from "./functions.ts";
-import { checkSafe, listen } from "./listen.ts";
+import { checkSafe, type Listener, listen } from "./listen.ts";
 import { createRouter } from "./router.ts";
 import { endOnSignals } from "./shutdown.ts";
 
-/** Listens at the configured address. Throws when it cannot, or must not; resolves to its URL. */
-export async function startServer(functions: Loaded[]): Promise<URL> {
+/** Listens at the configured address. Throws when it cannot, or must not. */
+export async function startServer(functions: Loaded[]): Promise<Listener> {
   checkSafe();
   if (functions.some((one) => one.function?.spec.access !== "read")) openAudit();
   const router = createRouter(functions);
@@ -14,7 +14,7 @@ export async function startServer(functions: Loaded[]): Promise<URL> {
     router.fetch(request, { arrival: { server, path: "" } }),
   );
   endOnSignals(listener);
-  return listener.url;
+  return listener;
 }
 
 /** Says why there is no server, and ends the process. */

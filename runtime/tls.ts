@@ -40,7 +40,7 @@ export function listenWithTls(start: (tls: Tls, port: number) => Server): Listen
     clearInterval(look);
     return server.stop(now);
   };
-  return { url: server.url, stop };
+  return { url: () => server.url, stop };
 }
 
 function files(): string[] {

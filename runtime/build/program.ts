@@ -10,10 +10,10 @@ const LATER = 1000;
 async function serve() {
   if (!process.env.LOG_LEVEL) log.level = "info";
   const functions = await loadFunctions();
-  const url = await startServer(functions);
+  const { url } = await startServer(functions);
   const paths = functions.map(({ path }) => path).join(", ");
   setTimeout(() => {
-    log.info(`${paths} on ${url}`);
+    log.info(`${paths} on ${url()}`);
     Bun.unsafe.setJITPolicy(1);
   }, LATER).unref();
 }
