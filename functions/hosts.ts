@@ -24,14 +24,18 @@ export default defineFunction({
     `${hosts.filter(({ state }) => state === "up").length} of ${total} hypervisors are up`,
 
   async run(_input, ctx) {
-    const answers = await onEach(ctx.hosts, async (host) => {
-      const on = ctx.on(host);
-      await on.virsh(["uri"]).catch(() => {}); // opens the connection, which is not the latency
-      const began = performance.now();
-      const { reachable, ...reached } = await reach(on);
-      const took = Math.round((performance.now() - began) * 100) / 100;
-      return { ...reached, ...(reachable ? up(took) : DOWN) };
-    });
+    const answers = await onEach(
+      ctx.hosts,
+      async (host) => {
+        const on = ctx.on(host);
+        await on.virsh(["uri"]).catch(() => {}); // opens the connection, which is not the latency
+        const began = performance.now();
+        const { reachable, ...reached } = await reach(on);
+        const took = Math.round((performance.now() - began) * 100) / 100;
+        return { ...reached, ...(reachable ? up(took) : DOWN) };
+      },
+      ctx.log,
+    );
     const hosts = answers.hosts.flatMap((one) => (one.status === "success" ? [one.data] : []));
     return { hosts, total: hosts.length };
   },

@@ -108,7 +108,8 @@ export function createContext(
   const known = Object.entries(given).filter(([, value]) => value !== undefined);
   const options: ContextOptions = Object.fromEntries(known);
   const signal = options.signal ?? new AbortController().signal;
-  const always = cancellable ? { signal } : {};
+  const callLog = options.log ?? log;
+  const always = cancellable ? { signal, log: callLog } : { log: callLog };
   const host = options.host ?? settings().default_host;
   const who = options.who ?? PROCESS;
   const at = (alias: string): Context => {
@@ -126,7 +127,7 @@ export function createContext(
       virsh,
       exec: (argv, given) => target.exec(argv, { timeout: 30_000, ...always, ...given }),
       signal,
-      log,
+      log: callLog,
       who,
       hosts: Object.keys(settings().hosts).filter((one) => mayUse(who, one)),
       on,
@@ -137,6 +138,7 @@ export function createContext(
     return at(alias);
   };
   // a test that brings its own virsh needs no configured hypervisor
-  if (options.virsh) return { signal, log, who, hosts: [host], on, ...options, host } as Context;
+  if (options.virsh)
+    return { signal, log: callLog, who, hosts: [host], on, ...options, host } as Context;
   return { ...at(host), asked: options.host, ...options };
 }

@@ -7,7 +7,6 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Context } from "./context.ts";
 import { HyperError } from "./errors.ts";
-import { log } from "./log.ts";
 import { lines } from "./text.ts";
 
 /** What to ask about: the name as libvirt has it, and the words for `--domain`. */
@@ -86,7 +85,10 @@ async function ask(ctx: Context, batch: Target[], groups: string[], stuck: Set<s
     const held = occupied.length > 0 ? occupied : await waiting(ctx, well, /^background job /);
     for (const { name } of held) {
       stuck.add(name);
-      log.warn({ host: ctx.host, domain: name }, "QEMU does not answer, the domain is set aside");
+      ctx.log.warn(
+        { host: ctx.host, domain: name },
+        "QEMU does not answer, the domain is set aside",
+      );
     }
     if (held.length === 0) patience *= 4;
   }

@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Call } from "./access/call.ts";
 import { HyperError } from "./errors.ts";
 import { log } from "./log.ts";
 
@@ -21,14 +22,14 @@ export function failure(error: Error, c: Context): Response {
   const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
   const { method, path } = c.req;
   const seen = known.code === "internal" ? { error: known.cause ?? error } : { cause: known.cause };
-  log[level]({ method, path, code: known.code, ...seen }, known.message);
+  const call: Pick<Call, "id" | "log"> | undefined = c.get("call");
+  (call?.log ?? log)[level]({ method, path, code: known.code, ...seen }, known.message);
   const { code, message, details } = known;
   if (code === "busy" || code === "rate_limited") {
     c.header("Retry-After", `${details.retry_after ?? 1}`);
   }
-  const request_id: string | undefined = c.get("requestId");
   return c.json(
-    { error: message, code, ...details, request_id, timestamp: timestamp() },
+    { error: message, code, ...details, request_id: call?.id, timestamp: timestamp() },
     known.status as ContentfulStatusCode,
   );
 }

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { settings } from "./context.ts";
 import { INTERNAL } from "./envelope.ts";
 import { HyperError } from "./errors.ts";
-import { log } from "./log.ts";
+import { type Logger, log as own } from "./log.ts";
 
 /** Hypervisors that one request asks at once. */
 const AT_ONCE = 64;
@@ -42,12 +42,16 @@ export const fleetResult = (data: z.ZodType) =>
   });
 
 /** One hypervisor that fails costs the others nothing. */
-export async function onEach<T>(hosts: string[], work: (host: string) => Promise<T>) {
+export async function onEach<T>(
+  hosts: string[],
+  work: (host: string) => Promise<T>,
+  log: Logger = own,
+) {
   const results = await pLimit(AT_ONCE).map(hosts, async (host) => {
     try {
       return { host, status: "success" as const, data: await work(host) };
     } catch (error) {
-      return { host, status: "error" as const, ...failure(host, error) };
+      return { host, status: "error" as const, ...failure(host, log, error) };
     }
   });
   const successful = results.filter(({ status }) => status === "success").length;
@@ -55,7 +59,7 @@ export async function onEach<T>(hosts: string[], work: (host: string) => Promise
   return { hosts: results, total, successful, failed: total - successful };
 }
 
-function failure(host: string, error: unknown) {
+function failure(host: string, log: Logger, error: unknown) {
   if (error instanceof HyperError) {
     return { error: error.message, code: error.code as string, ...error.details };
   }

@@ -123,7 +123,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     }
     const theirs = several && (call ? call.ofThese(several) : several);
     if (theirs && spec.scope !== "fleet") {
-      const each = await onEach(theirs, (alias) => ask(alias));
+      const each = await onEach(theirs, (alias) => ask(alias), call?.log);
       const text = `${each.successful} of ${each.total} hypervisors answered`;
       return c.json(success(text, each));
     }

@@ -1,7 +1,7 @@
 /** One hypervisor: its transport, and its lanes of warm virsh sessions. */
 import type { Config } from "./config.ts";
 import { HyperError, outcomeUnknown, virshError, virshMessages } from "./errors.ts";
-import { log } from "./log.ts";
+import { type Logger, log as own } from "./log.ts";
 import { observer } from "./metrics/observer.ts";
 import { Pool } from "./pool.ts";
 import { commandLine } from "./quote.ts";
@@ -16,6 +16,8 @@ export interface CallOptions {
   /** Milliseconds; the configured `virsh.timeout` unless given. */
   timeout?: number;
   signal?: AbortSignal;
+  /** The call's own. @default the process's */
+  log?: Logger;
 }
 
 /** What a command printed, or why it failed. */
@@ -117,7 +119,10 @@ export class Hypervisor {
     }
   }
 
-  async exec(argv: string[], options: ExecOptions): Promise<ExecResult> {
+  async exec(
+    argv: string[],
+    { log = own, ...options }: ExecOptions & Pick<CallOptions, "log">,
+  ): Promise<ExecResult> {
     const started = performance.now();
     const result = await this.#transport.exec(argv, options);
     const ms = performance.now() - started;
@@ -150,6 +155,7 @@ export class Hypervisor {
     options: CallOptions,
     again: boolean,
   ): Promise<Outcome[]> {
+    const { log = own } = options;
     const started = performance.now();
     const command = argvs.map(([verb]) => verb).join("; ");
     try {

@@ -1,8 +1,16 @@
 /** The log goes to standard error, so that a script's own output stays clean; `LOG_LEVEL` sets how much. */
-import type { DestinationStream, LogFn, Logger as PinoLogger } from "pino";
-import { requestId } from "./running.ts";
+import type { DestinationStream, Logger as PinoLogger } from "pino";
 
-export type Logger = Pick<PinoLogger, "level" | "debug" | "info" | "warn" | "error">;
+type Said = [text: string] | [about: object, text: string];
+
+export interface Logger {
+  /** One for all: what is said is written from this level on. */
+  level: string;
+  debug(...said: Said): void;
+  info(...said: Said): void;
+  warn(...said: Said): void;
+  error(...said: Said): void;
+}
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
@@ -10,28 +18,52 @@ let opened: PinoLogger | undefined;
 let level = process.env.LOG_LEVEL ?? "warn";
 if (!LEVELS.includes(level)) throw new Error(`LOG_LEVEL: must be one of ${LEVELS.join(", ")}`);
 
-/** pino takes 20 ms to load, so it comes with the first line that is written. */
-export const log: Logger = {
+class Lines implements Logger {
+  readonly #call: object;
+
+  /** `call` is said in each line. */
+  constructor(call: object) {
+    this.#call = call;
+  }
+
   get level() {
     return level;
-  },
+  }
+
   set level(value) {
     level = value;
     if (opened) opened.level = value;
-  },
-  debug: line("debug"),
-  info: line("info"),
-  warn: line("warn"),
-  error: line("error"),
-};
+  }
 
-function line(at: "debug" | "info" | "warn" | "error"): LogFn {
-  return (...said: Parameters<LogFn>) => {
+  debug(...said: Said) {
+    this.#write("debug", said);
+  }
+
+  info(...said: Said) {
+    this.#write("info", said);
+  }
+
+  warn(...said: Said) {
+    this.#write("warn", said);
+  }
+
+  error(...said: Said) {
+    this.#write("error", said);
+  }
+
+  #write(at: "debug" | "info" | "warn" | "error", [about, text]: Said) {
     if (LEVELS.indexOf(at) < LEVELS.indexOf(level)) return;
-    opened ??= open();
-    opened[at](...said);
-  };
+    opened ??= open(); // pino takes 20 ms to load, so it comes with the first line that is written
+    const fields = typeof about === "string" ? this.#call : { ...about, ...this.#call };
+    opened[at](fields, typeof about === "string" ? about : text);
+  }
 }
+
+/** For what no call is to blame for, or many are. */
+export const log: Logger = new Lines({});
+
+/** For one call, whose ID is in its lines. */
+export const logOf = (request_id: string): Logger => new Lines({ request_id });
 
 function open(): PinoLogger {
   const { pino } = require("pino") as typeof import("pino");
@@ -44,6 +76,5 @@ function open(): PinoLogger {
   };
   const target = process.stderr.isTTY ? terminal() : pino.destination({ dest: 2, sync: true });
   const serializers = { error: pino.stdSerializers.err, cause: seen };
-  const mixin = () => ({ request_id: requestId() });
-  return pino({ level, serializers, mixin }, target);
+  return pino({ level, serializers }, target);
 }

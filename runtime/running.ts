@@ -1,6 +1,4 @@
-/** The calls that are being answered: for their place in the log, and for a server that is to end. */
-import { AsyncLocalStorage } from "node:async_hooks";
-
+/** The calls that are being answered, for a server that is to end. */
 export interface Running {
   /** In the answer's `X-Request-Id`, and in every log line of this call. */
   id: string;
@@ -11,33 +9,15 @@ export interface Running {
 }
 
 const running = new Set<Running>();
-/**
- * In whose context code runs. `node:async_hooks` takes a start 1.5 ms, so the first call goes without: of
- * what has no context, it is the only one.
- */
-let contexts: AsyncLocalStorage<Running> | undefined;
-let first: Running | undefined;
 let idle = Promise.withResolvers<void>();
-
-export const requestId = (): string | undefined => (contexts?.getStore() ?? first)?.id;
-
-let begun = false;
 
 /** Do the work of one call. */
 export async function during(call: Running, work: () => Promise<void>) {
   running.add(call);
   try {
-    if (begun) {
-      contexts ??= new AsyncLocalStorage();
-      await contexts.run(call, work);
-    } else {
-      begun = true;
-      first = call;
-      await work();
-    }
+    await work();
   } finally {
     running.delete(call);
-    if (first === call) first = undefined;
     if (running.size === 0) {
       idle.resolve();
       idle = Promise.withResolvers();

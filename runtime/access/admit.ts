@@ -14,7 +14,7 @@ import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
 /** What a Hono application of ours is given with a request, and keeps with it. */
 export interface Env {
   Bindings: { arrival?: Arrival };
-  Variables: { call?: Call; requestId: string };
+  Variables: { call?: Call };
 }
 
 /**

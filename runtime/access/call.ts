@@ -3,7 +3,7 @@ import type { Context, Next } from "hono";
 import { type ContextOptions, type Enter, settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
 import { visit } from "../limits.ts";
-import { log } from "../log.ts";
+import { type Logger, logOf } from "../log.ts";
 import { observer } from "../metrics/observer.ts";
 import { during, type Running } from "../running.ts";
 import { type Caller, checkHost, mayUse, said } from "./access.ts";
@@ -15,6 +15,7 @@ type Run<T> = (options: ContextOptions, enter: Enter) => Promise<T>;
 
 export class Call implements Running {
   readonly id: string;
+  readonly log: Logger;
   readonly arrival: Arrival;
   readonly callee: Described | undefined;
   /** Aborted when the caller goes away, and when the server ends and waits no longer. */
@@ -34,6 +35,7 @@ export class Call implements Running {
   constructor(c: Context, id: string, arrival: Arrival, callee?: Described) {
     const { raw, method } = c.req;
     this.id = id;
+    this.log = logOf(id);
     this.arrival = arrival;
     this.callee = callee;
     this.#method = method;
@@ -66,7 +68,7 @@ export class Call implements Running {
   /** Its work on one hypervisor, which begins there when there is a place. */
   async work<T>(spec: Described, host: string | undefined, run: Run<T>): Promise<T> {
     const { enter, leave } = visit(spec.access === "read" ? "read" : "change", this.signal);
-    const options = { signal: this.signal, who: this.#by, host };
+    const options = { signal: this.signal, who: this.#by, log: this.log, host };
     try {
       const data = await run(options, (alias) => {
         checkHost(this.#by, alias);
@@ -92,11 +94,11 @@ export class Call implements Running {
     const { path } = this.arrival;
     observer.request?.(this.callee && path, status, duration_ms);
     const level = this.#changes || REFUSED.includes(status) ? "info" : "debug";
-    if (level === "info" || log.level === "debug" || log.level === "trace") {
+    if (level === "info" || this.log.level === "debug" || this.log.level === "trace") {
       const who = this.caller && said(this.caller);
       const [method, { host, address }] = [this.#method, this];
       const about = { method, path, host, status, code, ms: duration_ms, who, address };
-      log[level](about, `${method} ${path} ${status}`);
+      this.log[level](about, `${method} ${path} ${status}`);
     }
     if (!this.#changes || !this.caller) return;
     const refused = REFUSED.includes(status) || code === "audit_failed";
@@ -135,7 +137,6 @@ const REFUSED = [401, 403];
 /** The outermost step of every answer: whatever comes of it is on record. */
 export async function record(c: Context, call: Call, next: Next) {
   c.set("call", call);
-  c.set("requestId", call.id);
   await during(call, async () => {
     await next();
     c.res.headers.set("X-Request-Id", call.id);

@@ -4,7 +4,6 @@
  */
 import { dlopen, ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import ipaddr from "ipaddr.js";
 import { log } from "../log.ts";
 
 export interface Address {
@@ -119,11 +118,14 @@ export function fromProc(local: Address, remote: Address): number | undefined {
   return undefined;
 }
 
-const bytes = (address: string) => ipaddr.parse(address).toByteArray();
+/** Of the loopback interface, so there are no others: `::1`, and 127 with three numbers behind it. */
+const bytes = (address: string) =>
+  address === "::1" ? [...ZEROS, ...ZEROS.slice(1), 1] : address.split(".").map(Number);
+const ZEROS = new Array<number>(8).fill(0);
 
 /** As /proc/net/tcp writes an address: words of 32 bits, each in this machine's order. */
 function hexadecimal({ address, port }: Address, mapped: boolean): string {
-  const all = mapped ? [...bytes("::ffff:0:0").slice(0, 12), ...bytes(address)] : bytes(address);
+  const all = mapped ? [...ZEROS, 0, 0, 255, 255, ...bytes(address)] : bytes(address);
   const words = Buffer.from(all).swap32().toString("hex").toUpperCase();
   return `${words}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
 }
