@@ -72,9 +72,10 @@ export class Connection {
   async open(command: string): Promise<ClientChannel> {
     const leave = await this.channels.take();
     try {
-      const { client } = await this.get();
+      const { client, shell } = await this.get();
       const channel = await openChannel(client, command);
-      channel.once("close", leave);
+      // to sshd it is open until it has read all that we sent so far, and looked around
+      channel.once("close", () => shell.run(":").then(leave, leave));
       return channel;
     } catch (error) {
       leave();

@@ -1,5 +1,6 @@
 /** The transport to a remote hypervisor: sessions and commands are channels of one SSH connection. */
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import pLimit from "p-limit";
 import type { ClientChannel } from "ssh2";
 import type { Config } from "../config.ts";
@@ -22,6 +23,8 @@ const LANES = { read: 3, stats: 5, change: 2, agent: 1 };
 const LONG_COMMANDS = 2;
 /** Milliseconds: what may take longer than this counts as long, and holds up nothing short. */
 const SHORT = 60_000;
+/** Milliseconds until the channel of a program that was killed is closed, whether it has ended or not. */
+const PATIENCE = 2000;
 
 /** What every remote script begins with: its process group, so that it can be ended, told with its id ($0). */
 const HELLO = [
@@ -191,7 +194,12 @@ function openSession(connection: Connection, uri: string): Promise<Channel> {
       if (!exit) throw new Error("the SSH connection was lost");
       return `virsh ended with ${exit.signal ?? `exit ${exit.code}`}`;
     });
-    const kill = () => void connection.kill(remote).finally(() => channel.close());
+    // sshd closes the channel when virsh has ended; if we did, it would count until then all the same
+    const kill = () =>
+      void connection.kill(remote).then(async () => {
+        await Promise.race([ended, sleep(PATIENCE, undefined, { ref: false })]);
+        channel.close();
+      });
     return { stdin: channel, stdout: channel, stderr: channel.stderr, closed, kill, ref };
   });
 }

@@ -152,6 +152,18 @@ describe("commands", () => {
     await ended();
   });
 
+  test("and sessions that have ended leave their room to others at once", async () => {
+    for (let round = 0; round < 10; round++) {
+      const opened = await Promise.all(Array.from({ length: 9 }, () => kvm1.openSession()));
+      for (const { stdout, stderr, kill, closed } of opened) {
+        closed.catch(() => {});
+        stdout.resume();
+        stderr.resume();
+        kill();
+      }
+    }
+  });
+
   test("whose caller has left are not begun", async () => {
     const mark = join(folder, "begun");
     const none = sh(`echo >>${mark}`, { signal: AbortSignal.abort() });
