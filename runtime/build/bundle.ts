@@ -72,7 +72,7 @@ async function options(paths: string[]): Promise<Bun.BuildConfig> {
     bytecode: true,
     // what runs once, at the start, is not worth compiling; program.ts ends this
     banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}`,
-    plugins: [await packed({ ...COMMON, plugins: [withoutAddons] })],
+    plugins: [await packed({ ...COMMON, plugins: [withoutAddons, clientAlone] })],
   };
 }
 
@@ -84,6 +84,15 @@ const withoutAddons: Bun.BunPlugin = {
     const contents = 'throw new Error("a bundle has no native addons");';
     build.onResolve({ filter: /\.node$/ }, ({ path }) => ({ path, namespace }));
     build.onLoad({ filter: /./, namespace }, () => ({ loader: "js", contents }));
+  },
+};
+
+/** Of ssh2, what nobody here uses: a server, files, and new keys. */
+const clientAlone: Bun.BunPlugin = {
+  name: "ssh2's client alone",
+  setup(build) {
+    const filter = /\/ssh2\/lib\/(server|keygen|protocol\/SFTP)\.js$/;
+    build.onLoad({ filter }, () => ({ loader: "js", contents: "module.exports = {};" }));
   },
 };
 

@@ -14,7 +14,8 @@ export async function packed(
   const texts = new Map<string, string>();
   for (const name of SELDOM) {
     const { outputs } = await Bun.build({ ...options, entrypoints: [resolve(name)] });
-    const text = Bun.zstdCompressSync((await outputs[0]?.text()) ?? "").toString("base64");
+    const code = (await outputs[0]?.text()) ?? "";
+    const text = Bun.zstdCompressSync(code, { level: 19 }).toString("base64");
     const unpacked = `Bun.zstdDecompressSync(Buffer.from("${text}", "base64")).toString()`;
     texts.set(name, `(0, eval)(${unpacked})(exports, require, module);`);
   }

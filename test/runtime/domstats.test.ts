@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Context } from "../../runtime/context.ts";
 import { domstats, parseDomstats } from "../../runtime/domstats.ts";
 import { HyperError } from "../../runtime/errors.ts";
+import { log } from "../../runtime/log.ts";
 import { answering } from "../fixtures/fake.ts";
 
 const NASTY = [
@@ -97,7 +98,7 @@ function hypervisor() {
     const text = `  state.state=1\n${monitor ? "  cpu.time=1\n" : ""}\n`;
     return asked.map((name) => `Domain: '${name}'\n${text}`).join("");
   });
-  const ctx = { host: `host ${hosts++}`, virsh: fake.virsh } as Context;
+  const ctx = { host: `host ${hosts++}`, virsh: fake.virsh, log } as Context;
   const ask = async (of: string[], groups = ALL) => {
     const found = await domstats(ctx, targets(of), groups);
     return Object.fromEntries(
@@ -152,7 +153,7 @@ describe("who answers", () => {
         .join("");
     });
     const three = ["a", "b", "c"].map((name) => ({ name, ref: name }));
-    const found = await domstats({ host: "forged", virsh } as Context, three, ["--state"]);
+    const found = await domstats({ host: "forged", virsh, log } as Context, three, ["--state"]);
     expect([...found].map(([name, { fields }]) => [name, fields.n]).sort()).toEqual([
       ["a", "a"],
       ["b", "b"],
@@ -245,7 +246,7 @@ describe("who answers", () => {
   test("any other failure is the caller's", async () => {
     const lost = new HyperError("unreachable", "hypervisor: Connection refused");
     const { virsh } = answering(() => lost);
-    const ctx = { host: "lost", virsh } as Context;
+    const ctx = { host: "lost", virsh, log } as Context;
     await expect(domstats(ctx, targets(names(3)), ALL)).rejects.toBe(lost);
   });
 });
@@ -260,7 +261,7 @@ test("only a few calls wait for a monitor, however many callers there are", asyn
     now--;
     return commands.map(() => "");
   };
-  const ctx = { host: "busy", virsh } as Context;
+  const ctx = { host: "busy", virsh, log } as Context;
   await Promise.all(names(8).map(() => domstats(ctx, targets(names(30)), ALL)));
   expect(most).toBeGreaterThan(1);
   expect(most).toBeLessThanOrEqual(5); // of libvirtd's 20 workers
