@@ -77,19 +77,23 @@ export function memory(pid: number): { processes: number; pss_mb: number; rss_mb
   }
   const sum = (field: string) => {
     const kilobytes = tree.map((one) => {
-      const rollup = readFileSync(`/proc/${one}/smaps_rollup`, "utf8");
-      return Number(rollup.match(new RegExp(`^${field}: +(\\d+) kB`, "m"))?.[1] ?? 0);
+      const rollup = read(`/proc/${one}/smaps_rollup`);
+      return Number(rollup?.match(new RegExp(`^${field}: +(\\d+) kB`, "m"))?.[1] ?? 0);
     });
     return kilobytes.reduce((total, one) => total + one, 0) / 1024;
   };
   return { processes: tree.length, pss_mb: sum("Pss"), rss_mb: sum("Rss") };
 }
 
-function parentOf(pid: string): number | undefined {
+const parentOf = (pid: string) =>
+  Number(read(`/proc/${pid}/stat`)?.split(") ").at(-1)?.split(" ")[1]);
+
+/** Undefined when the process has ended meanwhile. */
+function read(path: string): string | undefined {
   try {
-    return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1]);
+    return readFileSync(path, "utf8");
   } catch {
-    return undefined; // it has ended
+    return undefined;
   }
 }
 
