@@ -21,6 +21,8 @@ export class RemoteShell {
   #text = "";
   #waiting: { n: number; resolve(said: string): void; reject(error: Error): void }[] = [];
   #files = 0;
+  /** A channel that is lost with its connection stays writable. */
+  #gone = false;
   /** The shell itself there, and its folder for texts. */
   readonly remote: Remote & { folder: string };
 
@@ -31,6 +33,7 @@ export class RemoteShell {
     channel.stderr.resume();
     channel.on("error", () => {}); // told by `close`
     channel.once("close", () => {
+      this.#gone = true;
       const gone = new HyperError("unreachable", "the SSH connection was lost");
       for (const { reject } of this.#waiting.splice(0)) reject(gone);
     });
@@ -57,7 +60,7 @@ export class RemoteShell {
   run(commands: string): Promise<string> {
     const n = ++this.#count;
     return new Promise((resolve, reject) => {
-      if (!this.#channel.writable)
+      if (this.#gone || !this.#channel.writable)
         return reject(new HyperError("unreachable", "the SSH connection was lost"));
       this.#waiting.push({ n, resolve, reject });
       this.#channel.write(`${commands}\necho ${this.#token}.${n}.\n`);
