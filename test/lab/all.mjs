@@ -18,7 +18,15 @@ const files = readdirSync(new URL("../live/", import.meta.url)).filter(
     name.endsWith(".test.ts") && (words.length === 0 || words.some((word) => name.includes(word))),
 );
 /** What takes longest comes first, so that nothing waits for it at the end. */
-const LONG = ["openapi.test.ts", "template.test.ts"];
+const LONG = [
+  "units",
+  "clone",
+  "clone-failure",
+  "template-failure",
+  "clone-linked",
+  "openapi",
+  "template",
+].map((name) => `${name}.test.ts`);
 files.sort((a, b) => LONG.indexOf(b) - LONG.indexOf(a));
 const jobs = [
   ...(words.length === 0 && !remote ? [["--project", "unit"]] : []),
