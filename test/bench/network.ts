@@ -1,7 +1,7 @@
 /**
  * `npm run bench` (`-- --json`): the network endpoints against a server that spawns virsh for every command,
  * as the Go original does, against the floor, the same virsh commands on warm sessions without HTTP, and
- * against the same functions without all that guards them. All of them work on the lab's libvirtd, in one run, in turns.
+ * against the same host without all that guards it. All of them work on the lab's libvirtd, in one run, in turns.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -80,7 +80,7 @@ interface Servers {
 async function reads(path: string, callers: number, servers: Servers, asked: Arg[][][]) {
   const floor = warm(callers);
   const one = callers === 1;
-  const [calls, before] = one ? [50, 1000] : [4, 100];
+  const [calls, before] = one ? [50, 1000] : [8, 150];
   const contenders: Contender[] = [
     { name: "ours", calls, warm: before, call: () => get(servers.ours, path) },
     { name: "unguarded", calls, warm: before, call: () => get(servers.unguarded, path) },
@@ -92,7 +92,7 @@ async function reads(path: string, callers: number, servers: Servers, asked: Arg
     },
     { name: "floor", calls, warm: before, call: () => repeat(floor, asked) },
   ];
-  const figures = await compare(contenders, { callers, rounds: one ? 24 : 12 });
+  const figures = await compare(contenders, { callers, rounds: one ? 24 : 36 });
   await floor.close();
   return figures;
 }
@@ -172,7 +172,11 @@ const ratio = (endpoint: string, callers: number) => {
   };
 };
 const { times_faster_than_spawning: faster, times_the_floor: above } = ratio("networks", 1);
-const guarded = ratio("networks", 1).times_unguarded;
+const guarded = Math.max(
+  ...Object.keys(READS).flatMap((endpoint) =>
+    CALLERS.map((callers) => ratio(endpoint, callers).times_unguarded),
+  ),
+);
 report({
   cpus: cpus().length,
   virsh: (await virsh("--version")).stdout.trim(),
@@ -190,7 +194,7 @@ report({
     },
     { target: "networks, 1 caller: at most 2 times the floor", value: above, met: above <= 2 },
     {
-      target: "networks, 1 caller: access, limits, logs and metrics cost less than 10 %",
+      target: "reads: access, limits, logs and metrics cost less than 10 %; the worst of them",
       value: guarded,
       met: guarded < 1.1,
     },

@@ -1,12 +1,11 @@
-/** The functions of the benchmark on a server that asks nobody who calls: no access, limits, logs or metrics. */
-import network from "../../functions/libvirt/network.ts";
-import networks from "../../functions/libvirt/networks.ts";
+/** The host of the benchmark with all its functions, but nobody is asked who calls: no access, limits, logs or metrics. */
+import { functionPaths, loadFunction } from "../../runtime/functions.ts";
 import { createRouter } from "../../runtime/router.ts";
 
-const router = createRouter([
-  { path: "/libvirt/networks", function: networks },
-  { path: "/libvirt/network", function: network },
-]);
+const paths = (await functionPaths()).filter((path) => path !== "/metrics"); // counts what is called
+const router = createRouter(
+  await Promise.all(paths.map(async (path) => ({ path, function: await loadFunction(path) }))),
+);
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
