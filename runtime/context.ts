@@ -74,11 +74,7 @@ export const openHypervisors = () => [...(hypervisors?.open.values() ?? [])];
 /** A hypervisor that a call enters with its first command there. */
 function entering(target: Hypervisor, enter: Enter): Pick<Hypervisor, Used> {
   const { uri, alias } = target;
-  const entered = async <T>(work: () => Promise<T>) => {
-    const wait = enter(alias);
-    if (wait) await wait;
-    return work();
-  };
+  const entered = <T>(work: () => Promise<T>) => enter(alias)?.then(work) ?? work();
   return {
     uri,
     virsh: (commands, options) => entered(() => target.virsh(commands, options)),
@@ -129,7 +125,9 @@ export function createContext(
       signal,
       log: callLog,
       who,
-      hosts: Object.keys(settings().hosts).filter((one) => mayUse(who, one)),
+      get hosts() {
+        return Object.keys(settings().hosts).filter((one) => mayUse(who, one));
+      },
       on,
     };
   };
@@ -140,5 +138,5 @@ export function createContext(
   // a test that brings its own virsh needs no configured hypervisor
   if (options.virsh)
     return { signal, log: callLog, who, hosts: [host], on, ...options, host } as Context;
-  return { ...at(host), asked: options.host, ...options };
+  return Object.assign(at(host), { asked: options.host }, options);
 }

@@ -87,7 +87,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
 
   const app = new Hono<Env>();
   app.onError(failure);
-  app.use(...admission(spec), checkMethod(spec));
+  app.use(...admission(spec));
   // made for each call: a script that imports a function may set the configuration afterwards
   const limit = (c: HonoContext, next: Next) => {
     const maxSize = settings().max_body;
@@ -105,7 +105,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     // its types know a schema, not one that is still open
     { validationFunction: (schema, value) => schema.safeParse(withoutHost(spec, value)) as never },
   );
-  if (spec.method === "POST") app.use(checkBody, limit);
+  if (spec.method === "POST") app.post("*", checkBody, limit);
   app.on([spec.method], "*", validate, async (c) => {
     const input = c.req.valid((spec.method === "GET" ? "query" : "json") as never) as z.output<I>;
     const host = c.req.query("host") ?? c.req.header("X-Hypervisor");
@@ -137,6 +137,8 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     );
   });
 
+  app.all("*", refuseMethod(spec));
+
   const fetch: HyperFunction["fetch"] = (request, from) =>
     app.fetch(request, { arrival: arrivalOf(from) });
   return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
@@ -147,11 +149,9 @@ const UNFRAMED = { "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff
 
 type Next = () => Promise<void>;
 
-function checkMethod({ method }: Pick<Spec, "method">) {
-  const allow = method === "GET" ? ["GET", "HEAD"] : ["POST"];
-  return async (c: HonoContext, next: Next) => {
-    if (allow.includes(c.req.method)) return next();
-    c.header("Allow", allow.join(", "));
+function refuseMethod({ method }: Pick<Spec, "method">) {
+  return (c: HonoContext): never => {
+    c.header("Allow", method === "GET" ? "GET, HEAD" : "POST");
     throw new HyperError(
       "method_not_allowed",
       `${c.req.method} is not allowed here; use ${method}`,

@@ -41,7 +41,7 @@ export function createRouter(functions: Loaded[]): Router {
       const path = getPath(request);
       const found = mounted.get(path);
       if (!found) return app.fetch(request, env);
-      return found.fetch(request, env.arrival && { ...env.arrival, path });
+      return found.fetch(request, env.arrival && { server: env.arrival.server, path });
     },
   };
 }

@@ -2,7 +2,7 @@
  * A page in somebody's browser has that person's place in the network, but not his will: where an address or
  * a user is enough to call, it could call too. Browsers say whose page asks, and under which name it found us.
  */
-import type { Context, Next } from "hono";
+import type { Context, MiddlewareHandler, Next } from "hono";
 import { cors } from "hono/cors";
 import { settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
@@ -18,17 +18,19 @@ const allowed = cors({
 });
 
 /** Throws `forbidden` for another origin's page; answers the preflights of those that are allowed. */
-export async function checkOrigin(c: Context, next: Next) {
+export function checkOrigin(c: Context, next: Next): ReturnType<MiddlewareHandler> {
   const origin = c.req.header("Origin");
   if (origin !== undefined && settings().cors.origins.includes(origin)) return allowed(c, next);
   const site = c.req.header("Sec-Fetch-Site");
-  // a link may lead here: the page that has it does not see what it opens
-  const followed = c.req.header("Sec-Fetch-Dest") === "document" && c.req.method === "GET";
-  const ours = site ? site === "same-origin" || site === "none" || followed : isOwn(c, origin);
+  const ours = site ? site === "same-origin" || site === "none" || followed(c) : isOwn(c, origin);
   if (ours) return next();
   const text = `pages of ${origin ?? "other origins"} may not call this server; [cors] origins allows some`;
   throw new HyperError("forbidden", text, { details: { missing: "origin" } });
 }
+
+/** A link may lead here: the page that has it does not see what it opens. */
+const followed = (c: Context) =>
+  c.req.header("Sec-Fetch-Dest") === "document" && c.req.method === "GET";
 
 const isOwn = (c: Context, origin: string | undefined) =>
   origin === undefined || origin.replace(/^https?:\/\//, "") === c.req.header("Host");
