@@ -18,7 +18,7 @@ import { lookUpUser } from "./users.ts";
  */
 export async function identify(c: Context, at: Arrival, peer: Peer): Promise<Caller> {
   const given = tokenOf(c);
-  const tokens = readTokens();
+  const tokens = await readTokens();
   if (given !== undefined) {
     if (tokens.problem) throw unauthorized(c, "tokens cannot be read; the server's log says why");
     const caller = tokens.byHash.get(hashOf(given));

@@ -3,11 +3,11 @@
  * A file that cannot be read, or that others could have written, holds no token that counts.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, type Stats, statSync } from "node:fs";
+import { readFileSync, type Stats } from "node:fs";
 import * as z from "zod";
 import { settings } from "../context.ts";
 import { inputError } from "../errors.ts";
-import { configFolder, isThere } from "../folders.ts";
+import { configFolder } from "../folders.ts";
 import { log } from "../log.ts";
 import { ACCESS, type Caller } from "./access.ts";
 
@@ -53,22 +53,35 @@ let read: { stamp: string; tokens: Tokens; at: number } | undefined;
 /** Milliseconds until the file is looked at again: a system call takes a call of a millisecond 20 µs. */
 const FRESH = 10;
 
-/** All tokens, as the file has them now. */
-export function readTokens(): Tokens {
+/** All tokens, as the file has them now. Throws when nobody can tell whether there is one. */
+export function readTokens(): Tokens | Promise<Tokens> {
   const at = performance.now();
-  if (read && at - read.at < FRESH) return read.tokens;
-  const path = tokenFile();
-  const stat = isThere(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
+  return read && at - read.at < FRESH ? read.tokens : look(tokenFile(), at);
+}
+
+async function look(path: string, at: number): Promise<Tokens> {
+  const stat = await statOf(path);
   // a file that is replaced is another inode, whatever its clock says
   const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;
   if (read?.stamp === stamp) {
-    read.at = at;
+    read.at = Math.max(read.at, at);
     return read.tokens;
   }
   const tokens: Tokens = stat ? load(path, stat) : { exist: false, byHash: new Map() };
   if (tokens.problem) log.error({ path }, `tokens: ${tokens.problem}; no token counts`);
-  read = { stamp, tokens, at };
+  if (!read || at >= read.at) read = { stamp, tokens, at }; // somebody may have looked later, and be done
   return tokens;
+}
+
+/** Undefined when there is nothing. `node:fs` can tell, too, and takes a start 2 ms to load. */
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await Bun.file(path).stat();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(`${(error as NodeJS.ErrnoException).code}`))
+      return undefined;
+    throw error;
+  }
 }
 
 function load(path: string, { mode, uid }: Stats): Tokens {

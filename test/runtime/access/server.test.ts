@@ -1,9 +1,9 @@
 /** The server's own safety, over HTTP: pages of others, limits, IDs, the audit log, a function alone. */
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { FUNCTIONS } from "../../../runtime/functions.ts";
-import { type Guarded, guarded } from "../../fixtures/access.ts";
+import { type Guarded, guarded, noticed } from "../../fixtures/access.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 const TEST = 'hosts.local.uri = "test:///default"';
@@ -66,6 +66,17 @@ describe("on loopback, without tokens", () => {
   test("a token that is wrong is refused all the same", async () => {
     const { server } = await serving();
     expect((await change(server, { Authorization: "Bearer hsk_wrong" })).status).toBe(401);
+  });
+
+  test("while nobody can tell whether there are tokens, nobody may", async () => {
+    const { server, access } = await serving();
+    symlinkSync("tokens.json", access.tokens);
+    await noticed();
+    expect((await change(server)).body).toMatchObject({ code: "internal" });
+    expect((await server.get("/health")).status).toBe(500);
+    rmSync(access.tokens);
+    await noticed();
+    expect((await server.get("/health")).status).toBe(200);
   });
 
   test("as soon as there is a token, one is needed; unless configured otherwise", async () => {
