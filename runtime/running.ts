@@ -11,18 +11,15 @@ export interface Running {
 const running = new Set<Running>();
 let idle = Promise.withResolvers<void>();
 
-/** Do the work of one call. */
-export async function during(call: Running, work: () => Promise<void>) {
+/** A call has come. What it returns is to be called when it is answered. */
+export function begin(call: Running): () => void {
   running.add(call);
-  try {
-    await work();
-  } finally {
+  return () => {
     running.delete(call);
-    if (running.size === 0) {
-      idle.resolve();
-      idle = Promise.withResolvers();
-    }
-  }
+    if (running.size > 0) return;
+    idle.resolve();
+    idle = Promise.withResolvers();
+  };
 }
 
 /** Resolves when no call is being answered. */

@@ -22,13 +22,13 @@ export interface Env {
  * was made by code of this process, which could do without us whatever it asks for: it is not held up.
  */
 export function admission(callee?: Described): MiddlewareHandler<Env>[] {
-  const begin = async (c: Context<Env>, next: Next) => {
+  const begin = (c: Context<Env>, next: Next) => {
     const at = c.env?.arrival;
     if (!at) return next();
     const arrival = at.path ? at : { ...at, path: c.req.path };
-    await record(c, new Call(c, requestId(c), arrival, callee), next);
+    return record(c, new Call(c, requestId(c), arrival, callee), next);
   };
-  const admit = async (c: Context<Env>, next: Next) => {
+  const admit = (c: Context<Env>, next: Next) => {
     const call = c.get("call");
     if (!call) return next();
     const peer = peerOf(c.req.raw, call.arrival);
@@ -54,10 +54,13 @@ function requestId(c: Context): string {
 
 /** Counted by who it is; a call that nobody answers for, by its address. */
 async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {
-  const caller = await identify(c, call.arrival, peer).catch(async (error) => {
+  let caller: Caller;
+  try {
+    caller = await identify(c, call.arrival, peer);
+  } catch (error) {
     await countCall(`address ${call.address}`);
     throw error;
-  });
+  }
   const apart = caller.kind === "socket" ? call.address : caller.name;
   await countCall(`${caller.kind} ${apart}`);
   return caller;
@@ -67,7 +70,9 @@ async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {
 function checkHeaders(c: Context) {
   const { max_headers } = settings().limits;
   let size = c.req.raw.url.length;
-  for (const [name, value] of c.req.raw.headers) size += name.length + value.length + 4;
+  c.req.raw.headers.forEach((value, name) => {
+    size += name.length + value.length + 4;
+  });
   if (size <= max_headers) return;
   throw new HyperError("headers_too_large", `URL and headers: at most ${max_headers} bytes`);
 }

@@ -5,7 +5,7 @@ import { HyperError } from "../errors.ts";
 import { visit } from "../limits.ts";
 import { type Logger, logOf } from "../log.ts";
 import { observer } from "../metrics/observer.ts";
-import { during, type Running } from "../running.ts";
+import { begin, type Running } from "../running.ts";
 import { type Caller, checkHost, mayUse, said } from "./access.ts";
 import { audit, type Entry } from "./audit.ts";
 import { checkDomains, type Described, withoutOthers } from "./domains.ts";
@@ -137,9 +137,12 @@ const REFUSED = [401, 403];
 /** The outermost step of every answer: whatever comes of it is on record. */
 export async function record(c: Context, call: Call, next: Next) {
   c.set("call", call);
-  await during(call, async () => {
+  const end = begin(call);
+  try {
     await next();
     c.res.headers.set("X-Request-Id", call.id);
     call.answered(c.res.status, c.error);
-  });
+  } finally {
+    end();
+  }
 }

@@ -80,14 +80,15 @@ interface Servers {
 async function reads(path: string, callers: number, servers: Servers, asked: Arg[][][]) {
   const floor = warm(callers);
   const one = callers === 1;
-  const [calls, before] = one ? [50, 1000] : [8, 150];
+  const calls = one ? 50 : 8;
+  const before = 1000; // of each caller: a server that runs for long has all its code compiled
   const contenders: Contender[] = [
     { name: "ours", calls, warm: before, call: () => get(servers.ours, path) },
     { name: "unguarded", calls, warm: before, call: () => get(servers.unguarded, path) },
     {
       name: "spawning",
       calls: calls / (one ? 10 : 4),
-      warm: before / 10,
+      warm: 20,
       call: () => get(servers.spawning, path),
     },
     { name: "floor", calls, warm: before, call: () => repeat(floor, asked) },
