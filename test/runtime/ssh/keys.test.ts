@@ -1,6 +1,6 @@
 /** The ways to log in: key files, passphrases from the environment, and a real ssh-agent. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ssh2, { type AnyAuthMethod } from "ssh2";
@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import type { HyperError } from "../../../runtime/errors.ts";
 import { authMethods } from "../../../runtime/ssh/keys.ts";
 import type { Target } from "../../../runtime/ssh/target.ts";
+import { until } from "../../fixtures/fake.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hypersdk-keys-"));
 const SECRET = "open sesame ü'\"$";
@@ -173,8 +174,10 @@ describe("ssh-agent", () => {
     const env = { ...process.env, SSH_AUTH_SOCK: socket };
     execFileSync("ssh-add", ["-q", path("plain")], { env });
   });
-  afterAll(() => {
+  afterAll(async () => {
     process.kill(agent.pid);
+    // it removes its socket, in the folder that goes next
+    await until(() => !existsSync(agent.socket), "the agent has ended");
   });
 
   test("comes after the files", () => {
