@@ -74,7 +74,11 @@ export const openHypervisors = () => [...(hypervisors?.open.values() ?? [])];
 /** A hypervisor that a call enters with its first command there. */
 function entering(target: Hypervisor, enter: Enter): Pick<Hypervisor, Used> {
   const { uri, alias } = target;
-  const entered = <T>(work: () => Promise<T>) => enter(alias)?.then(work) ?? work();
+  const entered = async <T>(work: () => Promise<T>) => {
+    const wait = enter(alias);
+    if (wait) await wait;
+    return work();
+  };
   return {
     uri,
     virsh: (commands, options) => entered(() => target.virsh(commands, options)),

@@ -43,4 +43,7 @@ export default defineFunction({
 });
 
 /** As virsh sorts them: upper and lower case are the same. */
-const byName = (a: string, b: string) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1);
+function byName(a: string, b: string): number {
+  const [first, second] = [a.toLowerCase(), b.toLowerCase()];
+  return first < second ? -1 : Number(first > second);
+}
