@@ -90,15 +90,14 @@ const DEFAULTS = {
 
 export type Config = typeof DEFAULTS;
 
-export const Uri = z.lazy(() =>
+export const libvirtUri = () =>
   z
     .string()
     .regex(/^[a-z]+(\+[a-z0-9]+)?:\/\//, "must be a libvirt URI such as qemu:///system")
     .superRefine((uri, ctx) => {
       const message = isSsh(uri) ? sshUriProblem(uri) : undefined;
       if (message) ctx.addIssue({ code: "custom", message });
-    }),
-);
+    });
 const alias = () =>
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 const absolutePath = () => z.string().startsWith("/", "must be an absolute path");
@@ -116,7 +115,7 @@ const SCHEMAS: Record<keyof Config, () => z.ZodType> = {
   listen: () =>
     z.string().regex(/^unix:\/[^\0]+$/, "must be a Unix socket such as unix:/run/hypersdk.sock"),
   default_host: alias,
-  hosts: () => z.record(alias(), z.strictObject({ uri: Uri })),
+  hosts: () => z.record(alias(), z.strictObject({ uri: libvirtUri() })),
   max_body: () => from(1),
   access: () => {
     const addresses = [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()];
@@ -158,7 +157,7 @@ const SCHEMAS: Record<keyof Config, () => z.ZodType> = {
 };
 
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
-  const path = env.HYPERSDK_CONFIG ?? "hypersdk.toml";
+  const path = env.HYPERSDK_CONFIG || "hypersdk.toml";
   const file = env.HYPERSDK_CONFIG || isThere(path) ? readToml(path) : {};
   const config = merge({
     ...check(file, path),
@@ -206,7 +205,7 @@ const isTable = (value: unknown): value is object =>
 
 function defaultUri(uri: string | undefined): string {
   if (!uri) return "qemu:///system";
-  const result = Uri.safeParse(uri);
+  const result = libvirtUri().safeParse(uri);
   if (result.success) return uri;
   throw new Error(`LIBVIRT_DEFAULT_URI: ${inputError(result.error).message}`);
 }

@@ -1,6 +1,6 @@
 /** For scripts: `connect({ host: "kvm1" })` is one hypervisor, on which functions are called in this process. */
 import type { Call, CallOptions } from "./api.ts";
-import { Uri } from "./config.ts";
+import { libvirtUri } from "./config.ts";
 import { closeHypervisors, settings } from "./context.ts";
 import { HyperError, inputError } from "./errors.ts";
 import { loadFunction } from "./functions.ts";
@@ -27,7 +27,7 @@ export function connect({ uri, host }: ConnectOptions = {}): Connection {
   const alias = host ?? uri ?? settings().default_host;
   const { hosts } = settings();
   if (uri !== undefined) {
-    const { error } = Uri.safeParse(uri);
+    const { error } = libvirtUri().safeParse(uri);
     if (error) throw new HyperError("invalid_input", `uri: ${inputError(error).message}`);
     if ((hosts[alias]?.uri ?? uri) !== uri) {
       throw new HyperError("invalid_input", `host: ${alias} is already ${hosts[alias]?.uri}`);

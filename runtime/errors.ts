@@ -58,7 +58,7 @@ export class HyperError extends Error {
 }
 
 /** First match wins, so what looks like another kind stands above it. Source: virsh-facts, section 9. */
-const VIRSH_WORDS: [ErrorCode, RegExp][] = [
+const virshWords = (): [ErrorCode, RegExp][] => [
   [
     "permission_denied",
     /Permission denied|authentication (failed|unavailable)|access denied|operation forbidden/i,
@@ -86,7 +86,7 @@ export function virshMessages(stderr: string): string[] {
 /** A name in quotes can hold any words, so it does not count. */
 function codeOf(text: string): ErrorCode | undefined {
   const words = text.replace(/'.*'/g, "''");
-  return VIRSH_WORDS.find(([, pattern]) => pattern.test(words))?.[0];
+  return virshWords().find(([, pattern]) => pattern.test(words))?.[0];
 }
 
 /** The error that another program's last words mean, such as qemu-img's. */

@@ -16,7 +16,7 @@ import {
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HyperError, inputError } from "../errors.ts";
-import { hashOf, type Token, TokenFile, tokenFile } from "./tokens.ts";
+import { hashOf, type Token, tokenFile, tokenRecords } from "./tokens.ts";
 
 /** Milliseconds that another `hypersdk token` gets to end. */
 const PATIENCE = 3000;
@@ -50,7 +50,7 @@ export async function revokeToken(name: string, path = tokenFile()) {
 
 export function listTokens(path = tokenFile()): Token[] {
   if (!existsSync(path)) return [];
-  const { success, data, error } = TokenFile.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  const { success, data, error } = tokenRecords().safeParse(JSON.parse(readFileSync(path, "utf8")));
   if (success) return data.tokens;
   throw new HyperError("invalid_input", `${path}: ${inputError(error).message}`);
 }

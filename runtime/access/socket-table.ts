@@ -2,7 +2,6 @@
  * Whose a TCP socket of this machine is: asked of the kernel through a netlink socket, as `ss` does, in some
  * microseconds. /proc/net/tcp holds the same, and takes milliseconds to read where there is much memory.
  */
-import { dlopen, ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { log } from "../log.ts";
 
@@ -38,7 +37,12 @@ const REQUEST = 72;
 const HEADER = 16;
 const SOCK_DIAG_BY_FAMILY = 20;
 
+/** What `bun:ffi` is made of. That module prepares for every type of C, which takes a first answer 0.6 ms. */
+const native = () => (Bun as { FFI?: FFI }).FFI ?? (require("bun:ffi") as FFI);
+type FFI = Pick<typeof import("bun:ffi"), "dlopen" | "ptr">;
+
 export function openNetlink(): Ask {
+  const { dlopen, ptr } = native();
   const int = "i32";
   const { symbols } = dlopen("libc.so.6", {
     socket: { args: [int, int, int], returns: int },

@@ -7,12 +7,12 @@ import { readFileSync, type Stats } from "node:fs";
 import * as z from "zod";
 import { settings } from "../context.ts";
 import { inputError } from "../errors.ts";
-import { configFolder } from "../folders.ts";
+import { configFolder, isThere } from "../folders.ts";
 import { log } from "../log.ts";
 import { ACCESS, type Caller } from "./access.ts";
 
 /** Made when a file is read, not with each start. */
-export const Token = z.lazy(() => {
+const record = () => {
   const list = z.array(z.string().min(1)).min(1);
   return z
     .strictObject({
@@ -30,11 +30,11 @@ export const Token = z.lazy(() => {
     .refine(({ role, functions }) => (role === undefined) !== (functions === undefined), {
       error: "must have a role or a list of functions",
     });
-});
+};
 
-export type Token = z.output<typeof Token>;
+export type Token = z.output<ReturnType<typeof record>>;
 
-export const TokenFile = z.lazy(() => z.strictObject({ tokens: z.array(Token) }));
+export const tokenRecords = () => z.strictObject({ tokens: z.array(record()) });
 
 export interface Tokens {
   /** There is one at least, be it expired; or nobody knows, since the file cannot be read. */
@@ -50,13 +50,20 @@ export const hashOf = (token: string) => createHash("sha256").update(token).dige
 
 let read: { stamp: string; tokens: Tokens; at: number } | undefined;
 
+const NONE: Tokens = { exist: false, byHash: new Map() };
+
 /** Milliseconds until the file is looked at again: a system call takes a call of a millisecond 20 µs. */
 const FRESH = 10;
 
 /** All tokens, as the file has them now. Throws when nobody can tell whether there is one. */
 export function readTokens(): Tokens | Promise<Tokens> {
   const at = performance.now();
-  return read && at - read.at < FRESH ? read.tokens : look(tokenFile(), at);
+  if (read && at - read.at < FRESH) return read.tokens;
+  const path = tokenFile();
+  const before = read?.stamp ?? path;
+  if (before !== path || isThere(path)) return look(path, at);
+  read = { stamp: path, tokens: NONE, at }; // nothing there, as before: it needs no promise
+  return NONE;
 }
 
 async function look(path: string, at: number): Promise<Tokens> {
@@ -67,7 +74,7 @@ async function look(path: string, at: number): Promise<Tokens> {
     read.at = Math.max(read.at, at);
     return read.tokens;
   }
-  const tokens: Tokens = stat ? load(path, stat) : { exist: false, byHash: new Map() };
+  const tokens = stat ? load(path, stat) : NONE;
   if (tokens.problem) log.error({ path }, `tokens: ${tokens.problem}; no token counts`);
   if (!read || at >= read.at) read = { stamp, tokens, at }; // somebody may have looked later, and be done
   return tokens;
@@ -91,7 +98,9 @@ function load(path: string, { mode, uid }: Stats): Tokens {
     // what root has made for another user cannot be read unless by others; it holds hashes
     const open = mode & (uid === process.getuid?.() ? 0o077 : 0o022);
     if (open) throw new Error(`${path} is open to other users; chmod 600 ${path}`);
-    const { success, data, error } = TokenFile.safeParse(JSON.parse(readFileSync(path, "utf8")));
+    const { success, data, error } = tokenRecords().safeParse(
+      JSON.parse(readFileSync(path, "utf8")),
+    );
     if (!success) throw new Error(`${path}: ${inputError(error).message}`);
     for (const token of data.tokens) byHash.set(token.hash, callerOf(token));
     return { exist: byHash.size > 0, byHash };
