@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { inputError } from "./errors.ts";
 import { isThere } from "./folders.ts";
-import { isSsh, sshUriProblem } from "./ssh/target.ts";
+import { isSsh, sshUriProblem } from "./ssh/uri.ts";
 
 /** What holds where nothing is said. */
 const DEFAULTS = {
@@ -90,14 +90,18 @@ const DEFAULTS = {
 
 export type Config = typeof DEFAULTS;
 
-export const libvirtUri = () =>
-  z
-    .string()
-    .regex(/^[a-z]+(\+[a-z0-9]+)?:\/\//, "must be a libvirt URI such as qemu:///system")
-    .superRefine((uri, ctx) => {
-      const message = isSsh(uri) ? sshUriProblem(uri) : undefined;
-      if (message) ctx.addIssue({ code: "custom", message });
-    });
+/** Why there can be no hypervisor at a URI; undefined when there can. */
+export function uriProblem(uri: string): string | undefined {
+  if (!/^[a-z]+(\+[a-z0-9]+)?:\/\//.test(uri))
+    return "must be a libvirt URI such as qemu:///system";
+  return isSsh(uri) ? sshUriProblem(uri) : undefined;
+}
+
+const libvirtUri = () =>
+  z.string().superRefine((uri, ctx) => {
+    const message = uriProblem(uri);
+    if (message) ctx.addIssue({ code: "custom", message });
+  });
 const alias = () =>
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 const absolutePath = () => z.string().startsWith("/", "must be an absolute path");
@@ -205,9 +209,9 @@ const isTable = (value: unknown): value is object =>
 
 function defaultUri(uri: string | undefined): string {
   if (!uri) return "qemu:///system";
-  const result = libvirtUri().safeParse(uri);
-  if (result.success) return uri;
-  throw new Error(`LIBVIRT_DEFAULT_URI: ${inputError(result.error).message}`);
+  const problem = uriProblem(uri);
+  if (problem) throw new Error(`LIBVIRT_DEFAULT_URI: ${problem}`);
+  return uri;
 }
 
 function readToml(path: string): Record<string, unknown> {

@@ -1,8 +1,8 @@
 /** For scripts: `connect({ host: "kvm1" })` is one hypervisor, on which functions are called in this process. */
 import type { Call, CallOptions } from "./api.ts";
-import { libvirtUri } from "./config.ts";
+import { uriProblem } from "./config.ts";
 import { closeHypervisors, settings } from "./context.ts";
-import { HyperError, inputError } from "./errors.ts";
+import { HyperError } from "./errors.ts";
 import { loadFunction } from "./functions.ts";
 
 export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
@@ -27,8 +27,8 @@ export function connect({ uri, host }: ConnectOptions = {}): Connection {
   const alias = host ?? uri ?? settings().default_host;
   const { hosts } = settings();
   if (uri !== undefined) {
-    const { error } = libvirtUri().safeParse(uri);
-    if (error) throw new HyperError("invalid_input", `uri: ${inputError(error).message}`);
+    const problem = uriProblem(uri);
+    if (problem) throw new HyperError("invalid_input", `uri: ${problem}`);
     if ((hosts[alias]?.uri ?? uri) !== uri) {
       throw new HyperError("invalid_input", `host: ${alias} is already ${hosts[alias]?.uri}`);
     }

@@ -5,8 +5,8 @@ import { HyperError } from "./errors.ts";
 import { type Arg, type CallOptions, Hypervisor, type Outcome, unwrap } from "./hypervisor.ts";
 import { localTransport } from "./local.ts";
 import { type Logger, log } from "./log.ts";
-import { isSsh } from "./ssh/target.ts";
 import { sshTransport } from "./ssh/transport.ts";
+import { isSsh } from "./ssh/uri.ts";
 import type { ExecOptions, ExecResult } from "./transport.ts";
 
 export interface Virsh {

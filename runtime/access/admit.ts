@@ -58,11 +58,11 @@ async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {
   try {
     caller = await identify(c, call.arrival, peer);
   } catch (error) {
-    await countCall(`address ${call.address}`);
+    countCall(`address ${call.address}`);
     throw error;
   }
   const apart = caller.kind === "socket" ? call.address : caller.name;
-  await countCall(`${caller.kind} ${apart}`);
+  countCall(`${caller.kind} ${apart}`);
   return caller;
 }
 

@@ -65,14 +65,15 @@ const COMMON = {
 } as const;
 
 async function options(paths: string[]): Promise<Bun.BuildConfig> {
+  const { plugin, holders } = await packed({ ...COMMON, plugins: [withoutAddons, withoutUnused] });
   return {
     ...COMMON,
     entrypoints: [join(RUNTIME, "build/program.ts")],
     files: { [join(RUNTIME, "functions.ts")]: functionsModule(paths) },
     bytecode: true,
     // what runs once, at the start, is not worth compiling; program.ts ends this
-    banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}`,
-    plugins: [await packed({ ...COMMON, plugins: [withoutAddons, clientAlone] })],
+    banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}${holders}`,
+    plugins: [plugin],
   };
 }
 
@@ -87,12 +88,13 @@ const withoutAddons: Bun.BunPlugin = {
   },
 };
 
-/** Of ssh2, what nobody here uses: a server, files, and new keys. */
-const clientAlone: Bun.BunPlugin = {
-  name: "ssh2's client alone",
+/** What packages load and nobody here uses: of ssh2 a server, files and new keys, of pino other ways to write. */
+const UNUSED =
+  /\/(ssh2\/lib\/(server|keygen|http-agents|protocol\/SFTP)|pino\/lib\/(transport|multistream)|@pinojs\/redact\/index)\.js$/;
+const withoutUnused: Bun.BunPlugin = {
+  name: "without what is not used",
   setup(build) {
-    const filter = /\/ssh2\/lib\/(server|keygen|protocol\/SFTP)\.js$/;
-    build.onLoad({ filter }, () => ({ loader: "js", contents: "module.exports = {};" }));
+    build.onLoad({ filter: UNUSED }, () => ({ loader: "js", contents: "module.exports = {};" }));
   },
 };
 

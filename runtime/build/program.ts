@@ -3,6 +3,7 @@ import "./early.ts";
 import { loadFunctions } from "../functions.ts";
 import { log } from "../log.ts";
 import { cannotStart, startServer } from "../server.ts";
+import { run } from "./run.ts";
 
 /** Milliseconds: a start on demand answers first; then it loads the logger, and compiles what is used often. */
 const LATER = 1000;
@@ -18,27 +19,16 @@ async function serve() {
   }, LATER).unref();
 }
 
-/** As `hypersdk call` has it; the name may be left out where there is one function only. */
-async function run(args: string[]) {
-  const [{ Command }, { call }, { report }] = await Promise.all([
-    import("commander"),
-    import("../cli/call.ts"),
-    import("../cli/report.ts"),
-  ]);
+async function runOne() {
   const functions = await loadFunctions();
-  const names = functions.map(({ path }) => path.slice(1));
-  const named = names.includes(`${args[0]}`.replace(/^\/+/, ""));
-  const [only = ""] = names;
-  const program = new Command("hypersdk").exitOverride();
-  call(program);
-  const words = named || names.length > 1 ? args : [only, ...args];
-  await program.parseAsync(["call", "--json", ...words], { from: "user" }).catch((error) => {
-    process.exitCode = report(error);
-  });
+  await run(
+    args,
+    functions.map(({ path }) => path.slice(1)),
+  );
 }
 
 const args = process.argv.slice(2);
-if (args.length > 0) void run(args);
+if (args.length > 0) void runOne();
 else {
   // where something is to be waited for once the program is read, Bun first collects garbage, for 3 ms
   process.once("beforeExit", () => void serve().catch(cannotStart));

@@ -1,5 +1,5 @@
 /** A function's input as the command line shows it, reads it and completes it: from its schema. */
-import * as z from "zod";
+import type * as z from "zod";
 
 export type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -10,7 +10,7 @@ export interface Field {
 }
 
 export function schemaOf(input: z.ZodObject): Schema {
-  return z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
+  return input.toJSONSchema({ io: "input", unrepresentable: "any" });
 }
 
 export function fieldsOf({ properties = {}, required = [] }: Schema): Field[] {

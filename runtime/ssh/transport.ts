@@ -16,7 +16,7 @@ import {
 } from "../transport.ts";
 import { Connection, type Remote } from "./connection.ts";
 import { word } from "./shell.ts";
-import { remoteUri } from "./target.ts";
+import { remoteUri } from "./uri.ts";
 
 /** More than sshd's 10 channels have room for (MaxSessions): idle sessions make room for what is wanted. */
 const LANES = { read: 3, stats: 5, change: 2, agent: 1 };

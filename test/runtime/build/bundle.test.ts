@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Manifest } from "../../../runtime/build/manifest.ts";
-import { hypersdk } from "../../cli.ts";
+import { hypersdk, onTerminal } from "../../cli.ts";
 import { startServer } from "../../server.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // each starts processes
@@ -128,6 +128,21 @@ describe.each([
     writeFileSync(config, "prot = 1\n");
     const { stdout, stderr } = run([...argv(), "libvirt/networks"], settings);
     expect(stdout + stderr).toMatch(/unknown key .*prot/);
+  });
+
+  test("has SSH in it", () => {
+    const { status, stderr } = run([...argv(), "--host", "qemu+ssh://root@127.0.0.1:1/system"]);
+    expect({ status, ...JSON.parse(stderr) }).toMatchObject({
+      status: 1,
+      code: "unreachable",
+      error: expect.stringContaining("nothing listens at root@127.0.0.1:1"),
+    });
+  });
+
+  test("its log on a terminal is for people", async () => {
+    const terminal = onTerminal(argv(), { env: { ...env, PORT: "0" }, cwd: folder });
+    await terminal.shows(/INFO.*: .*\/libvirt\/networks on http:\/\/127/);
+    await terminal.close();
   });
 
   test("without arguments serves, and ends with SIGTERM", async () => {

@@ -4,13 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import {
-  isSsh,
-  remoteUri,
-  sshTarget,
-  sshUriProblem,
-  type Target,
-} from "../../../runtime/ssh/target.ts";
+import { sshTarget, type Target } from "../../../runtime/ssh/target.ts";
+import { sshUriProblem } from "../../../runtime/ssh/uri.ts";
 
 const home = mkdtempSync(join(tmpdir(), "hypersdk-ssh-home-"));
 const folder = join(home, ".ssh");
@@ -32,27 +27,6 @@ const own = (name: string) => join(folder, name);
 const paths = ({ keys }: Target) => keys.map(({ path }) => path);
 
 describe("URIs", () => {
-  test.each<[string, boolean]>([
-    ["qemu+ssh://kvm1/system", true],
-    ["qemu+libssh://kvm1/system", true],
-    ["qemu+libssh2://kvm1/system", true],
-    ["test+ssh://kvm1/default", true],
-    ["qemu:///system", false],
-    ["qemu+tls://kvm1/system", false],
-    ["qemu+ssh:/kvm1", false],
-  ])("%s: %s", (uri, is) => {
-    expect(isSsh(uri)).toBe(is);
-  });
-
-  test.each<[string, string]>([
-    ["qemu+ssh://root@kvm1:22/system?keyfile=/k", "qemu:///system"],
-    ["qemu+ssh://kvm1/session", "qemu:///session"],
-    ["test+ssh://kvm1/default", "test:///default"],
-    ["xen+libssh2://kvm1/", "xen:///"],
-  ])("%s is %s there", (uri, there) => {
-    expect(remoteUri(uri)).toBe(there);
-  });
-
   test.each<[string, Partial<Target>]>([
     ["qemu+ssh://kvm1/system", { host: "kvm1", port: 22, user: "me" }],
     ["qemu+ssh://root@kvm1:2222/system", { host: "kvm1", port: 2222, user: "root" }],
@@ -87,27 +61,6 @@ describe("URIs", () => {
     const target = targetOf(uri);
     expect(target.keys).toEqual([{ path: "/keys/one key", required: true }]);
     expect(target.knownHosts).toEqual([join(home, "record")]);
-  });
-
-  test("sshauth and no_tty are known, and say nothing that is not so anyway", () => {
-    expect(sshUriProblem("qemu+ssh://kvm1/system?sshauth=privkey&no_tty=1")).toBeUndefined();
-  });
-
-  test.each<[string, RegExp]>([
-    ["qemu+ssh:///system", /names no host: qemu\+ssh:\/\/HOST\/system/],
-    ["qemu+ssh://root:secret@kvm1/system", /must hold no password; logins use keys/],
-    ["qemu+ssh://kvm1:99999/system", /is not a URI/],
-    ["qemu+ssh://kvm1/system?no_verify=1", /no_verify: host keys are always verified/],
-    ["qemu+ssh://kvm1/system?no_verify=0", /no_verify: host keys are always verified/],
-    ["qemu+ssh://kvm1/system?known_hosts_verify=ignore", /host keys are always verified/],
-    [
-      "qemu+ssh://kvm1/system?keyfiel=/k",
-      /unknown parameter keyfiel; there are: keyfile, known_hosts/,
-    ],
-    ["qemu+ssh://kvm1/system?command=/bin/ssh", /unknown parameter command/],
-  ])("%s is refused", (uri, problem) => {
-    expect(sshUriProblem(uri)).toMatch(problem);
-    expect(sshUriProblem(uri)).not.toMatch(/secret/);
   });
 });
 

@@ -1,0 +1,16 @@
+/** A bundle that is called with arguments runs one of its functions, as `hypersdk call` has it, and prints JSON. */
+import { Command } from "commander";
+import { call } from "../cli/call.ts";
+import { report } from "../cli/report.ts";
+
+/** `names` are the functions' own; where there is one only, it may be left out. */
+export async function run(args: string[], names: string[]) {
+  const named = names.includes(`${args[0]}`.replace(/^\/+/, ""));
+  const [only = ""] = names;
+  const program = new Command("hypersdk").exitOverride();
+  call(program);
+  const words = named || names.length > 1 ? args : [only, ...args];
+  await program.parseAsync(["call", "--json", ...words], { from: "user" }).catch((error) => {
+    process.exitCode = report(error);
+  });
+}

@@ -1,0 +1,27 @@
+/** libvirt URIs of hypervisors behind SSH, as libvirt's users write them: `qemu+ssh://user@host:port/system`. */
+
+const PARAMETERS = ["keyfile", "known_hosts", "sshauth", "no_tty"];
+
+export const isSsh = (uri: string) => /^[a-z]+\+(ssh|libssh2?):\/\//.test(uri);
+
+/** The URI that virsh uses on the remote side: `qemu+ssh://kvm1/system` is `qemu:///system` there. */
+export function remoteUri(uri: string): string {
+  const { protocol, pathname } = new URL(uri);
+  return `${protocol.replace(/\+.*/, "")}://${pathname}`;
+}
+
+/** Why a host's URI cannot be used; undefined when it can. Read with the configuration. */
+export function sshUriProblem(uri: string): string | undefined {
+  if (!URL.canParse(uri)) return "is not a URI";
+  const { hostname, password, searchParams } = new URL(uri);
+  if (!hostname) return "names no host: qemu+ssh://HOST/system";
+  if (password) return "must hold no password; logins use keys or the ssh-agent";
+  for (const key of searchParams.keys()) {
+    if (/^(no_verify|known_hosts_verify)$/.test(key)) {
+      return `${key}: host keys are always verified; record the key in known_hosts instead`;
+    }
+    if (!PARAMETERS.includes(key))
+      return `unknown parameter ${key}; there are: keyfile, known_hosts`;
+  }
+  return undefined;
+}
