@@ -34,6 +34,13 @@ export function failure(error: Error, c: Context): Response {
   );
 }
 
+/** The answer where `failure` itself has failed. */
+export function lastResort(error: Error): Response {
+  log.error({ error }, "a call could not be answered");
+  const answer = { error: INTERNAL, code: "internal", timestamp: timestamp() };
+  return Response.json(answer, { status: 500 });
+}
+
 function toHyperError(error: Error): HyperError {
   if (error instanceof HyperError) return error;
   if (error instanceof HTTPException && error.status === 400) {

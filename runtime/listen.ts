@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { isLoopback } from "./access/peer.ts";
 import { expired, readTokens, tokenFile } from "./access/tokens.ts";
 import { settings } from "./context.ts";
+import { lastResort } from "./envelope.ts";
 import { log } from "./log.ts";
 import { listenWithTls } from "./tls.ts";
 
@@ -35,6 +36,8 @@ export async function listen(answer: Answer): Promise<Listener> {
 
 const common = (answer: Answer) => ({
   idleTimeout: 0,
+  development: false, // Bun would show what has thrown, with its source
+  error: lastResort,
   maxRequestBodySize: Number.MAX_SAFE_INTEGER, // ours answers in the envelope, Bun's does not
   async fetch(request: Request, server: Server) {
     server.timeout(request, 0); // a wipe can last hours

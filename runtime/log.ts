@@ -65,6 +65,12 @@ export const log: Logger = new Lines({});
 /** For one call, whose ID is in its lines. */
 export const logOf = (request_id: string): Logger => new Lines({ request_id });
 
+/** A disk that is full costs lines, and no answers: they wait, and what is more than 1 MB is lost. */
+function file({ destination }: typeof import("pino")): DestinationStream {
+  const lines = destination({ dest: 2, sync: true, maxLength: 1e6 });
+  return lines.on("error", () => {});
+}
+
 function open(): PinoLogger {
   const { pino } = require("pino") as typeof import("pino");
   /** An error as text with its stack; zod's are said by the message already. */
@@ -74,7 +80,7 @@ function open(): PinoLogger {
     const { default: pretty } = require("pino-pretty");
     return pretty({ destination: 2, sync: true, ignore: "pid,hostname" });
   };
-  const target = process.stderr.isTTY ? terminal() : pino.destination({ dest: 2, sync: true });
+  const target = process.stderr.isTTY ? terminal() : file(pino);
   const serializers = { error: pino.stdSerializers.err, cause: seen };
   return pino({ level, serializers }, target);
 }
