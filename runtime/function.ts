@@ -87,7 +87,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
 
   const app = new Hono<Env>();
   app.onError(failure);
-  app.use(...admission(spec));
+  app.use(admission(spec));
   // made for each call: a script that imports a function may set the configuration afterwards
   const limit = (c: HonoContext, next: Next) => {
     const maxSize = settings().max_body;

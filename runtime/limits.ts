@@ -22,50 +22,56 @@ export function countCall(caller: string) {
 /** Looking and changing are counted apart, so that a hundred long copies leave room to look. */
 export type Kind = "read" | "change";
 
-const gates = new Map<string, Gate>();
+const gates = { read: new Map<string, Gate>(), change: new Map<string, Gate>() };
 
-function gate(kind: Kind, host?: string): Gate {
+/** Of one hypervisor, or of all. */
+function gate(kind: Kind, host = ""): Gate {
+  const found = gates[kind].get(host);
+  if (found) return found;
   const { per_host, total, queue, wait } = settings().limits;
-  const key = `${kind} ${host ?? ""}`;
-  const found = gates.get(key) ?? new Gate(host ? per_host : total, queue, wait * 1000);
-  gates.set(key, found);
-  return found;
+  const made = new Gate(host ? per_host : total, queue, wait * 1000);
+  gates[kind].set(host, made);
+  return made;
 }
 
 /** One call's places on hypervisors, from its first command there until it leaves. */
-export interface Visit {
-  /** Resolves when there is a place, nothing when there is one now; throws `busy`. */
-  enter(host: string): Promise<void> | undefined;
-  leave(): void;
-}
+export class Visit {
+  #kind: Kind;
+  #signal: AbortSignal;
+  #entered = new Map<string, Promise<void> | undefined>();
+  #held: (() => void)[] = [];
+  #left = false;
 
-export function visit(kind: Kind, signal: AbortSignal): Visit {
-  const entered = new Map<string, Promise<void> | undefined>();
-  const held: (() => void)[] = [];
-  let left = false;
-  const hold = (leave: () => void) => {
-    if (left) leave();
-    else held.push(leave);
-  };
-  const wait = async (gates: Gate[]) => {
-    for (const one of gates) hold(await one.enter(signal));
-  };
-  const enter = (host: string) => {
+  constructor(kind: Kind, signal: AbortSignal) {
+    this.#kind = kind;
+    this.#signal = signal;
+  }
+
+  /** Resolves when there is a place, nothing when there is one now; throws `busy`. */
+  enter(host: string): Promise<void> | undefined {
+    if (this.#entered.has(host)) return this.#entered.get(host);
     // a call on several counts on each, and waits for the first alone: two would wait for each other
-    const first = entered.size === 0;
-    const gates = first ? [gate(kind, host), gate(kind)] : [gate(kind, host)];
-    if (first && !gates.every((one) => one.free)) return wait(gates);
-    for (const one of gates) hold(one.count());
-    return undefined;
-  };
-  return {
-    enter(host) {
-      if (!entered.has(host)) entered.set(host, enter(host));
-      return entered.get(host);
-    },
-    leave() {
-      left = true;
-      for (const leave of held.splice(0)) leave();
-    },
-  };
+    const first = this.#entered.size === 0;
+    const [own, all] = [gate(this.#kind, host), gate(this.#kind)];
+    const wait = first && !(own.free && all.free) ? this.#wait([own, all]) : undefined;
+    if (!wait) this.#hold(own.count());
+    if (!wait && first) this.#hold(all.count());
+    this.#entered.set(host, wait);
+    return wait;
+  }
+
+  leave() {
+    this.#left = true;
+    for (const leave of this.#held.splice(0)) leave();
+  }
+
+  async #wait(gates: Gate[]) {
+    for (const one of gates) this.#hold(await one.enter(this.#signal));
+  }
+
+  /** A place that comes too late is given back. */
+  #hold(leave: () => void) {
+    if (this.#left) leave();
+    else this.#held.push(leave);
+  }
 }

@@ -24,7 +24,7 @@ export function createRouter(functions: Loaded[]): Router {
       mounted.set(path, loaded);
       continue;
     }
-    app.use(path, ...admission());
+    app.use(path, admission());
     app.all(path, () => {
       throw new HyperError(
         "function_unavailable",
@@ -32,7 +32,7 @@ export function createRouter(functions: Loaded[]): Router {
       );
     });
   }
-  app.use(...admission());
+  app.use(admission());
   app.notFound((c) => {
     throw new HyperError("not_found", `no endpoint ${c.req.path}; GET /capabilities lists them`);
   });

@@ -9,20 +9,23 @@ export interface Running {
 }
 
 const running = new Set<Running>();
-let idle = Promise.withResolvers<void>();
+let idle: (() => void) | undefined;
 
-/** A call has come. What it returns is to be called when it is answered. */
-export function begin(call: Running): () => void {
-  running.add(call);
-  return () => {
-    running.delete(call);
-    if (running.size > 0) return;
-    idle.resolve();
-    idle = Promise.withResolvers();
-  };
+/** A call has come. */
+export const begin = (call: Running) => running.add(call);
+
+/** It is answered. */
+export function end(call: Running) {
+  running.delete(call);
+  if (running.size === 0) idle?.();
 }
 
 /** Resolves when no call is being answered. */
-export const allAnswered = () => (running.size === 0 ? Promise.resolve() : idle.promise);
+export async function allAnswered() {
+  if (running.size === 0) return;
+  await new Promise<void>((resolve) => {
+    idle = resolve;
+  });
+}
 
 export const runningCalls = () => [...running];

@@ -1,12 +1,14 @@
 /** What stands before every function, and before what is no function: who calls, from where, how often. */
 import type { Context, MiddlewareHandler, Next } from "hono";
 import { settings } from "../context.ts";
+import { failure } from "../envelope.ts";
 import { HyperError } from "../errors.ts";
 import { countCall } from "../limits.ts";
+import { begin, end } from "../running.ts";
 import { type Caller, checkCall } from "./access.ts";
 import { checkAudit } from "./audit.ts";
-import { checkOrigin } from "./browser.ts";
-import { Call, record } from "./call.ts";
+import { crossOrigin } from "./browser.ts";
+import { Call } from "./call.ts";
 import type { Described } from "./domains.ts";
 import { identify } from "./identify.ts";
 import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
@@ -18,32 +20,51 @@ export interface Env {
 }
 
 /**
- * The steps for one function; without one, for paths that have none. A request that did not come to a server
- * was made by code of this process, which could do without us whatever it asks for: it is not held up.
+ * The outermost step of every answer, of one function's or, without one, of paths that have none: whatever comes
+ * of it is on record. A request that did not come to a server was made by code of this process, which could do
+ * without us whatever it asks for: it is not held up.
  */
-export function admission(callee?: Described): MiddlewareHandler<Env>[] {
-  const begin = (c: Context<Env>, next: Next) => {
+export function admission(callee?: Described): MiddlewareHandler<Env> {
+  return async (c, next) => {
     const at = c.env?.arrival;
     if (!at) return next();
-    const arrival = at.path ? at : { ...at, path: c.req.path };
-    return record(c, new Call(c, requestId(c), arrival, callee), next);
+    const call = new Call(c, requestId(c), at.path ? at : { ...at, path: c.req.path }, callee);
+    c.set("call", call);
+    begin(call);
+    try {
+      await admit(c, call, next);
+      c.res.headers.set("X-Request-Id", call.id);
+      call.answered(c.res.status, c.error);
+    } finally {
+      end(call);
+    }
   };
-  const admit = (c: Context<Env>, next: Next) => {
-    const call = c.get("call");
-    if (!call) return next();
+}
+
+/** An error becomes an answer here already: its status is on record, too. */
+async function admit(c: Context<Env>, call: Call, next: Next) {
+  try {
     const peer = peerOf(c.req.raw, call.arrival);
     if (!peer) throw new HyperError("cancelled", "the caller went away");
     call.address = clientAddress(c.req.raw, peer);
     checkHeaders(c);
     checkPlain(call.arrival, peer);
-    return checkOrigin(c, async () => {
-      call.caller = await whoCalls(c, call, peer);
-      if (callee) checkCall(call.caller, call.arrival.path, callee.access);
-      if (callee && callee.access !== "read") checkAudit();
-      return next();
-    });
-  };
-  return [begin, admit];
+    const cors = crossOrigin(c);
+    if (!cors) return await enter(c, call, peer, next);
+    const preflight = await cors(c, () => enter(c, call, peer, next));
+    if (preflight) c.res = preflight;
+  } catch (error) {
+    c.error = error as Error;
+    c.res = failure(c.error, c);
+  }
+}
+
+async function enter(c: Context<Env>, call: Call, peer: Peer, next: Next) {
+  call.caller = await whoCalls(c, call, peer);
+  const { callee } = call;
+  if (callee) checkCall(call.caller, call.arrival.path, callee.access);
+  if (callee && callee.access !== "read") checkAudit();
+  await next();
 }
 
 /** A proxy's own, or a new one. */
@@ -54,16 +75,14 @@ function requestId(c: Context): string {
 
 /** Counted by who it is; a call that nobody answers for, by its address. */
 async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {
-  let caller: Caller;
+  let caller: Caller | undefined;
   try {
     caller = await identify(c, call.arrival, peer);
-  } catch (error) {
-    countCall(`address ${call.address}`);
-    throw error;
+    return caller;
+  } finally {
+    if (!caller) countCall(`address ${call.address}`);
+    else countCall(`${caller.kind} ${caller.kind === "socket" ? call.address : caller.name}`);
   }
-  const apart = caller.kind === "socket" ? call.address : caller.name;
-  countCall(`${caller.kind} ${apart}`);
-  return caller;
 }
 
 /** Bun itself ends what has more than 16 KB, without a word of ours. */

@@ -2,7 +2,7 @@
  * A page in somebody's browser has that person's place in the network, but not his will: where an address or
  * a user is enough to call, it could call too. Browsers say whose page asks, and under which name it found us.
  */
-import type { Context, MiddlewareHandler, Next } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
@@ -17,13 +17,13 @@ const allowed = cors({
   maxAge: 600,
 });
 
-/** Throws `forbidden` for another origin's page; answers the preflights of those that are allowed. */
-export function checkOrigin(c: Context, next: Next): ReturnType<MiddlewareHandler> {
+/** For a page that is allowed, what its answer needs; throws `forbidden` for another origin's. */
+export function crossOrigin(c: Context): MiddlewareHandler | undefined {
   const origin = c.req.header("Origin");
-  if (origin !== undefined && settings().cors.origins.includes(origin)) return allowed(c, next);
+  if (origin !== undefined && settings().cors.origins.includes(origin)) return allowed;
   const site = c.req.header("Sec-Fetch-Site");
   const ours = site ? site === "same-origin" || site === "none" || followed(c) : isOwn(c, origin);
-  if (ours) return next();
+  if (ours) return undefined;
   const text = `pages of ${origin ?? "other origins"} may not call this server; [cors] origins allows some`;
   throw new HyperError("forbidden", text, { details: { missing: "origin" } });
 }

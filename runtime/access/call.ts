@@ -1,11 +1,11 @@
 /** One call over HTTP, from its arrival to its answer: its ID, its caller, its places, its lines in the logs. */
-import type { Context, Next } from "hono";
+import type { Context } from "hono";
 import { type ContextOptions, type Enter, settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
-import { visit } from "../limits.ts";
+import { Visit } from "../limits.ts";
 import { type Logger, logOf } from "../log.ts";
 import { observer } from "../metrics/observer.ts";
-import { begin, type Running } from "../running.ts";
+import type { Running } from "../running.ts";
 import { type Caller, checkHost, mayUse, said } from "./access.ts";
 import { audit, type Entry } from "./audit.ts";
 import { checkDomains, type Described, withoutOthers } from "./domains.ts";
@@ -67,17 +67,17 @@ export class Call implements Running {
 
   /** Its work on one hypervisor, which begins there when there is a place. */
   async work<T>(spec: Described, host: string | undefined, run: Run<T>): Promise<T> {
-    const { enter, leave } = visit(spec.access === "read" ? "read" : "change", this.signal);
+    const visit = new Visit(spec.access === "read" ? "read" : "change", this.signal);
     const options = { signal: this.signal, who: this.#by, log: this.log, host };
     try {
       const data = await run(options, (alias) => {
         checkHost(this.#by, alias);
-        return enter(alias);
+        return visit.enter(alias);
       });
       this.data = data;
       return withoutOthers(this.#by, spec, data);
     } finally {
-      leave();
+      visit.leave();
     }
   }
 
@@ -133,16 +133,3 @@ export class Call implements Running {
 }
 
 const REFUSED = [401, 403];
-
-/** The outermost step of every answer: whatever comes of it is on record. */
-export async function record(c: Context, call: Call, next: Next) {
-  c.set("call", call);
-  const end = begin(call);
-  try {
-    await next();
-    c.res.headers.set("X-Request-Id", call.id);
-    call.answered(c.res.status, c.error);
-  } finally {
-    end();
-  }
-}
