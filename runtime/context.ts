@@ -54,40 +54,24 @@ export function settings(): Config {
 }
 
 function hypervisor(alias: string): Hypervisor {
+  const found = hypervisors?.open.get(alias);
+  if (found) return found;
   const { hosts, virsh, ssh } = settings();
   const known = Object.hasOwn(hosts, alias) ? hosts[alias] : undefined;
   if (!known) {
     const text = `host: unknown hypervisor ${JSON.stringify(alias)}; configured: ${Object.keys(hosts).join(", ")}`;
     throw new HyperError("invalid_input", text);
   }
-  const open = hypervisors?.open as Map<string, Hypervisor>;
-  const transport = () =>
-    isSsh(known.uri) ? sshTransport(alias, known.uri, ssh) : localTransport(known.uri);
-  const found = open.get(alias) ?? new Hypervisor(alias, known.uri, virsh, transport());
-  open.set(alias, found);
-  return found;
+  const transport = isSsh(known.uri)
+    ? sshTransport(alias, known.uri, ssh)
+    : localTransport(known.uri);
+  const made = new Hypervisor(alias, known.uri, virsh, transport);
+  hypervisors?.open.set(alias, made);
+  return made;
 }
 
 /** Those that have been called since the start, or since they were closed. */
 export const openHypervisors = () => [...(hypervisors?.open.values() ?? [])];
-
-/** A hypervisor that a call enters with its first command there. */
-function entering(target: Hypervisor, enter: Enter): Pick<Hypervisor, Used> {
-  const { uri, alias } = target;
-  const entered = async <T>(work: () => Promise<T>) => {
-    const wait = enter(alias);
-    if (wait) await wait;
-    return work();
-  };
-  return {
-    uri,
-    virsh: (commands, options) => entered(() => target.virsh(commands, options)),
-    long: (command, options) => entered(() => target.long(command, options)),
-    exec: (argv, options) => entered(() => target.exec(argv, options)),
-  };
-}
-
-type Used = "uri" | "virsh" | "long" | "exec";
 
 /** End every session and connection, or those of one hypervisor. */
 export async function closeHypervisors(only?: string) {
@@ -105,27 +89,29 @@ export function createContext(
   cancellable = true,
   enter?: Enter,
 ): Context {
-  const known = Object.entries(given).filter(([, value]) => value !== undefined);
-  const options: ContextOptions = Object.fromEntries(known);
-  const signal = options.signal ?? new AbortController().signal;
-  const callLog = options.log ?? log;
+  const { asked = given.host, host, log: callLog = log, who = PROCESS, ...rest } = given;
+  const { signal = new AbortController().signal, ...parts } = rest;
   const always = cancellable ? { signal, log: callLog } : { log: callLog };
-  const host = options.host ?? settings().default_host;
-  const who = options.who ?? PROCESS;
   const at = (alias: string): Context => {
-    const found = hypervisor(alias);
-    const target = enter ? entering(found, enter) : found;
-    const virsh: Virsh = async (command, given) =>
-      unwrap((await target.virsh([command], { ...always, ...given }))[0]);
-    virsh.all = async (commands, given) =>
-      (await target.virsh(commands, { ...always, ...given })).map(unwrap);
-    virsh.each = (commands, given) => target.virsh(commands, { ...always, ...given });
-    virsh.long = (command, given) => target.long(command, { ...always, ...given });
+    const target = hypervisor(alias);
+    // what may not enter is a rejection, like all that goes wrong there
+    const entered = async <T>(work: () => Promise<T>) => {
+      const wait = enter?.(alias);
+      if (wait) await wait;
+      return work();
+    };
+    const run = (commands: Arg[][], given?: CallOptions) =>
+      entered(() => target.virsh(commands, { ...always, ...given }));
+    const virsh: Virsh = async (command, given) => unwrap((await run([command], given))[0]);
+    virsh.all = async (commands, given) => (await run(commands, given)).map(unwrap);
+    virsh.each = run;
+    virsh.long = (command, given) => entered(() => target.long(command, { ...always, ...given }));
     return {
       host: alias,
       uri: target.uri,
       virsh,
-      exec: (argv, given) => target.exec(argv, { timeout: 30_000, ...always, ...given }),
+      exec: (argv, given) =>
+        entered(() => target.exec(argv, { timeout: 30_000, ...always, ...given })),
       signal,
       log: callLog,
       who,
@@ -139,8 +125,9 @@ export function createContext(
     checkHost(who, alias);
     return at(alias);
   };
+  const alias = host ?? settings().default_host;
   // a test that brings its own virsh needs no configured hypervisor
-  if (options.virsh)
-    return { signal, log: callLog, who, hosts: [host], on, ...options, host } as Context;
-  return Object.assign(at(host), { asked: options.host }, options);
+  if (parts.virsh)
+    return { signal, log: callLog, who, hosts: [alias], on, ...parts, host: alias } as Context;
+  return Object.assign(at(alias), { asked }, parts);
 }

@@ -1,11 +1,12 @@
 /** What stands before every function, and before what is no function: who calls, from where, how often. */
 import type { Context, MiddlewareHandler, Next } from "hono";
+import { atOnce } from "../at-once.ts";
 import { settings } from "../context.ts";
 import { failure } from "../envelope.ts";
 import { HyperError } from "../errors.ts";
 import { countCall } from "../limits.ts";
 import { begin, end } from "../running.ts";
-import { type Caller, checkCall } from "./access.ts";
+import { checkCall } from "./access.ts";
 import { checkAudit } from "./audit.ts";
 import { crossOrigin } from "./browser.ts";
 import { Call } from "./call.ts";
@@ -32,7 +33,12 @@ export function admission(callee?: Described): MiddlewareHandler<Env> {
     c.set("call", call);
     begin(call);
     try {
-      await admit(c, call, next);
+      try {
+        await admit(c, call, next);
+      } catch (error) {
+        c.error = call.caller ? (error as Error) : refused(call, error as Error);
+        c.res = failure(c.error, c);
+      }
       c.res.headers.set("X-Request-Id", call.id);
       call.answered(c.res.status, c.error);
     } finally {
@@ -41,30 +47,29 @@ export function admission(callee?: Described): MiddlewareHandler<Env> {
   };
 }
 
-/** An error becomes an answer here already: its status is on record, too. */
-async function admit(c: Context<Env>, call: Call, next: Next) {
-  try {
-    const peer = peerOf(c.req.raw, call.arrival);
-    if (!peer) throw new HyperError("cancelled", "the caller went away");
-    call.address = clientAddress(c.req.raw, peer);
-    checkHeaders(c);
-    checkPlain(call.arrival, peer);
-    const cors = crossOrigin(c);
-    if (!cors) return await enter(c, call, peer, next);
-    const preflight = await cors(c, () => enter(c, call, peer, next));
-    if (preflight) c.res = preflight;
-  } catch (error) {
-    c.error = error as Error;
-    c.res = failure(c.error, c);
-  }
+function admit(c: Context<Env>, call: Call, next: Next): unknown {
+  const peer = peerOf(c.req.raw, call.arrival);
+  if (!peer) throw new HyperError("cancelled", "the caller went away");
+  call.address = clientAddress(c.req.raw, peer);
+  checkHeaders(c);
+  checkPlain(call.arrival, peer);
+  const cors = crossOrigin(c);
+  if (!cors) return enter(c, call, peer, next);
+  const preflight = cors(c, async () => enter(c, call, peer, next));
+  return preflight.then((answer) => {
+    if (answer) c.res = answer;
+  });
 }
 
-async function enter(c: Context<Env>, call: Call, peer: Peer, next: Next) {
-  call.caller = await whoCalls(c, call, peer);
-  const { callee } = call;
-  if (callee) checkCall(call.caller, call.arrival.path, callee.access);
-  if (callee && callee.access !== "read") checkAudit();
-  await next();
+function enter(c: Context<Env>, call: Call, peer: Peer, next: Next): Promise<void> {
+  return atOnce(identify(c, call.arrival, peer), (caller) => {
+    countCall(`${caller.kind} ${caller.kind === "socket" ? call.address : caller.name}`);
+    call.caller = caller;
+    const { callee, arrival } = call;
+    if (callee) checkCall(caller, arrival.path, callee.access);
+    if (callee && callee.access !== "read") checkAudit();
+    return next();
+  });
 }
 
 /** A proxy's own, or a new one. */
@@ -73,15 +78,14 @@ function requestId(c: Context): string {
   return /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
 }
 
-/** Counted by who it is; a call that nobody answers for, by its address. */
-async function whoCalls(c: Context, call: Call, peer: Peer): Promise<Caller> {
-  let caller: Caller | undefined;
+/** Nobody answers for a call that was not let in: it is counted by its address. Returns what is wrong with it. */
+function refused({ address }: Call, error: Error): Error {
+  if (error instanceof HyperError && error.code === "rate_limited") return error; // counted already
   try {
-    caller = await identify(c, call.arrival, peer);
-    return caller;
-  } finally {
-    if (!caller) countCall(`address ${call.address}`);
-    else countCall(`${caller.kind} ${caller.kind === "socket" ? call.address : caller.name}`);
+    countCall(`address ${address}`);
+    return error;
+  } catch (limited) {
+    return limited as Error;
   }
 }
 

@@ -1,12 +1,13 @@
 /** Who makes a request: the holder of its token, or, where none is asked for, a user of this machine. */
 import type { Context } from "hono";
+import { atOnce } from "../at-once.ts";
 import { settings } from "../context.ts";
 import { HyperError } from "../errors.ts";
 import { type Caller, everything } from "./access.ts";
 import { checkHostHeader } from "./browser.ts";
 import { type Arrival, type Peer, peerUser } from "./peer.ts";
-import { expired, hashOf, readTokens } from "./tokens.ts";
-import { lookUpUser } from "./users.ts";
+import { expired, hashOf, readTokens, type Tokens } from "./tokens.ts";
+import { lookUpUser, type User } from "./users.ts";
 
 /**
  * Token  Loopback or socket  Token needed   Answer
@@ -16,22 +17,28 @@ import { lookUpUser } from "./users.ts";
  * none   loopback            no             the user: own, root, member of the group; else 403
  * none   any                 yes            401
  */
-export async function identify(c: Context, at: Arrival, peer: Peer): Promise<Caller> {
-  const given = tokenOf(c);
-  const tokens = await readTokens();
-  if (given !== undefined) {
-    if (tokens.problem) throw unauthorized(c, "tokens cannot be read; the server's log says why");
-    const caller = tokens.byHash.get(hashOf(given));
-    if (!caller) throw unauthorized(c, "the token is unknown or revoked", true);
-    if (!expired(caller)) return caller;
-    throw unauthorized(c, `token ${JSON.stringify(caller.name)} has expired`, true);
-  }
-  if (!localIsFree(tokens.exist)) throw unauthorized(c, NEEDED);
-  if (peer.address === undefined) return everything("socket", `${at.server.url.pathname}`);
-  if (!peer.loopback) throw unauthorized(c, NEEDED);
-  checkHostHeader(c);
-  const uid = peerUser(peer, at);
-  const user = uid === undefined ? undefined : await lookUpUser(uid);
+export function identify(c: Context, at: Arrival, peer: Peer): Caller | Promise<Caller> {
+  return atOnce(readTokens(), (tokens) => {
+    const given = tokenOf(c);
+    if (given !== undefined) return holder(c, given, tokens);
+    if (!localIsFree(tokens.exist)) throw unauthorized(c, NEEDED);
+    if (peer.address === undefined) return everything("socket", `${at.server.url.pathname}`);
+    if (!peer.loopback) throw unauthorized(c, NEEDED);
+    checkHostHeader(c);
+    const uid = peerUser(peer, at);
+    return uid === undefined ? trusted() : atOnce(lookUpUser(uid), trusted);
+  });
+}
+
+function holder(c: Context, token: string, { problem, byHash }: Tokens): Caller {
+  if (problem) throw unauthorized(c, "tokens cannot be read; the server's log says why");
+  const caller = byHash.get(hashOf(token));
+  if (!caller) throw unauthorized(c, "the token is unknown or revoked", true);
+  if (!expired(caller)) return caller;
+  throw unauthorized(c, `token ${JSON.stringify(caller.name)} has expired`, true);
+}
+
+function trusted(user?: User): Caller {
   if (user?.trusted) return everything("user", user.name);
   const who = user
     ? `user ${JSON.stringify(user.name)} is none of them`

@@ -2,10 +2,11 @@
 import { execFile } from "node:child_process";
 import { userInfo } from "node:os";
 import { promisify } from "node:util";
+import { atOnce } from "../at-once.ts";
 import { settings } from "../context.ts";
 import { log } from "../log.ts";
 
-interface User {
+export interface User {
   name: string;
   trusted: boolean;
 }
@@ -16,21 +17,30 @@ const FRESH = 30_000;
 /** What the kernel says for a user of another user namespace: anybody. */
 const OVERFLOW = 65534;
 
-const known = new Map<number, { at: number; user: Promise<User> }>();
+const known = new Map<number, { at: number; user: User | Promise<User> }>();
 
-export function lookUpUser(uid: number): Promise<User> {
+/** A promise only where they are looked up now. */
+export function lookUpUser(uid: number): User | Promise<User> {
   const found = known.get(uid);
   if (found && performance.now() - found.at < FRESH) return found.user;
   const user = lookUp(uid);
-  known.set(uid, { at: performance.now(), user });
-  return user;
+  const entry = { at: performance.now(), user };
+  known.set(uid, entry);
+  return atOnce(user, (user) => {
+    entry.user = user;
+    return user;
+  });
 }
 
-async function lookUp(uid: number): Promise<User> {
+function lookUp(uid: number): User | Promise<User> {
   if (uid === 0) return { name: "root", trusted: true };
   if (uid === process.getuid?.() && uid !== OVERFLOW) {
     return { name: userInfo().username, trusted: true };
   }
+  return ask(uid);
+}
+
+async function ask(uid: number): Promise<User> {
   const { group } = settings().access;
   try {
     // it asks wherever this machine keeps its users
