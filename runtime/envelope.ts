@@ -22,7 +22,7 @@ export function failure(error: Error, c: Context): Response {
   const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
   const { method, path } = c.req;
   const seen = known.code === "internal" ? { error: known.cause ?? error } : { cause: known.cause };
-  const call: Pick<Call, "id" | "log"> | undefined = c.get("call");
+  const call: Pick<Call, "id" | "log"> | undefined = c.env?.call;
   (call?.log ?? log)[level]({ method, path, code: known.code, ...seen }, known.message);
   const { code, message, details } = known;
   if (code === "busy" || code === "rate_limited") {

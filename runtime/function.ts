@@ -109,7 +109,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   app.on([spec.method], "*", validate, async (c) => {
     const input = c.req.valid((spec.method === "GET" ? "query" : "json") as never) as z.output<I>;
     const host = c.req.query("host") ?? c.req.header("X-Hypervisor");
-    const call = c.get("call");
+    const call = c.env?.call;
     call?.check(spec, input, host);
     const { signal } = c.req.raw;
     const ask = (alias: string | undefined, asked?: string[]) =>

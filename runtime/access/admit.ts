@@ -16,8 +16,7 @@ import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
 
 /** What a Hono application of ours is given with a request, and keeps with it. */
 export interface Env {
-  Bindings: { arrival?: Arrival };
-  Variables: { call?: Call };
+  Bindings: { arrival?: Arrival | undefined; call?: Call };
 }
 
 /**
@@ -30,7 +29,7 @@ export function admission(callee?: Described): MiddlewareHandler<Env> {
     const at = c.env?.arrival;
     if (!at) return next();
     const call = new Call(c, requestId(c), at.path ? at : { ...at, path: c.req.path }, callee);
-    c.set("call", call);
+    c.env.call = call;
     begin(call);
     try {
       try {

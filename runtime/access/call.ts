@@ -21,6 +21,7 @@ export class Call implements Running {
   /** Aborted when the caller goes away, and when the server ends and waits no longer. */
   readonly signal: AbortSignal;
   address = "";
+  place = 0;
   /** Undefined until it is known who calls. */
   caller: Caller | undefined;
   host: string;

@@ -38,11 +38,11 @@ export interface Peer {
 }
 
 /** It does not change, and asking for it is a system call. */
-const ports = new WeakMap<Server, number | undefined>();
+let asked: { server: Server; port: number | undefined } | undefined;
 
 function portOf(server: Server): number | undefined {
-  if (!ports.has(server)) ports.set(server, server.port);
-  return ports.get(server);
+  if (asked?.server !== server) asked = { server, port: server.port };
+  return asked.port;
 }
 
 /** Undefined when the connection is closed by now. */

@@ -60,16 +60,16 @@ export function openNetlink(): Ask {
   const [asked, answered] = [ptr(request), ptr(answer)];
   writeHead(request);
   let sequence = 0;
-  let addresses = "";
+  let [from, to] = ["", ""];
   return (local, remote) => {
     sequence = (sequence + 1) % 2 ** 32;
     request.setUint32(8, sequence, true);
     request.setUint16(HEADER + 8, local.port);
     request.setUint16(HEADER + 10, remote.port);
     // nearly always those of the call before
-    if (addresses !== local.address + remote.address) {
+    if (from !== local.address || to !== remote.address) {
       writeAddresses(request, local.address, remote.address);
-      addresses = local.address + remote.address;
+      [from, to] = [local.address, remote.address];
     }
     if (symbols.send(fd, asked, REQUEST, 0) < 0) return undefined;
     // the kernel has answered before `send` returns; an answer to another question is none
