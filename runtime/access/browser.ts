@@ -35,11 +35,18 @@ const followed = (c: Context) =>
 const isOwn = (c: Context, origin: string | undefined) =>
   origin === undefined || origin.replace(/^https?:\/\//, "") === c.req.header("Host");
 
+/** Nearly always that of the call before. */
+let good = "";
+
 /** A name that somebody else has made lead to this machine (DNS rebinding) is not one of these. */
 export function checkHostHeader(c: Context) {
   const host = c.req.header("Host") ?? "";
+  if (host && host === good) return;
   const [, name = ""] = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i.exec(host) ?? [];
-  if (name && isLoopback(name.replace(/^\[(.*)\]$/, "$1").toLowerCase())) return;
+  if (name && isLoopback(name.replace(/^\[(.*)\]$/, "$1").toLowerCase())) {
+    good = host;
+    return;
+  }
   const text = `the Host header ${JSON.stringify(host)} is not this machine's loopback address; call http://127.0.0.1 or http://localhost, or use a token`;
   throw new HyperError("forbidden", text, { details: { missing: "host header" } });
 }

@@ -57,8 +57,9 @@ export function localIsFree(tokensExist: boolean): boolean {
 
 /** Another scheme than Bearer is not ours: a proxy may have asked for it. */
 function tokenOf(c: Context): string | undefined {
-  const [, bearer] = /^Bearer +(.*)$/i.exec(c.req.header("Authorization") ?? "") ?? [];
-  return bearer?.trim() ?? c.req.header("X-API-Key");
+  const authorization = c.req.header("Authorization");
+  const bearer = authorization ? /^Bearer +(.*)$/i.exec(authorization)?.[1]?.trim() : undefined;
+  return bearer ?? c.req.header("X-API-Key");
 }
 
 function unauthorized(c: Context, text: string, invalid = false): HyperError {

@@ -37,21 +37,22 @@ export interface Peer {
   proxy: boolean;
 }
 
-/** It does not change, and asking for it is a system call. */
-let asked: { server: Server; port: number | undefined } | undefined;
+/** They do not change, and asking for the port is a system call. */
+let asked: { server: Server; port: number | undefined; host: string } | undefined;
 
-function portOf(server: Server): number | undefined {
-  if (asked?.server !== server) asked = { server, port: server.port };
-  return asked.port;
+function boundTo(server: Server) {
+  if (asked?.server !== server) asked = { server, port: server.port, host: server.hostname ?? "" };
+  return asked;
 }
 
 /** Undefined when the connection is closed by now. */
 export function peerOf(request: Request, { server }: Arrival): Peer | undefined {
-  if (portOf(server) === undefined)
+  if (boundTo(server).port === undefined)
     return { address: undefined, port: 0, loopback: false, proxy: false };
   const found = server.requestIP(request);
   if (!found) return undefined;
-  const address = found.address.replace(/^::ffff:(?=\d+\.)/i, "");
+  const mapped = found.address.startsWith("::");
+  const address = mapped ? found.address.replace(/^::ffff:(?=\d+\.)/i, "") : found.address;
   return { address, port: found.port, loopback: isLoopback(address), proxy: isProxy(address) };
 }
 
@@ -67,16 +68,18 @@ export function clientAddress(request: Request, { address = "unix", proxy }: Pee
 export function peerUser({ address = "", port, loopback }: Peer, { server }: Arrival) {
   if (!loopback) return undefined;
   const six = address.includes(":");
-  const own = server.hostname ?? "";
-  const ours =
-    isLoopback(own) && own !== "localhost" && own.includes(":") === six ? own : undefined;
-  const to = { address: ours ?? (six ? "::1" : "127.0.0.1"), port: portOf(server) ?? 0 };
-  return ownerOf({ address, port }, to);
+  const { port: to = 0, host } = boundTo(server);
+  const ours = isLoopback(host) && host !== "localhost" && host.includes(":") === six;
+  const own = ours ? host : six ? "::1" : "127.0.0.1";
+  return ownerOf({ address, port }, { address: own, port: to });
 }
 
 // not asked of node:net where that can be helped: it takes a start 7 ms
 export const isLoopback = (name: string) =>
-  name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
+  name === "127.0.0.1" ||
+  name === "localhost" ||
+  name === "::1" ||
+  /^127(\.\d{1,3}){3}$/.test(name);
 
 let proxies: BlockList | undefined;
 
