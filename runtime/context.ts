@@ -53,19 +53,22 @@ export function settings(): Config {
   return hypervisors.config;
 }
 
+function uriOf(alias: string): string {
+  const { hosts } = settings();
+  const known = Object.hasOwn(hosts, alias) ? hosts[alias] : undefined;
+  if (known) return known.uri;
+  const text = `host: unknown hypervisor ${JSON.stringify(alias)}; configured: ${Object.keys(hosts).join(", ")}`;
+  throw new HyperError("invalid_input", text);
+}
+
+/** Made with the first command there. */
 function hypervisor(alias: string): Hypervisor {
   const found = hypervisors?.open.get(alias);
   if (found) return found;
-  const { hosts, virsh, ssh } = settings();
-  const known = Object.hasOwn(hosts, alias) ? hosts[alias] : undefined;
-  if (!known) {
-    const text = `host: unknown hypervisor ${JSON.stringify(alias)}; configured: ${Object.keys(hosts).join(", ")}`;
-    throw new HyperError("invalid_input", text);
-  }
-  const transport = isSsh(known.uri)
-    ? sshTransport(alias, known.uri, ssh)
-    : localTransport(known.uri);
-  const made = new Hypervisor(alias, known.uri, virsh, transport);
+  const uri = uriOf(alias);
+  const { virsh, ssh } = settings();
+  const transport = isSsh(uri) ? sshTransport(alias, uri, ssh) : localTransport(uri);
+  const made = new Hypervisor(alias, uri, virsh, transport);
   hypervisors?.open.set(alias, made);
   return made;
 }
@@ -93,25 +96,26 @@ export function createContext(
   const { signal = new AbortController().signal, ...parts } = rest;
   const always = cancellable ? { signal, log: callLog } : { log: callLog };
   const at = (alias: string): Context => {
-    const target = hypervisor(alias);
+    const uri = uriOf(alias);
     // what may not enter is a rejection, like all that goes wrong there
-    const entered = async <T>(work: () => Promise<T>) => {
+    const entered = async <T>(work: (target: Hypervisor) => Promise<T>) => {
       const wait = enter?.(alias);
       if (wait) await wait;
-      return work();
+      return work(hypervisor(alias));
     };
     const run = (commands: Arg[][], given?: CallOptions) =>
-      entered(() => target.virsh(commands, { ...always, ...given }));
+      entered((target) => target.virsh(commands, { ...always, ...given }));
     const virsh: Virsh = async (command, given) => unwrap((await run([command], given))[0]);
     virsh.all = async (commands, given) => (await run(commands, given)).map(unwrap);
     virsh.each = run;
-    virsh.long = (command, given) => entered(() => target.long(command, { ...always, ...given }));
+    virsh.long = (command, given) =>
+      entered((target) => target.long(command, { ...always, ...given }));
     return {
       host: alias,
-      uri: target.uri,
+      uri,
       virsh,
       exec: (argv, given) =>
-        entered(() => target.exec(argv, { timeout: 30_000, ...always, ...given })),
+        entered((target) => target.exec(argv, { timeout: 30_000, ...always, ...given })),
       signal,
       log: callLog,
       who,

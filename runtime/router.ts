@@ -16,32 +16,36 @@ export interface Router {
 /** The whole API as one fetch: a function has one path, and Hono answers at all others. */
 export function createRouter(functions: Loaded[]): Router {
   const mounted = new Map<string, HyperFunction>();
-  const app = new Hono<Env>();
-  app.onError(failure);
+  const broken = new Set<string>();
   for (const { path, function: loaded, error } of functions) {
     if (error) log.error({ path, error }, `${path} did not load`);
-    if (loaded) {
-      mounted.set(path, loaded);
-      continue;
-    }
-    app.use(path, admission());
-    app.all(path, () => {
-      throw new HyperError(
-        "function_unavailable",
-        `${path} did not load; the server's log says why`,
-      );
-    });
+    if (loaded) mounted.set(path, loaded);
+    else broken.add(path);
   }
-  app.use(admission());
-  app.notFound((c) => {
-    throw new HyperError("not_found", `no endpoint ${c.req.path}; GET /capabilities lists them`);
-  });
+  let others: Hono<Env> | undefined;
   return {
     fetch(request, env = {}) {
       const path = getPath(request);
       const found = mounted.get(path);
-      if (!found) return app.fetch(request, env);
+      if (!found) {
+        others ??= elsewhere(broken);
+        return others.fetch(request, env);
+      }
       return found.fetch(request, env.arrival && { server: env.arrival.server, path });
     },
   };
+}
+
+/** What is said at paths that have no function, or one that did not load. */
+function elsewhere(broken: Set<string>): Hono<Env> {
+  const app = new Hono<Env>();
+  app.onError(failure);
+  app.use(admission());
+  app.notFound((c) => {
+    const { path } = c.req;
+    throw broken.has(path)
+      ? new HyperError("function_unavailable", `${path} did not load; the server's log says why`)
+      : new HyperError("not_found", `no endpoint ${path}; GET /capabilities lists them`);
+  });
+  return app;
 }

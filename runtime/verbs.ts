@@ -7,22 +7,25 @@ import { HyperError } from "./errors.ts";
 
 export type Lane = "read" | "stats" | "change" | "agent";
 
-const READS = new Set(
-  `capabilities domcapabilities nodeinfo uri version list dominfo domstate domuuid domid domname dumpxml
-  domblklist domblkinfo domblkstat domblkerror domiflist domifstat domif-getlink domifaddr domcontrol
-  domjobinfo domstats dommemstat cpu-stats vcpucount vcpuinfo domdisplay vncdisplay ttyconsole
-  net-list net-info net-dumpxml net-dhcp-leases net-uuid net-name pool-name pool-uuid
-  pool-list pool-info pool-dumpxml vol-list vol-info vol-dumpxml vol-path vol-key vol-name vol-pool
-  snapshot-list snapshot-info snapshot-dumpxml snapshot-current snapshot-parent
-  checkpoint-list checkpoint-dumpxml desc metadata echo`.split(/\s+/),
+/** Of lines of words. */
+const verbs = (...lines: string[]) => new Set(lines.join(" ").split(" "));
+
+const READS = verbs(
+  "capabilities domcapabilities nodeinfo uri version list dominfo domstate domuuid domid domname dumpxml",
+  "domblklist domblkinfo domblkstat domblkerror domiflist domifstat domif-getlink domifaddr domcontrol",
+  "domjobinfo domstats dommemstat cpu-stats vcpucount vcpuinfo domdisplay vncdisplay ttyconsole",
+  "net-list net-info net-dumpxml net-dhcp-leases net-uuid net-name pool-name pool-uuid",
+  "pool-list pool-info pool-dumpxml vol-list vol-info vol-dumpxml vol-path vol-key vol-name vol-pool",
+  "snapshot-list snapshot-info snapshot-dumpxml snapshot-current snapshot-parent",
+  "checkpoint-list checkpoint-dumpxml desc metadata echo",
 );
 
 const AGENT = new Set(["guestinfo", "domfsinfo", "domtime", "domhostname", "guestvcpus"]);
 
 /** They wait for a person, for an event or for standard input, and would take the session with them. */
-const REFUSED = new Set(
-  `edit net-edit pool-edit vol-edit snapshot-edit save-image-edit iface-edit nwfilter-edit console
-  quit exit cd connect event net-event pool-event secret-event nodedev-event`.split(/\s+/),
+const REFUSED = verbs(
+  "edit net-edit pool-edit vol-edit snapshot-edit save-image-edit iface-edit nwfilter-edit console",
+  "quit exit cd connect event net-event pool-event secret-event nodedev-event",
 );
 
 /** Groups of `domstats` that ask QEMU and hang with it: they take no session from other reads. */

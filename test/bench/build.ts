@@ -16,7 +16,7 @@ import { memory, quantile, report } from "./measure.ts";
 
 if (process.env.HYPERSDK_LAB !== "1") throw new Error("it asks a hypervisor: npm run bench:build");
 
-const ROUNDS = 41;
+const ROUNDS = 61;
 const ROOT = join(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "bench-build-"));
 
