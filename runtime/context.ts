@@ -97,25 +97,27 @@ export function createContext(
   const always = cancellable ? { signal, log: callLog } : { log: callLog };
   const at = (alias: string): Context => {
     const uri = uriOf(alias);
+    let target: Hypervisor | undefined; // once it is closed, it is closed for this context
     // what may not enter is a rejection, like all that goes wrong there
-    const entered = async <T>(work: (target: Hypervisor) => Promise<T>) => {
+    const entered = async <T>(work: (there: Hypervisor) => Promise<T>) => {
       const wait = enter?.(alias);
       if (wait) await wait;
-      return work(hypervisor(alias));
+      target ??= hypervisor(alias);
+      return work(target);
     };
     const run = (commands: Arg[][], given?: CallOptions) =>
-      entered((target) => target.virsh(commands, { ...always, ...given }));
+      entered((there) => there.virsh(commands, { ...always, ...given }));
     const virsh: Virsh = async (command, given) => unwrap((await run([command], given))[0]);
     virsh.all = async (commands, given) => (await run(commands, given)).map(unwrap);
     virsh.each = run;
     virsh.long = (command, given) =>
-      entered((target) => target.long(command, { ...always, ...given }));
+      entered((there) => there.long(command, { ...always, ...given }));
     return {
       host: alias,
       uri,
       virsh,
       exec: (argv, given) =>
-        entered((target) => target.exec(argv, { timeout: 30_000, ...always, ...given })),
+        entered((there) => there.exec(argv, { timeout: 30_000, ...always, ...given })),
       signal,
       log: callLog,
       who,
