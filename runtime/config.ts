@@ -165,8 +165,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const file = env.HYPERSDK_CONFIG || isThere(path) ? readToml(path) : {};
   const config = merge({
     ...check(file, path),
-    ...((env.HOST || env.LISTEN) &&
-      check({ host: env.HOST || undefined, listen: env.LISTEN || undefined }, "environment")),
+    ...check({ host: env.HOST || undefined, listen: env.LISTEN || undefined }, "environment"),
     ...(env.PORT && { port: portOf(env.PORT) }),
   });
   config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI) };

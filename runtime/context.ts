@@ -92,8 +92,17 @@ export function createContext(
   cancellable = true,
   enter?: Enter,
 ): Context {
-  const { asked = given.host, host, log: callLog = log, who = PROCESS, ...rest } = given;
-  const { signal = new AbortController().signal, ...parts } = rest;
+  const {
+    host,
+    asked = host,
+    signal = new AbortController().signal,
+    log: callLog = log,
+    who = PROCESS,
+    ...others
+  } = given;
+  const parts: ContextOptions = Object.fromEntries(
+    Object.entries(others).filter(([, part]) => part !== undefined),
+  );
   const always = cancellable ? { signal, log: callLog } : { log: callLog };
   const at = (alias: string): Context => {
     const uri = uriOf(alias);

@@ -7,11 +7,16 @@ export const home = () => process.env.HOME || homedir();
 /** Whether there may be something at a path: also where nobody can tell. `node:fs` takes a start 2 ms to load. */
 export function isThere(path: string): boolean {
   try {
-    return Bun.mmap(path) !== undefined; // what is mapped is not looked at, and let go
+    Bun.mmap(path); // what is mapped is not looked at, and let go
+    return true;
   } catch (error) {
-    return !["ENOENT", "ENOTDIR"].includes(`${(error as NodeJS.ErrnoException).code}`);
+    return !saysNothing(error);
   }
 }
+
+/** Whether an error means that there is nothing at the path that was asked for. */
+export const saysNothing = (error: unknown) =>
+  ["ENOENT", "ENOTDIR"].includes(`${(error as NodeJS.ErrnoException).code}`);
 
 export const configFolder = () => `${process.env.XDG_CONFIG_HOME || `${home()}/.config`}/hypersdk`;
 

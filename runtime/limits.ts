@@ -14,9 +14,8 @@ export function countCall(caller: string) {
   const count = (second.calls.get(caller) ?? 0) + 1;
   second.calls.set(caller, count);
   if (count <= rate) return;
-  const retry_after = 1;
-  const text = `more than ${rate} calls in a second; try again in ${retry_after} s`;
-  throw new HyperError("rate_limited", text, { details: { retry_after } });
+  const text = `more than ${rate} calls in a second; try again in 1 s`;
+  throw new HyperError("rate_limited", text, { details: { retry_after: 1 } });
 }
 
 /** Looking and changing are counted apart, so that a hundred long copies leave room to look. */

@@ -51,8 +51,7 @@ export function peerOf(request: Request, { server }: Arrival): Peer | undefined 
     return { address: undefined, port: 0, loopback: false, proxy: false };
   const found = server.requestIP(request);
   if (!found) return undefined;
-  const mapped = found.address.startsWith("::");
-  const address = mapped ? found.address.replace(/^::ffff:(?=\d+\.)/i, "") : found.address;
+  const address = found.address.replace(/^::ffff:(?=\d+\.)/i, "");
   return { address, port: found.port, loopback: isLoopback(address), proxy: isProxy(address) };
 }
 
@@ -76,10 +75,7 @@ export function peerUser({ address = "", port, loopback }: Peer, { server }: Arr
 
 // not asked of node:net where that can be helped: it takes a start 7 ms
 export const isLoopback = (name: string) =>
-  name === "127.0.0.1" ||
-  name === "localhost" ||
-  name === "::1" ||
-  /^127(\.\d{1,3}){3}$/.test(name);
+  name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 
 let proxies: BlockList | undefined;
 

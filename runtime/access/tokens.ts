@@ -7,7 +7,7 @@ import { readFileSync, type Stats } from "node:fs";
 import * as z from "zod";
 import { settings } from "../context.ts";
 import { inputError } from "../errors.ts";
-import { configFolder, isThere } from "../folders.ts";
+import { configFolder, isThere, saysNothing } from "../folders.ts";
 import { log } from "../log.ts";
 import { ACCESS, type Caller } from "./access.ts";
 
@@ -85,8 +85,7 @@ async function statOf(path: string): Promise<Stats | undefined> {
   try {
     return await Bun.file(path).stat();
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(`${(error as NodeJS.ErrnoException).code}`))
-      return undefined;
+    if (saysNothing(error)) return undefined;
     throw error;
   }
 }

@@ -91,12 +91,12 @@ function standing(standIns: Map<string, string>): Bun.BunPlugin {
       build.onResolve({ filter: /^[\w-]+$/ }, ({ path }) =>
         standIns.has(path) ? { path, namespace } : undefined,
       );
-      const load = ({ path }: { path: string }) => ({
-        loader: "js" as const,
-        contents: standIns.get(path) ?? "",
-      });
+      const load = ({ path }: { path: string }) => {
+        const contents = standIns.get(path);
+        return contents === undefined ? undefined : { loader: "js" as const, contents };
+      };
       build.onLoad({ filter: /^/, namespace }, load);
-      build.onLoad({ filter: /\/runtime\/(ssh\/transport|build\/run)\.ts$/ }, load);
+      build.onLoad({ filter: /\.ts$/ }, load);
     },
   };
 }

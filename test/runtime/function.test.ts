@@ -122,6 +122,17 @@ describe("called from a script", () => {
   test("an option that is not given counts as none", async () => {
     const options = { host: undefined, signal: undefined, virsh: undefined };
     expect(await greet({ name: "Ada" }, options)).toMatchObject({ host: "local" });
+    const parts = defineFunction({
+      method: "GET",
+      access: "read",
+      summary: "Tell what the context has",
+      input: z.strictObject({}),
+      output: z.array(z.string()),
+      message: "Told",
+      run: async (_, { virsh, exec }) => [typeof virsh, typeof exec],
+    });
+    const none = { virsh: undefined, exec: undefined };
+    expect(await parts({}, none as object)).toEqual(["function", "function"]);
   });
 
   test("any part of the context can be replaced", async () => {
