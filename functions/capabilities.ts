@@ -1,9 +1,9 @@
 /** GET /capabilities: the functions of this server, and what the chosen hypervisor can do. */
 import * as z from "zod";
-import { defineFunction } from "../runtime/function.ts";
-import { loadFunctions } from "../runtime/functions.ts";
-import { lines } from "../runtime/text.ts";
-import { Reached, reach, version } from "../runtime/version.ts";
+import { Reached, reach, version } from "#runtime/core/version.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { loadFunctions } from "#runtime/function/load.ts";
+import { lines } from "#runtime/libvirt/virsh-output.ts";
 
 /** Programs that some functions call on the hypervisor. */
 const TOOLS = ["virsh", "qemu-img", "scrub", "virt-sysprep", "virt-customize"];

@@ -1,7 +1,7 @@
 /** GET /docs: a page to read and try this API. */
 import * as z from "zod";
-import { docsPage } from "../runtime/docs.ts";
-import { defineFunction } from "../runtime/function.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { docsPage } from "#runtime/web/docs.ts";
 
 let made: string | undefined;
 

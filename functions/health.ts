@@ -1,6 +1,6 @@
 /** GET /health: the process is up. Asks no hypervisor. */
 import * as z from "zod";
-import { defineFunction } from "../runtime/function.ts";
+import { defineFunction } from "#runtime/function/define.ts";
 
 export default defineFunction({
   method: "GET",

@@ -1,8 +1,8 @@
 /** GET /hosts: every configured hypervisor, whether it answers, how fast, and what it runs. */
 import * as z from "zod";
-import { onEach } from "../runtime/fleet.ts";
-import { defineFunction } from "../runtime/function.ts";
-import { Reached, reach } from "../runtime/version.ts";
+import { Reached, reach } from "#runtime/core/version.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { onEach } from "#runtime/function/fleet.ts";
 
 export default defineFunction({
   method: "GET",

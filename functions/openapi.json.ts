@@ -1,9 +1,9 @@
 /** GET /openapi.json: this API's description, OpenAPI 3.1. */
 import * as z from "zod";
-import { defineFunction } from "../runtime/function.ts";
-import { loadFunctions } from "../runtime/functions.ts";
-import { describeApi } from "../runtime/openapi.ts";
-import { version } from "../runtime/version.ts";
+import { describeApi } from "#runtime/api/openapi.ts";
+import { version } from "#runtime/core/version.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { loadFunctions } from "#runtime/function/load.ts";
 
 /** The functions of a process stay as they are, so it is made once. */
 let made: ReturnType<typeof describeApi> | undefined;

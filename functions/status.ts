@@ -1,8 +1,8 @@
 /** GET /status: this server, and whether each of its hypervisors can be reached. */
 import * as z from "zod";
-import { defineFunction } from "../runtime/function.ts";
-import { Reached, reach, version } from "../runtime/version.ts";
-import { leftovers } from "../runtime/work.ts";
+import { Reached, reach, version } from "#runtime/core/version.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { leftovers } from "#runtime/libvirt/rollback.ts";
 
 export default defineFunction({
   method: "GET",

@@ -1,8 +1,8 @@
 /** GET /whoami: who the caller is to this server, and what they may do. */
 import * as z from "zod";
-import { ACCESS, mayCall } from "../runtime/access/access.ts";
-import { defineFunction } from "../runtime/function.ts";
-import { loadFunctions } from "../runtime/functions.ts";
+import { ACCESS, mayCall } from "#runtime/access/caller.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { loadFunctions } from "#runtime/function/load.ts";
 
 export default defineFunction({
   method: "GET",

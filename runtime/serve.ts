@@ -1,8 +1,9 @@
 /** The function host: every function of `functions/` on one port. `bun runtime/serve.ts` */
-import { createContext, settings } from "./context.ts";
-import { loadFunctions } from "./functions.ts";
-import { log } from "./log.ts";
-import { cannotStart, startServer } from "./server.ts";
+
+import { log } from "./core/log.ts";
+import { loadFunctions } from "./function/load.ts";
+import { createContext, settings } from "./hypervisor/context.ts";
+import { cannotStart, startServer } from "./server/start.ts";
 
 if (!process.env.LOG_LEVEL) log.level = "info";
 

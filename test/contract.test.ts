@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import type { HyperFunction } from "../runtime/function.ts";
-import { FUNCTIONS, loadFunctions } from "../runtime/functions.ts";
+import type { HyperFunction } from "../runtime/function/define.ts";
+import { FUNCTIONS, loadFunctions } from "../runtime/function/load.ts";
 
 const loaded = await loadFunctions();
 

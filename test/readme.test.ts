@@ -2,10 +2,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { loadConfig } from "../runtime/config.ts";
-import { STATUS } from "../runtime/errors.ts";
-import { loadFunctions } from "../runtime/functions.ts";
-import { createRouter } from "../runtime/router.ts";
+import { loadConfig } from "../runtime/core/config.ts";
+import { STATUS } from "../runtime/core/errors.ts";
+import { loadFunctions } from "../runtime/function/load.ts";
+import { createRouter } from "../runtime/server/router.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default"; // needs no daemon
 const root = join(import.meta.dirname, "..");

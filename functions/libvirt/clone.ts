@@ -1,12 +1,12 @@
 /** POST /libvirt/clone: make a domain from another one that is off or paused. */
 import * as z from "zod";
-import { refuseBaseGoing } from "../../runtime/bases.ts";
-import { cloneDomain } from "../../runtime/clone.ts";
-import { domainRef } from "../../runtime/domain.ts";
-import { HyperError } from "../../runtime/errors.ts";
-import { defineFunction } from "../../runtime/function.ts";
-import { Path } from "../../runtime/image.ts";
-import { DomainName, NewName } from "../../runtime/schemas.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName, NewName } from "#runtime/libvirt/names.ts";
+import { refuseBaseGoing } from "#runtime/libvirt/storage/backing.ts";
+import { Path } from "#runtime/libvirt/storage/import-image.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,10 +1,10 @@
 /** GET /libvirt/console?name=: where a running domain's screens and serial consoles are. */
 import * as z from "zod";
-import { domainRef } from "../../runtime/domain.ts";
-import { HyperError } from "../../runtime/errors.ts";
-import { defineFunction } from "../../runtime/function.ts";
-import { DomainName } from "../../runtime/schemas.ts";
-import { attribute, children, parseXml } from "../../runtime/xml.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
+import { attribute, children, parseXml } from "#runtime/libvirt/xml.ts";
 
 export default defineFunction({
   method: "GET",

@@ -1,10 +1,10 @@
 /** GET /libvirt/domain?name=: one domain in detail. */
 import * as z from "zod";
-import { domainRef } from "../../runtime/domain.ts";
-import { defineFunction } from "../../runtime/function.ts";
-import { DomainName } from "../../runtime/schemas.ts";
-import { keyValues } from "../../runtime/text.ts";
-import { attribute, children, type Element, parseXml, textOf } from "../../runtime/xml.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
+import { keyValues } from "#runtime/libvirt/virsh-output.ts";
+import { attribute, children, type Element, parseXml, textOf } from "#runtime/libvirt/xml.ts";
 
 const Text = z.string().nullable();
 

@@ -1,9 +1,9 @@
 /** GET /libvirt/domains: all domains of the hypervisor, running or not. */
 import * as z from "zod";
-import { listDomains } from "../../runtime/domain.ts";
-import { parseDomstats } from "../../runtime/domstats.ts";
-import { defineFunction } from "../../runtime/function.ts";
-import { STATES } from "../../runtime/stats-fields.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { listDomains } from "#runtime/libvirt/domain/domain.ts";
+import { parseDomstats } from "#runtime/libvirt/stats/domstats.ts";
+import { STATES } from "#runtime/libvirt/stats/sections.ts";
 
 export default defineFunction({
   method: "GET",

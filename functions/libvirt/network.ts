@@ -1,8 +1,8 @@
 /** GET /libvirt/network?name=: one network in detail. */
 import * as z from "zod";
-import { defineFunction } from "../../runtime/function.ts";
-import { Network, readNetwork } from "../../runtime/network.ts";
-import { NetworkName } from "../../runtime/schemas.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { NetworkName } from "#runtime/libvirt/names.ts";
+import { Network, readNetwork } from "#runtime/libvirt/network/network.ts";
 
 export default defineFunction({
   method: "GET",

@@ -1,7 +1,7 @@
 /** GET /libvirt/networks: all networks of the hypervisor, running or not. */
 import * as z from "zod";
-import { defineFunction } from "../../runtime/function.ts";
-import { lines } from "../../runtime/text.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { lines } from "#runtime/libvirt/virsh-output.ts";
 
 /** Each is one question to libvirt, where virsh's table asks three of every network. */
 const LISTS = [

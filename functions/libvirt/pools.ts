@@ -1,9 +1,9 @@
 /** GET /libvirt/pools: all storage pools of the hypervisor, running or not. */
 import * as z from "zod";
-import { defineFunction } from "../../runtime/function.ts";
-import { unlessGone } from "../../runtime/hypervisor.ts";
-import { keyValues, lines } from "../../runtime/text.ts";
-import { parseXml, textOf } from "../../runtime/xml.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { unlessGone } from "#runtime/hypervisor/hypervisor.ts";
+import { keyValues, lines } from "#runtime/libvirt/virsh-output.ts";
+import { parseXml, textOf } from "#runtime/libvirt/xml.ts";
 
 const Bytes = z.number().nullable().describe("null while the pool is inactive");
 

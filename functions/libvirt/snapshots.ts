@@ -1,9 +1,9 @@
 /** GET /libvirt/snapshots?name=: a domain's snapshots, parents before their children. */
 import * as z from "zod";
-import { domainRef } from "../../runtime/domain.ts";
-import { defineFunction } from "../../runtime/function.ts";
-import { DomainName } from "../../runtime/schemas.ts";
-import { readSnapshots, Snapshot } from "../../runtime/snapshot.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "GET",

@@ -1,8 +1,8 @@
 /** GET /libvirt/volumes?pool=: the volumes of a storage pool. */
 import * as z from "zod";
-import { defineFunction } from "../../runtime/function.ts";
-import { PoolName } from "../../runtime/schemas.ts";
-import { readVolumes, Volume } from "../../runtime/volume.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { readVolumes, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "GET",

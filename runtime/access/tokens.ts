@@ -5,11 +5,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync, type Stats } from "node:fs";
 import * as z from "zod";
-import { settings } from "../context.ts";
-import { inputError } from "../errors.ts";
-import { configFolder, isThere, saysNothing } from "../folders.ts";
-import { log } from "../log.ts";
-import { ACCESS, type Caller } from "./access.ts";
+import { inputError } from "../core/errors.ts";
+import { log } from "../core/log.ts";
+import { configFolder, isThere, saysNothing } from "../core/paths.ts";
+import { settings } from "../hypervisor/context.ts";
+import { ACCESS, type Caller } from "./caller.ts";
 
 /** Made when a file is read, not with each start. */
 const record = () => {

@@ -1,7 +1,7 @@
 /** Makes one file of some functions and all they need, for `bun` to run, and an executable that needs no Bun. */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FUNCTIONS } from "../functions.ts";
+import { FUNCTIONS } from "../function/load.ts";
 import { LAZY_REQUIRE } from "./lazy.ts";
 import { describe, describeFile, type Manifest } from "./manifest.ts";
 import { packed } from "./packed.ts";
@@ -69,7 +69,7 @@ async function options(paths: string[]): Promise<Bun.BuildConfig> {
   return {
     ...COMMON,
     entrypoints: [join(RUNTIME, "build/program.ts")],
-    files: { [join(RUNTIME, "functions.ts")]: functionsModule(paths) },
+    files: { [join(RUNTIME, "function/load.ts")]: functionsModule(paths) },
     bytecode: true,
     // what runs once, at the start, is not worth compiling; program.ts ends this
     banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}${holders}`,
@@ -98,13 +98,13 @@ const withoutUnused: Bun.BunPlugin = {
   },
 };
 
-/** Stands in for ../functions.ts. */
+/** Stands in for ../function/load.ts. */
 function functionsModule(paths: string[]): string {
   const file = (path: string) => JSON.stringify(join(FUNCTIONS, `${path}.ts`));
   const imports = paths.map((path, i) => `import f${i} from ${file(path)};`);
   const list = paths.map((path, i) => `{ path: ${JSON.stringify(path)}, function: f${i} }`);
   return `${imports.join("\n")}
-import { HyperError } from "./errors.ts";
+import { HyperError } from "../core/errors.ts";
 const functions = [${list.join(", ")}];
 export const loadFunctions = async () => functions;
 export const functionPaths = async () => functions.map(({ path }) => path);

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Spec } from "../function.ts";
-import { loadFunction } from "../functions.ts";
-import { version } from "../version.ts";
+import { version } from "../core/version.ts";
+import type { Spec } from "../function/define.ts";
+import { loadFunction } from "../function/load.ts";
 import type { Selection } from "./select.ts";
 
 export interface Described {

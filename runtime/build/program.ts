@@ -1,8 +1,8 @@
 /** The program of a bundle: serves its functions, or, called with arguments, runs one of them and prints JSON. */
-import "./early.ts";
-import { loadFunctions } from "../functions.ts";
-import { log } from "../log.ts";
-import { cannotStart, startServer } from "../server.ts";
+import "./zod-jitless.ts";
+import { log } from "../core/log.ts";
+import { loadFunctions } from "../function/load.ts";
+import { cannotStart, startServer } from "../server/start.ts";
 import { run } from "./run.ts";
 
 /** Milliseconds: a start on demand answers first; then it loads the logger, and compiles what is used often. */

@@ -1,6 +1,6 @@
 /** A bundle that is called with arguments runs one of its functions, as `hypersdk call` has it, and prints JSON. */
 import { Command } from "commander";
-import { call } from "../cli/call.ts";
+import { call } from "../cli/commands/call.ts";
 import { report } from "../cli/report.ts";
 
 /** `names` are the functions' own; where there is one only, it may be left out. */

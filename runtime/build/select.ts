@@ -1,6 +1,6 @@
 /** Which functions a name on the command line means. */
-import { HyperError } from "../errors.ts";
-import { functionPaths } from "../functions.ts";
+import { HyperError } from "../core/errors.ts";
+import { functionPaths } from "../function/load.ts";
 
 export interface Selection {
   /** Their path with hyphens, such as libvirt-stats: good as a file's name, and as a Kubernetes object's. */

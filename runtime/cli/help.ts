@@ -1,6 +1,6 @@
 /** `hypersdk call FUNCTION --help`, from the function's schema. */
-import type { Spec } from "../function.ts";
-import { type Field, fieldsOf, kindOf, type Schema, schemaOf } from "./fields.ts";
+import type { Spec } from "../function/define.ts";
+import { type Field, fieldsOf, kindOf, type Schema, schemaOf } from "./input/fields.ts";
 
 export function help(name: string, { method, summary, input, examples = [] }: Spec): string {
   const fields = fieldsOf(schemaOf(input));

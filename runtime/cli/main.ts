@@ -1,17 +1,17 @@
 /** The command line: `hypersdk COMMAND`. Each subcommand is one file, which loads what it needs when it runs. */
 import { Command } from "commander";
-import { log } from "../log.ts";
-import { version } from "../version.ts";
-import { build } from "./build.ts";
-import { call } from "./call.ts";
-import { complete } from "./complete.ts";
-import { completion } from "./completion.ts";
-import { list } from "./list.ts";
-import { manifest } from "./manifest.ts";
-import { openapi } from "./openapi.ts";
+import { log } from "../core/log.ts";
+import { version } from "../core/version.ts";
+import { build } from "./commands/build.ts";
+import { call } from "./commands/call.ts";
+import { complete } from "./commands/complete.ts";
+import { completion } from "./commands/completion.ts";
+import { list } from "./commands/list.ts";
+import { manifest } from "./commands/manifest.ts";
+import { openapi } from "./commands/openapi.ts";
+import { serve } from "./commands/serve.ts";
+import { token } from "./commands/token.ts";
 import { report } from "./report.ts";
-import { serve } from "./serve.ts";
-import { token } from "./token.ts";
 
 if (!process.env.LOG_LEVEL) log.level = "error"; // the rest is said by the exit
 

@@ -1,6 +1,6 @@
 /** How the command line ends that did not do what it was told. */
 import { CommanderError } from "commander";
-import { HyperError } from "../errors.ts";
+import { HyperError } from "../core/errors.ts";
 
 /** The person's mistake, found before anything was asked for. */
 export class UsageError extends Error {}

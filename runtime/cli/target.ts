@@ -1,6 +1,6 @@
 /** Where a call goes: to a hypervisor, from this process, or to a server. */
-import type { CallOptions } from "../api.ts";
-import { HyperError } from "../errors.ts";
+import type { CallOptions } from "../client/api.ts";
+import { HyperError } from "../core/errors.ts";
 
 export interface Target {
   /** An alias or a libvirt URI; `kvm1,kvm2` or `*` for a read of several. */
@@ -16,17 +16,17 @@ export const isSeveral = (host = "") => host === "*" || host.includes(",");
 
 export async function caller({ host, server, token = process.env.HYPERSDK_TOKEN }: Target) {
   if (server) {
-    const { createClient } = await import("../client.ts");
+    const { createClient } = await import("../client/client.ts");
     return createClient(server, { host, token }) as AnyCall;
   }
   if (isSeveral(host)) return callEach(host);
-  const { connect } = await import("../connect.ts");
+  const { connect } = await import("../client/connect.ts");
   return connect(host?.includes("://") ? { uri: host } : { host }) as AnyCall;
 }
 
 /** As a server does with `?host=kvm1,kvm2`. */
 async function callEach(host: string | undefined): Promise<AnyCall> {
-  const { onEach, severalHosts } = await import("../fleet.ts");
+  const { onEach, severalHosts } = await import("../function/fleet.ts");
   const hosts = severalHosts(host) ?? [];
   return async (endpoint, input, options) => {
     if (endpoint.startsWith("GET ")) {

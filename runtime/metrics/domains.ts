@@ -1,8 +1,9 @@
 /** The samples of a hypervisor's domains. */
-import { chunks, domstats, type Stats, type Target } from "../domstats.ts";
-import { HyperError } from "../errors.ts";
-import { type Element, parseXml } from "../xml.ts";
-import { deviceSamples, identitySamples } from "./definition.ts";
+
+import { HyperError } from "../core/errors.ts";
+import { chunks, domstats, type Stats, type Target } from "../libvirt/stats/domstats.ts";
+import { type Element, parseXml } from "../libvirt/xml.ts";
+import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
 import type { Sample } from "./names.ts";
 import { optional, type Scrape } from "./scrape.ts";

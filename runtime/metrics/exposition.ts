@@ -1,9 +1,9 @@
 /** The answer to a scrape. */
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Context } from "../context.ts";
-import { hypervisorSamples } from "./hypervisor.ts";
+import type { Context } from "../hypervisor/context.ts";
 import { METRICS, type MetricName, type Sample } from "./names.ts";
 import { ownMetrics } from "./own.ts";
+import { hypervisorSamples } from "./scrape-host.ts";
 
 export const MEDIA = Registry.PROMETHEUS_CONTENT_TYPE;
 

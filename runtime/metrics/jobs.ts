@@ -1,6 +1,6 @@
 /** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
-import { chunks, type Target } from "../domstats.ts";
-import { keyValues } from "../text.ts";
+import { chunks, type Target } from "../libvirt/stats/domstats.ts";
+import { keyValues } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
 import type { Scrape } from "./scrape.ts";
 

@@ -1,8 +1,8 @@
 /** This server's own metrics. Its counters begin when this file is loaded, with the functions. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { openHypervisors } from "../context.ts";
-import { version } from "../version.ts";
-import { observer } from "./observer.ts";
+import { version } from "../core/version.ts";
+import { observer } from "../events/bus.ts";
+import { openHypervisors } from "../hypervisor/context.ts";
 
 const registry = new Registry();
 const registers = [registry];

@@ -1,6 +1,6 @@
 /** One reading of one hypervisor: it has so much time, and leaves nothing behind. */
 import pLimit, { type LimitFunction } from "p-limit";
-import type { Context, Virsh } from "../context.ts";
+import type { Context, Virsh } from "../hypervisor/context.ts";
 
 export interface Scrape {
   /** Its commands end with the reading. */

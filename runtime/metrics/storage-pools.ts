@@ -1,7 +1,8 @@
 /** The samples of a hypervisor's storage pools. */
-import type { Context } from "../context.ts";
-import { HyperError } from "../errors.ts";
-import { keyValues, lines } from "../text.ts";
+
+import { HyperError } from "../core/errors.ts";
+import type { Context } from "../hypervisor/context.ts";
+import { keyValues, lines } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
 
 /** In virsh's words, by their numbers. */

@@ -1,5 +1,5 @@
 /** Statistics as the Go original gets them: a new virsh for every figure, one after the other. */
-import { attribute, children, parseXml } from "../../runtime/xml.ts";
+import { attribute, children, parseXml } from "../../runtime/libvirt/xml.ts";
 
 /** What it printed; nothing when it failed, as the original leaves out what it cannot get. */
 async function virsh(...args: string[]): Promise<string> {

@@ -12,9 +12,9 @@ import start from "../../functions/libvirt/network/start.ts";
 import stop from "../../functions/libvirt/network/stop.ts";
 import network from "../../functions/libvirt/network.ts";
 import networks from "../../functions/libvirt/networks.ts";
-import { settings } from "../../runtime/context.ts";
-import { type Arg, Hypervisor, unwrap } from "../../runtime/hypervisor.ts";
-import { localTransport } from "../../runtime/local.ts";
+import { settings } from "../../runtime/hypervisor/context.ts";
+import { type Arg, Hypervisor, unwrap } from "../../runtime/hypervisor/hypervisor.ts";
+import { localTransport } from "../../runtime/hypervisor/local.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { type Contender, compare, type Figures, memory, report } from "./measure.ts";
 

@@ -10,9 +10,9 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { type Arg, Hypervisor, unwrap } from "../../runtime/hypervisor.ts";
-import { localTransport } from "../../runtime/local.ts";
-import { xml } from "../../runtime/xml.ts";
+import { type Arg, Hypervisor, unwrap } from "../../runtime/hypervisor/hypervisor.ts";
+import { localTransport } from "../../runtime/hypervisor/local.ts";
+import { xml } from "../../runtime/libvirt/xml.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { type Contender, compare, type Figures, report } from "./measure.ts";
 

@@ -1,6 +1,6 @@
 /** The host of the benchmark with all its functions, but nobody is asked who calls: no access, limits, logs or metrics. */
-import { functionPaths, loadFunction } from "../../runtime/functions.ts";
-import { createRouter } from "../../runtime/router.ts";
+import { functionPaths, loadFunction } from "../../runtime/function/load.ts";
+import { createRouter } from "../../runtime/server/router.ts";
 
 const paths = (await functionPaths()).filter((path) => path !== "/metrics"); // counts what is called
 const router = createRouter(

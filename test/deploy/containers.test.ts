@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { validate } from "dockerfile-utils";
 import { describe, expect, test } from "vitest";
-import { loadConfig } from "../../runtime/config.ts";
+import { loadConfig } from "../../runtime/core/config.ts";
 
 const FOLDER = join(import.meta.dirname, "../../deploy/containers");
 const files = readdirSync(FOLDER).filter((name) => name.endsWith(".Containerfile"));

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { loadConfig } from "../../runtime/config.ts";
+import { loadConfig } from "../../runtime/core/config.ts";
 
 const UNITS = join(import.meta.dirname, "../../deploy/systemd");
 const files = readdirSync(UNITS).filter((name) => /\.(service|socket)$/.test(name));

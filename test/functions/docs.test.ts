@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FUNCTIONS } from "../../runtime/functions.ts";
+import { FUNCTIONS } from "../../runtime/function/load.ts";
 import { startServer, type TestServer } from "../server.ts";
 
 const env = { LIBVIRT_DEFAULT_URI: "test:///default" };

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FUNCTIONS } from "../../runtime/functions.ts";
+import { FUNCTIONS } from "../../runtime/function/load.ts";
 import { readExposition } from "../fixtures/exposition.ts";
 import { startServer, type TestServer } from "../server.ts";
 

@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import openapi from "../../functions/openapi.json.ts";
-import { FUNCTIONS, loadFunctions } from "../../runtime/functions.ts";
-import { describeApi } from "../../runtime/openapi.ts";
-import { version } from "../../runtime/version.ts";
+import { describeApi } from "../../runtime/api/openapi.ts";
+import { version } from "../../runtime/core/version.ts";
+import { FUNCTIONS, loadFunctions } from "../../runtime/function/load.ts";
 import { startServer, type TestServer } from "../server.ts";
 
 const expected = JSON.parse(JSON.stringify(describeApi(await loadFunctions(), version)));

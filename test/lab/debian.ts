@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type Xml, xml } from "../../runtime/xml.ts";
+import { type Xml, xml } from "../../runtime/libvirt/xml.ts";
 import { buildDebian, RECIPE } from "./debian-build.ts";
 
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hypersdk", "guest");

@@ -1,8 +1,8 @@
 /** POST /libvirt/batch/delete: remove many domains, with their storage on demand, or only their snapshots. */
 import * as z from "zod";
-import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
-import { deleteDomain, deleteSnapshots, storageKeeper } from "../../../runtime/domain-delete.ts";
-import { defineFunction } from "../../../runtime/function.ts";
+import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { deleteDomain, deleteSnapshots, storageKeeper } from "#runtime/libvirt/domain/delete.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,7 +1,7 @@
 /** POST /libvirt/batch/reboot: ask many domains to reboot, or reset them. */
 import * as z from "zod";
-import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
-import { defineFunction } from "../../../runtime/function.ts";
+import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { defineFunction } from "#runtime/function/define.ts";
 
 export default defineFunction({
   method: "POST",

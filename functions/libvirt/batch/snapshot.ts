@@ -1,10 +1,10 @@
 /** POST /libvirt/batch/snapshot: take a snapshot of many domains, each named by a prefix and the time. */
 import * as z from "zod";
-import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
-import { timestamp } from "../../../runtime/envelope.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { Description, Name } from "../../../runtime/schemas.ts";
-import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { timestamp } from "#runtime/http/envelope.ts";
+import { Description, Name } from "#runtime/libvirt/names.ts";
+import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,8 +1,8 @@
 /** POST /libvirt/batch/start: start many domains. */
 import * as z from "zod";
-import { freshBases, refuseBase } from "../../../runtime/bases.ts";
-import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
-import { defineFunction } from "../../../runtime/function.ts";
+import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { freshBases, refuseBase } from "#runtime/libvirt/storage/backing.ts";
 
 export default defineFunction({
   method: "POST",

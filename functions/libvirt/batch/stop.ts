@@ -1,10 +1,10 @@
 /** POST /libvirt/batch/stop: ask many domains to shut down, or switch them off. */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import { BatchResult, batch, Domains } from "../../../runtime/batch.ts";
-import type { Context } from "../../../runtime/context.ts";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import type { Context } from "#runtime/hypervisor/context.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,9 +1,9 @@
 /** POST /libvirt/clone/multiple: make many domains, `<prefix>-<index>`, from one that is off or paused. */
 import * as z from "zod";
-import { BatchResult, batchNames } from "../../../runtime/batch.ts";
-import { cloneDomain } from "../../../runtime/clone.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName, Name } from "../../../runtime/schemas.ts";
+import { BatchResult, batchNames } from "#runtime/function/batch.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
+import { DomainName, Name } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,8 +1,8 @@
 /** POST /libvirt/domain/resume: let a paused domain go on. */
 import * as z from "zod";
-import { domainRef } from "../../../runtime/domain.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName } from "../../../runtime/schemas.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "POST",

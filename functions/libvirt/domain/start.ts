@@ -1,9 +1,9 @@
 /** POST /libvirt/domain/start: start a domain. */
 import * as z from "zod";
-import { refuseBase } from "../../../runtime/bases.ts";
-import { domainRef } from "../../../runtime/domain.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName } from "../../../runtime/schemas.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
+import { refuseBase } from "#runtime/libvirt/storage/backing.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,9 +1,9 @@
 /** POST /libvirt/interface/attach: give a domain an interface on a network, live and in its definition alike. */
 import * as z from "zod";
-import { domainRef, domainState, randomMac, scope } from "../../../runtime/domain.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName, Mac, NetworkName } from "../../../runtime/schemas.ts";
-import { xml } from "../../../runtime/xml.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef, domainState, randomMac, scope } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName, Mac, NetworkName } from "#runtime/libvirt/names.ts";
+import { xml } from "#runtime/libvirt/xml.ts";
 
 /** libvirt stores any name in a shut-off domain, which then cannot start: so the ones that QEMU knows. */
 const Model = z.enum([

@@ -1,11 +1,11 @@
 /** POST /libvirt/interface/detach: take an interface from a domain, live and in its definition alike. */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import type { Context } from "../../../runtime/context.ts";
-import { domainRef, domainState, findInterface } from "../../../runtime/domain.ts";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName, Mac } from "../../../runtime/schemas.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import type { Context } from "#runtime/hypervisor/context.ts";
+import { domainRef, domainState, findInterface } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName, Mac } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,10 +1,10 @@
 /** POST /libvirt/network/create: define a network; `start` and `autostart` on request. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { freeSubnet, Network, readNetwork } from "../../../runtime/network.ts";
-import { InterfaceName, NewName } from "../../../runtime/schemas.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { InterfaceName, NewName } from "#runtime/libvirt/names.ts";
+import { freeSubnet, Network, readNetwork } from "#runtime/libvirt/network/network.ts";
 import {
   Address,
   type BridgeAddress,
@@ -12,9 +12,9 @@ import {
   bridgeProblem,
   rangeProblem,
   Subnet,
-} from "../../../runtime/subnet.ts";
-import { undo } from "../../../runtime/undo.ts";
-import { xml } from "../../../runtime/xml.ts";
+} from "#runtime/libvirt/network/subnet.ts";
+import { undo } from "#runtime/libvirt/undo.ts";
+import { xml } from "#runtime/libvirt/xml.ts";
 
 const Input = z
   .strictObject({

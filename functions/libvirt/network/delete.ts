@@ -1,9 +1,9 @@
 /** POST /libvirt/network/delete: remove a network; an active one is stopped first. */
 import * as z from "zod";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { NetworkName } from "../../../runtime/schemas.ts";
-import { keyValues } from "../../../runtime/text.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { NetworkName } from "#runtime/libvirt/names.ts";
+import { keyValues } from "#runtime/libvirt/virsh-output.ts";
 
 export default defineFunction({
   method: "POST",

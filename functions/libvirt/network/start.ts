@@ -1,7 +1,7 @@
 /** POST /libvirt/network/start: start a defined network. */
 import * as z from "zod";
-import { defineFunction } from "../../../runtime/function.ts";
-import { NetworkName } from "../../../runtime/schemas.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { NetworkName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "POST",

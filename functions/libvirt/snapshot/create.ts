@@ -1,11 +1,11 @@
 /** POST /libvirt/snapshot/create: take a snapshot of a domain, of its memory too while it runs. */
 import * as z from "zod";
-import { domainRef } from "../../../runtime/domain.ts";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { Description, DomainName, Name } from "../../../runtime/schemas.ts";
-import { readSnapshots, Snapshot } from "../../../runtime/snapshot.ts";
-import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot.ts";
+import { Description, DomainName, Name } from "#runtime/libvirt/names.ts";
+import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

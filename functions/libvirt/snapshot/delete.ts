@@ -1,10 +1,10 @@
 /** POST /libvirt/snapshot/delete: remove a snapshot; the domain stays as it is. */
 import * as z from "zod";
-import { domainRef } from "../../../runtime/domain.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName, Name } from "../../../runtime/schemas.ts";
-import { refuseSharedChain } from "../../../runtime/snapshot.ts";
-import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { refuseSharedChain } from "#runtime/libvirt/domain/snapshot.ts";
+import { DomainName, Name } from "#runtime/libvirt/names.ts";
+import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

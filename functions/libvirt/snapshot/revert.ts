@@ -1,12 +1,12 @@
 /** POST /libvirt/snapshot/revert: put a domain back to what it was when a snapshot was taken. */
 import * as z from "zod";
-import { refuseBase } from "../../../runtime/bases.ts";
-import { domainRef } from "../../../runtime/domain.ts";
-import type { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName, Name } from "../../../runtime/schemas.ts";
-import { refuseRewrite, revertOverlays } from "../../../runtime/snapshot.ts";
-import { IMAGE_TIMEOUT } from "../../../runtime/volume.ts";
+import type { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { refuseRewrite, revertOverlays } from "#runtime/libvirt/domain/snapshot.ts";
+import { DomainName, Name } from "#runtime/libvirt/names.ts";
+import { refuseBase } from "#runtime/libvirt/storage/backing.ts";
+import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,7 +1,7 @@
 /** GET /libvirt/stats/all: the statistics of every running domain; what changes seldom may be up to 10 s old. */
 import * as z from "zod";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainStats, readRunning } from "../../../runtime/stats.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { DomainStats, readRunning } from "#runtime/libvirt/stats/stats.ts";
 
 export default defineFunction({
   method: "GET",

@@ -1,9 +1,9 @@
 /** GET /libvirt/stats/disk?name=: disk I/O of one domain. */
 import * as z from "zod";
-import { domainRef } from "../../../runtime/domain.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { DomainName } from "../../../runtime/schemas.ts";
-import { DiskStats, readOne } from "../../../runtime/stats.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
+import { DiskStats, readOne } from "#runtime/libvirt/stats/stats.ts";
 
 export default defineFunction({
   method: "GET",

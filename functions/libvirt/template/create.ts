@@ -1,11 +1,11 @@
 /** POST /libvirt/template/create: copy a domain that is off or paused as a template, sealed on request. */
 import * as z from "zod";
-import { cloneDomain } from "../../../runtime/clone.ts";
-import { timestamp } from "../../../runtime/envelope.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { needProgram, runGuestfs } from "../../../runtime/guestfs.ts";
-import { Description, DomainName, NewName } from "../../../runtime/schemas.ts";
-import { addMark, TemplateMark } from "../../../runtime/template.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { timestamp } from "#runtime/http/envelope.ts";
+import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
+import { needProgram, runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
+import { addMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
+import { Description, DomainName, NewName } from "#runtime/libvirt/names.ts";
 
 const KEY = /^[^\p{Cc}\p{Cs}\uFFFE\uFFFF]{1,255}$/u;
 

@@ -1,11 +1,11 @@
 /** POST /libvirt/template/deploy: a new domain from a template. Everything asked is done, or nothing is left. */
 import * as z from "zod";
-import { cloneDomain } from "../../../runtime/clone.ts";
-import { setMemory, setNetwork, setVcpus } from "../../../runtime/clone-xml.ts";
-import { Customize, customizeCommands } from "../../../runtime/customize.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { needProgram, runGuestfs } from "../../../runtime/guestfs.ts";
-import { DomainName, NetworkName, NewName } from "../../../runtime/schemas.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
+import { Customize, customizeCommands } from "#runtime/libvirt/clone/customize.ts";
+import { needProgram, runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
+import { setMemory, setNetwork, setVcpus } from "#runtime/libvirt/clone/identity.ts";
+import { DomainName, NetworkName, NewName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "POST",

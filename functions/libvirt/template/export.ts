@@ -1,9 +1,9 @@
 /** POST /libvirt/template/export: write a template's definition and disks to a folder, with a manifest. */
 import * as z from "zod";
-import { exportDomain } from "../../../runtime/export.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { Path } from "../../../runtime/image.ts";
-import { DomainName } from "../../../runtime/schemas.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { exportDomain } from "#runtime/libvirt/clone/export.ts";
+import { DomainName } from "#runtime/libvirt/names.ts";
+import { Path } from "#runtime/libvirt/storage/import-image.ts";
 
 export default defineFunction({
   method: "POST",

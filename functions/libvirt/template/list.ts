@@ -1,9 +1,9 @@
 /** GET /libvirt/template/list: domains that are marked as templates, have "template" in their name, or are off. */
 import * as z from "zod";
-import { listDomains } from "../../../runtime/domain.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { readMark, TemplateMark } from "../../../runtime/template.ts";
-import { parseXml } from "../../../runtime/xml.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
+import { listDomains } from "#runtime/libvirt/domain/domain.ts";
+import { parseXml } from "#runtime/libvirt/xml.ts";
 
 export default defineFunction({
   method: "GET",

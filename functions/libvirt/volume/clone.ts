@@ -1,9 +1,9 @@
 /** POST /libvirt/volume/clone: copy a volume, within its pool or into another; the copy stands on its own. */
 import * as z from "zod";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { readStorage } from "../../../runtime/storage.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
   IMAGE_TIMEOUT,
   KnownVolume,
@@ -11,7 +11,7 @@ import {
   Volume,
   VolumeName,
   volumeXml,
-} from "../../../runtime/volume.ts";
+} from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,8 +1,8 @@
 /** POST /libvirt/volume/create: make an empty volume; it takes no room until it is written, unless `prealloc`. */
 import * as z from "zod";
-import { defineFunction } from "../../../runtime/function.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { Capacity } from "../../../runtime/size.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { Capacity } from "#runtime/libvirt/size.ts";
 import {
   Format,
   IMAGE_TIMEOUT,
@@ -10,7 +10,7 @@ import {
   Volume,
   VolumeName,
   volumeXml,
-} from "../../../runtime/volume.ts";
+} from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

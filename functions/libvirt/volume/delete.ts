@@ -1,9 +1,9 @@
 /** POST /libvirt/volume/delete: remove a volume that nothing stands on. */
 import * as z from "zod";
-import { defineFunction } from "../../../runtime/function.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { refuseInUse } from "../../../runtime/storage.ts";
-import { KnownVolume, readVolume } from "../../../runtime/volume.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { refuseInUse } from "#runtime/libvirt/storage/usage.ts";
+import { KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,8 +1,8 @@
 /** GET /libvirt/volume/info?pool=&volume=: one volume in detail. */
 import * as z from "zod";
-import { defineFunction } from "../../../runtime/function.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { KnownVolume, readVolume, Volume } from "../../../runtime/volume.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "GET",

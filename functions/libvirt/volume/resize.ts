@@ -1,12 +1,12 @@
 /** POST /libvirt/volume/resize: grow a volume, through the running domain that uses it; shrink it on demand. */
 import * as z from "zod";
-import { domainRef } from "../../../runtime/domain.ts";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { Capacity } from "../../../runtime/size.ts";
-import { readStorage } from "../../../runtime/storage.ts";
-import { KnownVolume, readVolume, Volume } from "../../../runtime/volume.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { Capacity } from "#runtime/libvirt/size.ts";
+import { readStorage } from "#runtime/libvirt/storage/usage.ts";
+import { KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

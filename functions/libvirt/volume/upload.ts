@@ -1,10 +1,9 @@
 /** POST /libvirt/volume/upload: import an image file of the hypervisor as a new volume, converted. */
 import * as z from "zod";
-import { defineFunction } from "../../../runtime/function.ts";
-import { conversionError, inspectImage, Path } from "../../../runtime/image.ts";
-import { imageNode, readImage } from "../../../runtime/image-file.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { undo } from "../../../runtime/undo.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { imageNode, readImage } from "#runtime/libvirt/storage/import-file.ts";
+import { conversionError, inspectImage, Path } from "#runtime/libvirt/storage/import-image.ts";
 import {
   Format,
   IMAGE_TIMEOUT,
@@ -12,7 +11,8 @@ import {
   Volume,
   VolumeName,
   volumeXml,
-} from "../../../runtime/volume.ts";
+} from "#runtime/libvirt/storage/volume.ts";
+import { undo } from "#runtime/libvirt/undo.ts";
 
 export default defineFunction({
   method: "POST",

@@ -1,11 +1,11 @@
 /** POST /libvirt/volume/wipe: overwrite a volume's bytes, so that what it held cannot be read from it again. */
 import * as z from "zod";
-import type { Context } from "../../../runtime/context.ts";
-import { HyperError } from "../../../runtime/errors.ts";
-import { defineFunction } from "../../../runtime/function.ts";
-import { PoolName } from "../../../runtime/schemas.ts";
-import { refuseInUse } from "../../../runtime/storage.ts";
-import { IMAGE_TIMEOUT, KnownVolume, readVolume } from "../../../runtime/volume.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import type { Context } from "#runtime/hypervisor/context.ts";
+import { PoolName } from "#runtime/libvirt/names.ts";
+import { refuseInUse } from "#runtime/libvirt/storage/usage.ts";
+import { IMAGE_TIMEOUT, KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",

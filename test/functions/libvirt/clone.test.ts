@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import clone from "../../../functions/libvirt/clone.ts";
-import { HyperError } from "../../../runtime/errors.ts";
+import { HyperError } from "../../../runtime/core/errors.ts";
 import { cloning } from "../../fixtures/cloning.ts";
 
 const state = mkdtempSync(join(tmpdir(), "clone-"));

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { knative, kubernetes } from "../../../runtime/build/kubernetes.ts";
 import { describe as described } from "../../../runtime/build/manifest.ts";
 import { select } from "../../../runtime/build/select.ts";
-import { functionPaths } from "../../../runtime/functions.ts";
+import { functionPaths } from "../../../runtime/function/load.ts";
 
 const of = async (target: string) => ({
   manifest: await described(await select(target)),

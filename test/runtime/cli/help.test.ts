@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { help } from "../../../runtime/cli/help.ts";
-import { loadFunction, loadFunctions } from "../../../runtime/functions.ts";
+import { loadFunction, loadFunctions } from "../../../runtime/function/load.ts";
 
 test("a function's help has its fields, what they may be, defaults and an example", async () => {
   const text = help("libvirt/volume/wipe", (await loadFunction("/libvirt/volume/wipe")).spec);

@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { afterEach, expect, test, vi } from "vitest";
 import { report, UsageError } from "../../../runtime/cli/report.ts";
-import { HyperError } from "../../../runtime/errors.ts";
+import { HyperError } from "../../../runtime/core/errors.ts";
 
 const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
 afterEach(() => said.mockClear());

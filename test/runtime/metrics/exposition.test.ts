@@ -1,7 +1,7 @@
 /** The text of an answer: whose samples are in it, and that any name can be. */
 import { describe, expect, test } from "vitest";
-import type { Context } from "../../../runtime/context.ts";
-import { log } from "../../../runtime/log.ts";
+import { log } from "../../../runtime/core/log.ts";
+import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { exposition, metricsText } from "../../../runtime/metrics/exposition.ts";
 import { readExposition } from "../../fixtures/exposition.ts";
 import { answering } from "../../fixtures/fake.ts";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { parseDomstats } from "../../../runtime/domstats.ts";
+import { parseDomstats } from "../../../runtime/libvirt/stats/domstats.ts";
 import type { Sample } from "../../../runtime/metrics/names.ts";
 import { cpuSamples, statisticsSamples } from "../../../runtime/metrics/statistics.ts";
 

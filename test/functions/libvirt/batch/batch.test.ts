@@ -7,7 +7,7 @@ import resume from "../../../../functions/libvirt/batch/resume.ts";
 import snapshot from "../../../../functions/libvirt/batch/snapshot.ts";
 import start from "../../../../functions/libvirt/batch/start.ts";
 import stop from "../../../../functions/libvirt/batch/stop.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 import { disk, hypervisor } from "../../../fixtures/storage.ts";
 

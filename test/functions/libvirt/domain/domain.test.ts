@@ -6,7 +6,7 @@ import reboot from "../../../../functions/libvirt/domain/reboot.ts";
 import resume from "../../../../functions/libvirt/domain/resume.ts";
 import shutdown from "../../../../functions/libvirt/domain/shutdown.ts";
 import start from "../../../../functions/libvirt/domain/start.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 const ALL = [

@@ -1,7 +1,7 @@
 /** POST /libvirt/interface/attach: to what runs, to what is stored, or to both. */
 import { describe, expect, test } from "vitest";
 import attach from "../../../../functions/libvirt/interface/attach.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 const having = (state: string, persistent: string, fails: Record<string, HyperError> = {}) =>

@@ -1,7 +1,7 @@
 /** POST /libvirt/interface/detach: live and stored alike, and a guest that does not let go. */
 import { describe, expect, test, vi } from "vitest";
 import detach from "../../../../functions/libvirt/interface/detach.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 /** Milliseconds that a function slept; here it costs no time. */

@@ -1,8 +1,8 @@
 /** POST /libvirt/network/create: what is refused, the definition that is written, and the way back. */
 import { describe, expect, test } from "vitest";
 import create from "../../../../functions/libvirt/network/create.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
-import { attribute, children, parseXml, textOf } from "../../../../runtime/xml.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
+import { attribute, children, parseXml, textOf } from "../../../../runtime/libvirt/xml.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 type Input = Parameters<typeof create>[0];

@@ -1,7 +1,7 @@
 /** POST /libvirt/network/delete: an active network is stopped first, and what is left is said. */
 import { expect, test } from "vitest";
 import remove from "../../../../functions/libvirt/network/delete.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 const info = (active: string, persistent: string) =>

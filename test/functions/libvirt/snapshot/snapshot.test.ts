@@ -7,7 +7,7 @@ import create from "../../../../functions/libvirt/snapshot/create.ts";
 import remove from "../../../../functions/libvirt/snapshot/delete.ts";
 import revert from "../../../../functions/libvirt/snapshot/revert.ts";
 import snapshots from "../../../../functions/libvirt/snapshots.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 const state = mkdtempSync(join(tmpdir(), "snapshot-"));

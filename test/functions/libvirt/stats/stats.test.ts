@@ -6,7 +6,7 @@ import disk from "../../../../functions/libvirt/stats/disk.ts";
 import memory from "../../../../functions/libvirt/stats/memory.ts";
 import network from "../../../../functions/libvirt/stats/network.ts";
 import stats from "../../../../functions/libvirt/stats.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 const BASE = ["--state", "--interface"];

@@ -7,9 +7,9 @@ import create from "../../../../functions/libvirt/template/create.ts";
 import deploy from "../../../../functions/libvirt/template/deploy.ts";
 import exportTemplate from "../../../../functions/libvirt/template/export.ts";
 import list from "../../../../functions/libvirt/template/list.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
-import { readMark } from "../../../../runtime/template.ts";
-import { parseXml } from "../../../../runtime/xml.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
+import { readMark } from "../../../../runtime/libvirt/clone/template-mark.ts";
+import { parseXml } from "../../../../runtime/libvirt/xml.ts";
 import { cloning } from "../../../fixtures/cloning.ts";
 import { answering } from "../../../fixtures/fake.ts";
 

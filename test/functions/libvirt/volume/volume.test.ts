@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import resize from "../../../../functions/libvirt/volume/resize.ts";
 import upload from "../../../../functions/libvirt/volume/upload.ts";
 import wipe from "../../../../functions/libvirt/volume/wipe.ts";
-import { HyperError } from "../../../../runtime/errors.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 type Answer = { exitCode?: number; stdout?: string; stderr?: string };

@@ -1,0 +1,81 @@
+/** Who may do what: the words that functions declare, and what a caller holds. */
+import { HyperError } from "../core/errors.ts";
+import { matches } from "./glob.ts";
+
+/**
+ * What a function does. read: it looks. operate: it changes what runs. admin: it creates or destroys things,
+ * changes definitions, or touches files. Each holds those before it.
+ */
+export const ACCESS = ["read", "operate", "admin"] as const;
+export type Access = (typeof ACCESS)[number];
+
+/** Who calls, and what for. A list of null is no limit. */
+export interface Caller {
+  kind: "token" | "user" | "socket" | "process";
+  /** The token's name, the user's name, the socket's path. */
+  name: string;
+  /** Null for a token that lists functions instead. */
+  role: Access | null;
+  /** Paths; `*` stands for anything, so `/libvirt/domain/*` is a folder. */
+  functions: string[] | null;
+  /** Aliases of hypervisors. */
+  hosts: string[] | null;
+  /** Names of domains; `*` and `?` are wildcards. */
+  domains: string[] | null;
+  /** RFC 3339; null for never. */
+  expires: string | null;
+}
+
+const ALL = { role: "admin", functions: null, hosts: null, domains: null, expires: null } as const;
+
+/** Somebody who may do all that this server can. */
+export const everything = (kind: Caller["kind"], name: string): Caller => ({ kind, name, ...ALL });
+
+/** A script, the command line, a test: it could do without us whatever it asks for. */
+export const PROCESS: Caller = everything("process", "this process");
+
+/** A caller in words: `token "ci"`. */
+export const said = ({ kind, name }: Caller) => `${kind} ${JSON.stringify(name)}`;
+
+export function mayCall({ role, functions }: Caller, path: string, access: Access): boolean {
+  if (functions) return matches(functions, path);
+  return role !== null && ACCESS.indexOf(role) >= ACCESS.indexOf(access);
+}
+
+/** Throws `forbidden`, naming what is missing. */
+export function checkCall(caller: Caller, path: string, access: Access) {
+  if (mayCall(caller, path, access)) return;
+  const { role, functions } = caller;
+  if (functions) throw forbidden(caller, `function:${path}`, `may not call ${path}`);
+  const text = `may not call ${path}, which needs access "${access}"; it has "${role}"`;
+  throw forbidden(caller, `access:${access}`, text);
+}
+
+export const mayUse = ({ hosts }: Caller, host: string) => !hosts || hosts.includes(host);
+
+/** Throws `forbidden` for a hypervisor that is not the caller's. */
+export function checkHost(caller: Caller, host: string) {
+  if (mayUse(caller, host)) return;
+  const text = `may not use hypervisor ${JSON.stringify(host)}; it may use ${caller.hosts?.join(", ")}`;
+  throw forbidden(caller, `host:${host}`, text);
+}
+
+export const maySee = ({ domains }: Caller, name: string) => !domains || matches(domains, name);
+
+/** libvirt reads hexadecimal digits as a UUID, whatever hyphens and spaces are between them. */
+const UUID = /^[0-9a-f]{32}$/i;
+
+/** Throws `forbidden` for a domain that is not the caller's. A UUID says nothing of the name. */
+export function checkDomain(caller: Caller, name: string) {
+  if (!caller.domains) return;
+  const hidden = UUID.test(name.replace(/[\s-]/g, ""));
+  if (!hidden && maySee(caller, name)) return;
+  const why = hidden ? "; name it, since a UUID does not tell its name" : "";
+  const text = `may not touch domain ${JSON.stringify(name)}; it is limited to ${caller.domains.join(", ")}${why}`;
+  throw forbidden(caller, `domain:${name}`, text);
+}
+
+/** `missing` is for programs: `access:admin`, `function:/libvirt/clone`, `host:kvm1`, `domain:db1`. */
+export function forbidden(caller: Caller, missing: string, text: string): HyperError {
+  return new HyperError("forbidden", `${said(caller)} ${text}`, { details: { missing } });
+}

@@ -1,0 +1,85 @@
+/** Making and revoking tokens: the file is replaced as a whole, by one at a time. */
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HyperError, inputError } from "../core/errors.ts";
+import { hashOf, type Token, tokenFile, tokenRecords } from "./tokens.ts";
+
+/** Milliseconds that another `hypersdk token` gets to end. */
+const PATIENCE = 3000;
+
+/** Adds a token; resolves to its secret, which nobody can find out again. Throws `already_exists`. */
+export async function createToken(
+  token: Omit<Token, "hash" | "created">,
+  path = tokenFile(),
+): Promise<string> {
+  const secret = `hsk_${randomBytes(32).toString("base64url")}`;
+  const made = { ...token, hash: hashOf(secret), created: new Date().toISOString() };
+  await edit(path, (tokens) => {
+    if (tokens.some(({ name }) => name === token.name)) {
+      const text = `there is a token ${JSON.stringify(token.name)}; revoke it first, or use another name`;
+      throw new HyperError("already_exists", text);
+    }
+    return [...tokens, made];
+  });
+  return secret;
+}
+
+/** From now on it is refused. Throws `not_found`. */
+export async function revokeToken(name: string, path = tokenFile()) {
+  await edit(path, (tokens) => {
+    const rest = tokens.filter((token) => token.name !== name);
+    if (rest.length < tokens.length) return rest;
+    const known = tokens.map((token) => token.name).join(", ") || "none";
+    throw new HyperError("not_found", `no token ${JSON.stringify(name)}; there are: ${known}`);
+  });
+}
+
+export function listTokens(path = tokenFile()): Token[] {
+  if (!existsSync(path)) return [];
+  const { success, data, error } = tokenRecords().safeParse(JSON.parse(readFileSync(path, "utf8")));
+  if (success) return data.tokens;
+  throw new HyperError("invalid_input", `${path}: ${inputError(error).message}`);
+}
+
+async function edit(path: string, change: (tokens: Token[]) => Token[]) {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const lock = `${path}.lock`;
+  await hold(lock);
+  try {
+    const text = JSON.stringify({ tokens: change(listTokens(path)) }, null, 2);
+    writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
+    chmodSync(`${path}.new`, 0o600); // one that was left behind may have been open
+    const { uid, gid } = statSync(existsSync(path) ? path : dirname(path));
+    if (process.getuid?.() === 0) chownSync(`${path}.new`, uid, gid); // the server may be another user
+    renameSync(`${path}.new`, path);
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** A revocation must not be lost to somebody who read the file before it. */
+async function hold(lock: string) {
+  for (const until = Date.now() + PATIENCE; ; await sleep(20)) {
+    try {
+      return closeSync(openSync(lock, "wx", 0o600));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (Date.now() < until) continue;
+      throw new HyperError("busy", `tokens are being changed by another; if not, remove ${lock}`);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+/** What may stand next on a command line: commands, options, functions, fields and their values. */
+import type { Argument, Command, Option } from "commander";
+import {
+  accepts,
+  fieldsOf,
+  kindOf,
+  type Schema,
+  schemaOf,
+  within,
+  wordsOf,
+} from "../input/fields.ts";
+import type { Target } from "../target.ts";
+import { names } from "./names.ts";
+
+export interface Candidate {
+  value: string;
+  note?: string | undefined;
+  /** More of the same word follows. */
+  open?: boolean;
+}
+
+/** Those that begin with `current`, after `words`. */
+export async function candidates(program: Command, words: string[], current: string) {
+  const { command, positional, options, pending } = walk(program, words);
+  const found = await next();
+  return found.filter(({ value }) => value.startsWith(current));
+
+  async function next(): Promise<Candidate[]> {
+    if (pending) return valuesOf(pending, "", options);
+    const [, long = ""] = /^(--[\w-]+)=/.exec(current) ?? [];
+    const given = command.options.find((one) => one.long === long);
+    if (given) return valuesOf(given, `${long}=`, options);
+    if (current.startsWith("-")) {
+      return command.options.map(({ long, description }) => ({
+        value: `${long}`,
+        note: description,
+      }));
+    }
+    const arg =
+      command.registeredArguments[positional.length] ?? command.registeredArguments.at(-1);
+    if (arg) return argument(arg, positional, options, current);
+    return command.commands.flatMap((one) => {
+      const hidden = !command.createHelp().visibleCommands(command).includes(one);
+      return hidden ? [] : [{ value: one.name(), note: one.description() }];
+    });
+  }
+}
+
+/** What the words before say: the subcommand, its arguments, its options, and one that waits for its value. */
+function walk(program: Command, words: string[]) {
+  let command = program;
+  let pending: Option | undefined;
+  const positional: string[] = [];
+  const options: Record<string, string> = {};
+  for (const word of words) {
+    const [, long = "", value] = /^(--[\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
+    const option = command.options.find((one) => one.long === long);
+    if (pending) {
+      options[pending.attributeName()] = word;
+      pending = undefined;
+    } else if (option?.required) {
+      if (value === undefined) pending = option;
+      else options[option.attributeName()] = value;
+    } else if (!word.startsWith("--")) {
+      const sub = command.commands.find((one) => one.name() === word);
+      if (sub) command = sub;
+      else positional.push(word);
+    }
+  }
+  return { command, positional, options: options as Target, pending };
+}
+
+async function valuesOf({ long, argChoices = [] }: Option, before: string, { server }: Target) {
+  const values = long === "--host" && !server ? await names("host", {}) : argChoices;
+  return values.map((value) => ({ value: before + value }));
+}
+
+async function argument(
+  arg: Argument,
+  [name = "", ...items]: string[],
+  target: Target,
+  current: string,
+): Promise<Candidate[]> {
+  const { functionPaths, loadFunction } = await import("../../function/load.ts");
+  if (arg.name() === "function") {
+    return (await functionPaths()).map((path) => ({ value: path.slice(1) }));
+  }
+  if (arg.name() !== "fields") return (arg.argChoices ?? []).map((value) => ({ value }));
+  const { spec } = await loadFunction(`/${name.replace(/^\/+/, "")}`);
+  const schema = schemaOf(spec.input);
+  const [before, key = "", brackets = ""] = /^([\w-]+)((?:\[[^\]]*\])*):?=/.exec(current) ?? [];
+  if (before === undefined) return keys(schema, items);
+  const path = [key, ...[...brackets.matchAll(/\[([^\]]*)\]/g)].map(([, sub]) => `${sub}`)];
+  let at = path.reduce(within, schema);
+  if (accepts(at, "array")) at = within(at, "");
+  const pool = items.find((item) => item.startsWith("pool="))?.slice("pool=".length);
+  const values = [...wordsOf(at), ...(await names(`${at["x-libvirt"]}`, target, pool))];
+  return values.map((value) => ({ value: before + value }));
+}
+
+/** The fields that are not given yet, or may be given again; the known ones of an object one by one. */
+function keys(schema: Schema, items: string[], inside = ""): Candidate[] {
+  return fieldsOf(schema).flatMap(({ name, schema: field }) => {
+    const key = inside ? `${inside}[${name}]` : name;
+    const inner = keys(field, items, key);
+    if (inner.length > 0) return inner;
+    const again = accepts(field, "array", "object");
+    if (!again && items.some((item) => /^[^:=]*/.exec(item)?.[0] === key)) return [];
+    const value = accepts(field, "object") ? `${key}[` : `${key}=`;
+    return [{ value, note: field.description ?? kindOf(field), open: true }];
+  });
+}

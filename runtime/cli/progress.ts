@@ -1,0 +1,47 @@
+/** While a call runs: how long it has taken, and how it is ended. */
+
+/** ^C asks it to end, and to undo what it has begun; a second one, or any other signal, ends it at once. */
+export async function watched<T>(
+  label: string,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const abort = new AbortController();
+  const leave = async (_signal: string, number: number) => {
+    const { closeHypervisors } = await import("../hypervisor/context.ts");
+    await closeHypervisors();
+    process.exit(128 + number);
+  };
+  const interrupt = (signal: string, number: number) => {
+    if (abort.signal.aborted) return leave(signal, number);
+    const text = "ending; what cannot be undone runs on; ^C again leaves at once";
+    process.stderr.write(`\nhypersdk: ${text}\n`);
+    abort.abort();
+  };
+  process.on("SIGINT", interrupt).on("SIGTERM", leave).on("SIGHUP", leave);
+  const done = progress(label);
+  try {
+    return await work(abort.signal);
+  } finally {
+    done();
+    process.off("SIGINT", interrupt).off("SIGTERM", leave).off("SIGHUP", leave);
+  }
+}
+
+/** The time so far on a terminal, from the first second on. Returns what ends it. */
+function progress(label: string): () => void {
+  const { stderr } = process;
+  if (!stderr.isTTY) return () => {};
+  const started = performance.now();
+  let shown = false;
+  const timer = setInterval(() => {
+    const seconds = Math.floor((performance.now() - started) / 1000);
+    const time =
+      seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+    stderr.write(`\r\x1b[K${label}: ${time}`);
+    shown = true;
+  }, 1000);
+  return () => {
+    clearInterval(timer);
+    if (shown) stderr.write("\r\x1b[K");
+  };
+}

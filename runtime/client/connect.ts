@@ -1,0 +1,49 @@
+/** For scripts: `connect({ host: "kvm1" })` is one hypervisor, on which functions are called in this process. */
+
+import { uriProblem } from "../core/config.ts";
+import { HyperError } from "../core/errors.ts";
+import { loadFunction } from "../function/load.ts";
+import { closeHypervisors, settings } from "../hypervisor/context.ts";
+import type { Call, CallOptions } from "./api.ts";
+
+export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
+export { HyperError };
+
+export interface ConnectOptions {
+  /** An alias of the configuration; its `default_host` unless given. With `uri`: any name for it. */
+  host?: string | undefined;
+  /** A libvirt URI that the configuration does not name, such as `qemu+ssh://root@kvm1/system`. */
+  uri?: string | undefined;
+}
+
+/** Calls endpoints, and says to an imported function where to work: `networks({}, kvm1)`. */
+export interface Connection extends Call, AsyncDisposable {
+  readonly host: string;
+  /** End its sessions now, and what is at work on them. Without it they end with the script. */
+  close(): Promise<void>;
+}
+
+/** Reaches out with the first call. Throws `invalid_input` for an alias that is not configured. */
+export function connect({ uri, host }: ConnectOptions = {}): Connection {
+  const alias = host ?? uri ?? settings().default_host;
+  const { hosts } = settings();
+  if (uri !== undefined) {
+    const problem = uriProblem(uri);
+    if (problem) throw new HyperError("invalid_input", `uri: ${problem}`);
+    if ((hosts[alias]?.uri ?? uri) !== uri) {
+      throw new HyperError("invalid_input", `host: ${alias} is already ${hosts[alias]?.uri}`);
+    }
+    hosts[alias] = { uri };
+  }
+  if (!Object.hasOwn(hosts, alias)) {
+    const known = Object.keys(hosts).join(", ");
+    throw new HyperError("invalid_input", `host: no ${alias} is configured; there are: ${known}`);
+  }
+  const call = async (endpoint: string, input = {}, options: CallOptions = {}) => {
+    const one = await loadFunction(`${endpoint.split(" ")[1]}`);
+    const { host = alias, signal } = options;
+    return one(input, { host, ...(signal && { signal }) });
+  };
+  const close = () => closeHypervisors(alias);
+  return Object.assign(call as Call, { host: alias, close, [Symbol.asyncDispose]: close });
+}

@@ -1,0 +1,151 @@
+/** The same operation on many domains: a bounded number at once, each with its own result. */
+import pLimit from "p-limit";
+import * as z from "zod";
+import { HyperError } from "../core/errors.ts";
+import { INTERNAL, timestamp } from "../http/envelope.ts";
+import { type Context, settings } from "../hypervisor/context.ts";
+import { domainRef } from "../libvirt/domain/domain.ts";
+import { DomainName } from "../libvirt/names.ts";
+
+/** `vm1`, or `kvm1/vm1` for a domain of another hypervisor: no name holds a slash. */
+const Hosted = z
+  .string()
+  .meta(DomainName.meta() ?? {})
+  .refine((text) => text.indexOf("/") !== 0, 'must have a hypervisor before the "/"')
+  .transform((text, ctx) => {
+    const name = DomainName.safeParse(nameOf(text));
+    for (const { message } of name.error?.issues ?? []) ctx.addIssue({ code: "custom", message });
+    return text;
+  })
+  .pipe(z.string());
+
+const nameOf = (text: string) => text.slice(text.indexOf("/") + 1);
+
+export const Domains = z
+  .array(Hosted)
+  .min(1, "must name at least one domain")
+  .max(1000, "must name at most 1000 domains")
+  .refine((names) => new Set(names).size === names.length, "must not name a domain twice")
+  .describe("names or UUIDs, at most 1000, each once; `host/name` on another hypervisor");
+
+/** The reference's own. */
+const EXAMPLE = {
+  operation: "start",
+  total: 4,
+  successful: 3,
+  failed: 1,
+  results: [
+    { domain: "vm1", success: true },
+    { domain: "vm2", success: true },
+    { domain: "vm3", success: true },
+    { domain: "vm4", success: false, error: "domain not found" },
+  ],
+  start_time: "2026-01-19T12:00:00Z",
+  end_time: "2026-01-19T12:00:15Z",
+  duration: "15s",
+};
+
+/** The reference's batch answer. A result may say more than the reference's three fields. */
+export const BatchResult = z
+  .object({
+    operation: z.string(),
+    total: z.int(),
+    successful: z.int(),
+    failed: z.int(),
+    results: z.array(
+      z.looseObject({
+        domain: z.string(),
+        success: z.boolean(),
+        error: z.string().optional(),
+        code: z.string().optional(),
+      }),
+    ),
+    start_time: z.iso.datetime(),
+    end_time: z.iso.datetime(),
+    duration: z.string().describe('such as "340ms", "1.2s", "2m5s"'),
+  })
+  .meta({ id: "BatchResult", examples: [EXAMPLE] });
+
+type Extra = Record<string, unknown>;
+
+/** Run `work` for each name, in request order in the answer. */
+export async function batchNames(
+  ctx: Context,
+  operation: string,
+  names: string[],
+  // biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+  work: (name: string) => Promise<Extra | undefined | void>,
+): Promise<z.input<typeof BatchResult>> {
+  const [start, begun] = [timestamp(), performance.now()];
+  const limit = pLimit(settings().batch.concurrency);
+  const results = await limit.map(names, async (name) => {
+    try {
+      const extra = await work(name);
+      return { domain: name, success: true, ...extra };
+    } catch (error) {
+      return { domain: name, success: false, ...failure(ctx, name, error) };
+    }
+  });
+  const successful = results.filter(({ success }) => success).length;
+  const [total, failed] = [names.length, names.length - successful];
+  const duration = goDuration(performance.now() - begun);
+  return {
+    operation,
+    total,
+    successful,
+    failed,
+    results,
+    start_time: start,
+    end_time: timestamp(),
+    duration,
+  };
+}
+
+// biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+type Work = (domain: string, name: string) => Promise<Extra | undefined | void>;
+
+/**
+ * The same for domains that exist. `onHost` is called once for each hypervisor that they name; what it
+ * returns gets each domain's word for `--domain`, and its name.
+ */
+export async function batch(
+  ctx: Context,
+  operation: string,
+  names: string[],
+  onHost: (ctx: Context) => Work,
+) {
+  const hosts = new Map<string, { ctx: Context; work: Work }>();
+  const on = (text: string) => {
+    const host = text.includes("/") ? text.slice(0, text.indexOf("/")) : ctx.host;
+    const its = host === ctx.host ? ctx : ctx.on(host); // throws for an unknown one, before any begins
+    const found = hosts.get(host) ?? { ctx: its, work: onHost(its) };
+    hosts.set(host, found);
+    return found;
+  };
+  const whole = names.map((text) => `${on(text).ctx.host}/${nameOf(text)}`);
+  const twice = whole.find((text, i) => whole.indexOf(text) !== i);
+  if (twice)
+    throw new HyperError("invalid_input", `domains: must not name a domain twice: ${twice}`);
+  return batchNames(ctx, operation, names, async (text) => {
+    const { ctx: its, work } = on(text);
+    return work(await domainRef(its, nameOf(text)), nameOf(text));
+  });
+}
+
+/** One domain's failure is its own; what is no known error is told to the log alone. */
+function failure({ log }: Context, domain: string, error: unknown) {
+  if (error instanceof HyperError)
+    return { error: error.message, code: error.code, ...error.details };
+  log.error({ domain, error }, "batch");
+  return { error: INTERNAL, code: "internal" };
+}
+
+/** As the Go original writes a duration: `340ms`, `1.2s`, `2m5s`, `1h0m3s`. */
+export function goDuration(ms: number): string {
+  if (ms < 999.5) return `${Math.round(ms)}ms`;
+  const tenths = Math.round(ms / 100);
+  if (tenths < 600) return `${tenths / 10}s`;
+  const seconds = Math.round(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours > 0 ? `${hours}h` : ""}${minutes}m${seconds % 60}s`;
+}

@@ -1,0 +1,68 @@
+/** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
+import pLimit from "p-limit";
+import * as z from "zod";
+import { HyperError } from "../core/errors.ts";
+import { type Logger, log as own } from "../core/log.ts";
+import { INTERNAL } from "../http/envelope.ts";
+import { settings } from "../hypervisor/context.ts";
+
+/** Hypervisors that one request asks at once. */
+const AT_ONCE = 64;
+
+/** The aliases that a request names; undefined when it names one, or none. Throws `invalid_input`. */
+export function severalHosts(text: string | undefined): string[] | undefined {
+  const { hosts } = settings();
+  if (text === "*") return Object.keys(hosts);
+  if (!text?.includes(",")) return undefined;
+  const named = [...new Set(text.split(",").map((alias) => alias.trim()))];
+  const unknown = named.filter((alias) => !Object.hasOwn(hosts, alias));
+  if (unknown.length === 0) return named;
+  const words = unknown.map((alias) => JSON.stringify(alias)).join(", ");
+  const known = Object.keys(hosts).join(", ");
+  throw new HyperError("invalid_input", `host: unknown hypervisor ${words}; configured: ${known}`);
+}
+
+/** `data` of an answer for several hypervisors, in the order asked for. */
+export const fleetResult = (data: z.ZodType) =>
+  z.object({
+    hosts: z.array(
+      z.union([
+        z.object({ host: z.string(), status: z.literal("success"), data }),
+        z.object({
+          host: z.string(),
+          status: z.literal("error"),
+          error: z.string(),
+          code: z.string(),
+        }),
+      ]),
+    ),
+    total: z.int(),
+    successful: z.int(),
+    failed: z.int(),
+  });
+
+/** One hypervisor that fails costs the others nothing. */
+export async function onEach<T>(
+  hosts: string[],
+  work: (host: string) => Promise<T>,
+  log: Logger = own,
+) {
+  const results = await pLimit(AT_ONCE).map(hosts, async (host) => {
+    try {
+      return { host, status: "success" as const, data: await work(host) };
+    } catch (error) {
+      return { host, status: "error" as const, ...failure(host, log, error) };
+    }
+  });
+  const successful = results.filter(({ status }) => status === "success").length;
+  const total = results.length;
+  return { hosts: results, total, successful, failed: total - successful };
+}
+
+function failure(host: string, log: Logger, error: unknown) {
+  if (error instanceof HyperError) {
+    return { error: error.message, code: error.code as string, ...error.details };
+  }
+  log.error({ host, error }, "one of several hypervisors");
+  return { error: INTERNAL, code: "internal" };
+}

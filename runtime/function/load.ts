@@ -1,0 +1,59 @@
+/** Where the functions of this process come from: the folder `functions/`. A bundle has its own in place of this file. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { HyperError } from "../core/errors.ts";
+import type { HyperFunction } from "./define.ts";
+
+export const FUNCTIONS = join(import.meta.dirname, "../../functions");
+
+/** A function file: what it exports, or why it does not load. */
+export interface Loaded {
+  path: string;
+  function?: HyperFunction;
+  error?: Error;
+}
+
+/** Milliseconds until a file that is still loading (top-level await) counts as failed. */
+const LOAD_TIMEOUT = 10_000;
+
+/** The paths of all function files, such as `/libvirt/networks`. */
+export async function functionPaths(folder = FUNCTIONS): Promise<string[]> {
+  const files = await readdir(folder, { recursive: true });
+  return files
+    .filter((name) => name.endsWith(".ts"))
+    .sort()
+    .map((name) => `/${name.slice(0, -".ts".length)}`);
+}
+
+/** One function, without the others. Throws `not_found`, or why it does not load. */
+export async function loadFunction(path: string, folder = FUNCTIONS): Promise<HyperFunction> {
+  if ((await functionPaths(folder)).includes(path)) return load(join(folder, `${path}.ts`));
+  throw new HyperError("not_found", `no function ${path}`);
+}
+
+export async function loadFunctions(folder = FUNCTIONS): Promise<Loaded[]> {
+  return Promise.all(
+    (await functionPaths(folder)).map(async (path) => {
+      try {
+        return { path, function: await load(join(folder, `${path}.ts`)) };
+      } catch (error) {
+        return { path, error: error as Error };
+      }
+    }),
+  );
+}
+
+async function load(file: string): Promise<HyperFunction> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("still loading after 10 s")), LOAD_TIMEOUT);
+  });
+  const module = await Promise.race([import(pathToFileURL(file).href), late]);
+  clearTimeout(timer);
+  const found = module.default as HyperFunction | undefined;
+  if (typeof found !== "function" || !found.spec || !found.fetch) {
+    throw new Error("its default export is not made by defineFunction");
+  }
+  return found;
+}

@@ -1,0 +1,71 @@
+/** Who makes a request: the holder of its token, or, where none is asked for, a user of this machine. */
+import type { Context } from "hono";
+import { type Caller, everything } from "../access/caller.ts";
+import { lookUpUser, type User } from "../access/local-users.ts";
+import { expired, hashOf, readTokens, type Tokens } from "../access/tokens.ts";
+import { atOnce } from "../core/at-once.ts";
+import { HyperError } from "../core/errors.ts";
+import { settings } from "../hypervisor/context.ts";
+import { checkHostHeader } from "./origin.ts";
+import { type Arrival, type Peer, peerUser } from "./peer.ts";
+
+/**
+ * Token  Loopback or socket  Token needed   Answer
+ * good   any                 any            its holder
+ * bad    any                 any            401
+ * none   socket              no             the socket's, whose permissions decide
+ * none   loopback            no             the user: own, root, member of the group; else 403
+ * none   any                 yes            401
+ */
+export function identify(c: Context, at: Arrival, peer: Peer): Caller | Promise<Caller> {
+  return atOnce(readTokens(), (tokens) => {
+    const given = tokenOf(c);
+    if (given !== undefined) return holder(c, given, tokens);
+    if (!localIsFree(tokens.exist)) throw unauthorized(c, NEEDED);
+    if (peer.address === undefined) return everything("socket", `${at.server.url.pathname}`);
+    if (!peer.loopback) throw unauthorized(c, NEEDED);
+    checkHostHeader(c);
+    const uid = peerUser(peer, at);
+    return uid === undefined ? trusted() : atOnce(lookUpUser(uid), trusted);
+  });
+}
+
+function holder(c: Context, token: string, { problem, byHash }: Tokens): Caller {
+  if (problem) throw unauthorized(c, "tokens cannot be read; the server's log says why");
+  const caller = byHash.get(hashOf(token));
+  if (!caller) throw unauthorized(c, "the token is unknown or revoked", true);
+  if (!expired(caller)) return caller;
+  throw unauthorized(c, `token ${JSON.stringify(caller.name)} has expired`, true);
+}
+
+function trusted(user?: User): Caller {
+  if (user?.trusted) return everything("user", user.name);
+  const who = user
+    ? `user ${JSON.stringify(user.name)} is none of them`
+    : "nobody knows whose call this is";
+  const text = `without a token only the server's own user, root and the group ${settings().access.group} may call; ${who}`;
+  throw new HyperError("forbidden", text, { details: { missing: "token" } });
+}
+
+const NEEDED = "a token is needed: Authorization: Bearer TOKEN, or X-API-Key: TOKEN";
+
+/** Whether those who can be told apart by this machine itself need no token. */
+export function localIsFree(tokensExist: boolean): boolean {
+  const { local, proxies } = settings().access;
+  return local ?? (!tokensExist && proxies.length === 0);
+}
+
+/** Another scheme than Bearer is not ours: a proxy may have asked for it. */
+function tokenOf(c: Context): string | undefined {
+  const authorization = c.req.header("Authorization");
+  const bearer = authorization ? /^Bearer +(.*)$/i.exec(authorization)?.[1]?.trim() : undefined;
+  return bearer ?? c.req.header("X-API-Key");
+}
+
+function unauthorized(c: Context, text: string, invalid = false): HyperError {
+  c.header(
+    "WWW-Authenticate",
+    `Bearer realm="hypersdk"${invalid ? ', error="invalid_token"' : ""}`,
+  );
+  return new HyperError("unauthorized", text);
+}

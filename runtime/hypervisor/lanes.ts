@@ -1,0 +1,45 @@
+/**
+ * Which virsh commands may run on a warm session, and in which lane. Reads, changes and guest-agent calls
+ * have sessions of their own, so that a stuck one starves no other. What is not named here changes
+ * something, and is never repeated.
+ */
+import { HyperError } from "../core/errors.ts";
+
+export type Lane = "read" | "stats" | "change" | "agent";
+
+/** Of lines of words. */
+const verbs = (...lines: string[]) => new Set(lines.join(" ").split(" "));
+
+const READS = verbs(
+  "capabilities domcapabilities nodeinfo uri version list dominfo domstate domuuid domid domname dumpxml",
+  "domblklist domblkinfo domblkstat domblkerror domiflist domifstat domif-getlink domifaddr domcontrol",
+  "domjobinfo domstats dommemstat cpu-stats vcpucount vcpuinfo domdisplay vncdisplay ttyconsole",
+  "net-list net-info net-dumpxml net-dhcp-leases net-uuid net-name pool-name pool-uuid",
+  "pool-list pool-info pool-dumpxml vol-list vol-info vol-dumpxml vol-path vol-key vol-name vol-pool",
+  "snapshot-list snapshot-info snapshot-dumpxml snapshot-current snapshot-parent",
+  "checkpoint-list checkpoint-dumpxml desc metadata echo",
+);
+
+const AGENT = new Set(["guestinfo", "domfsinfo", "domtime", "domhostname", "guestvcpus"]);
+
+/** They wait for a person, for an event or for standard input, and would take the session with them. */
+const REFUSED = verbs(
+  "edit net-edit pool-edit vol-edit snapshot-edit save-image-edit iface-edit nwfilter-edit console",
+  "quit exit cd connect event net-event pool-event secret-event nodedev-event",
+);
+
+/** Groups of `domstats` that ask QEMU and hang with it: they take no session from other reads. */
+const MONITOR = /^--(cpu-total|vcpu|balloon|block)$/;
+
+/** `desc` and `metadata` read or write, by their options. */
+const SETTERS = /^--(set|remove|edit|new-desc|title|config|live)/;
+
+export function laneOf([verb = "", ...options]: string[]): Lane {
+  if (!/^[a-z][a-z-]*$/.test(verb) || REFUSED.has(verb)) {
+    throw new HyperError("internal", `virsh ${verb} cannot run on a session`);
+  }
+  if (AGENT.has(verb) || (verb === "domifaddr" && options.includes("agent"))) return "agent";
+  if (verb === "domstats" && options.some((option) => MONITOR.test(option))) return "stats";
+  const sets = /^(desc|metadata)$/.test(verb) && options.some((option) => SETTERS.test(option));
+  return READS.has(verb) && !sets ? "read" : "change";
+}

@@ -1,0 +1,95 @@
+/** Where the server listens: an address, with TLS or without, or a Unix socket. */
+import { once } from "node:events";
+import { chmodSync, rmSync, statSync } from "node:fs";
+import { connect } from "node:net";
+import { expired, readTokens, tokenFile } from "../access/tokens.ts";
+import { log } from "../core/log.ts";
+import { lastResort } from "../http/envelope.ts";
+import { isLoopback } from "../http/peer.ts";
+import { settings } from "../hypervisor/context.ts";
+import { listenWithTls } from "./tls.ts";
+
+export type Server = Bun.Server<unknown>;
+export type Answer = (request: Request, server: Server) => Response | Promise<Response>;
+
+export interface Listener {
+  /** Made when it is asked for, since a start can do without. */
+  url(): URL;
+  /** Take no more calls; resolves when the last connection has ended. `now` ends them all. */
+  stop(now?: boolean): Promise<void>;
+}
+
+/** Seconds until a connection on which nothing is asked is closed. */
+const IDLE = 120;
+
+export async function listen(answer: Answer): Promise<Listener> {
+  const { listen, tls } = settings();
+  if (listen) return listenOnSocket(listen.slice("unix:".length), answer);
+  const { host: hostname, port } = settings();
+  const options = { ...common(answer), hostname };
+  if (tls) {
+    return listenWithTls((tls, port) => Bun.serve({ ...options, port, tls, reusePort: true }));
+  }
+  const server = Bun.serve({ ...options, port });
+  return { url: () => server.url, stop: (now) => server.stop(now) };
+}
+
+const common = (answer: Answer) => ({
+  idleTimeout: 0,
+  development: false, // Bun would show what has thrown, with its source
+  error: lastResort,
+  maxRequestBodySize: Number.MAX_SAFE_INTEGER, // ours answers in the envelope, Bun's does not
+  async fetch(request: Request, server: Server) {
+    server.timeout(request, 0); // a wipe can last hours
+    try {
+      return await answer(request, server);
+    } finally {
+      server.timeout(request, IDLE);
+    }
+  },
+});
+
+/** Throws when nobody could say who calls, or what is said could be overheard. */
+export async function checkSafe() {
+  const { listen, host, tls, access } = settings();
+  if (listen || isLoopback(host)) return;
+  const usable = [...(await readTokens()).byHash.values()].some((token) => !expired(token));
+  const missing = [
+    ...(usable ? [] : [`a token in ${tokenFile()} (hypersdk token create NAME --role read)`]),
+    ...(tls || access.proxies.length > 0 ? [] : ["[tls] cert and key, or [access] proxies"]),
+  ];
+  if (missing.length === 0) return;
+  throw new Error(
+    `to listen on ${host} it needs ${missing.join(", and ")}; without, host = "127.0.0.1" is for this machine's users`,
+  );
+}
+
+/** Those may connect who may write to the socket: its owner, and the configured group where there is one. */
+async function listenOnSocket(path: string, fetch: Answer): Promise<Listener> {
+  await removeStale(path);
+  const before = process.umask(0o177); // nobody else's, from the first moment
+  try {
+    const options = { ...common(fetch), unix: path };
+    const server = Bun.serve(options as object as Bun.Serve.Options<unknown>); // its types know no idleTimeout here
+    const { group } = settings().access;
+    const { exitCode } = Bun.spawnSync(["chgrp", "--", group, path], { stderr: "ignore" });
+    if (exitCode === 0) chmodSync(path, 0o660);
+    else log.info(`${path}: for this user alone, since it cannot be given to the group ${group}`);
+    return { url: () => server.url, stop: (now) => server.stop(now) };
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** A server that was killed leaves its socket, on which nobody listens; anything else stays. */
+async function removeStale(path: string) {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found?.isSocket()) return;
+  const probe = connect(path);
+  const refused = await once(probe, "connect").then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === "ECONNREFUSED",
+  );
+  probe.destroy();
+  if (refused) rmSync(path);
+}

@@ -1,0 +1,49 @@
+/** The end of a server: what is being answered is answered, and nothing is left behind. */
+import { constants } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { log } from "../core/log.ts";
+import { allAnswered, runningCalls } from "../http/in-flight.ts";
+import { closeHypervisors, settings } from "../hypervisor/context.ts";
+import type { Listener } from "./listen.ts";
+
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+/** Milliseconds that calls get, once they have been told to stop, to undo what they have begun. */
+const UNDO = 5000;
+
+/** The first signal lets calls end; a second one does not. */
+export function endOnSignals(listener: Listener) {
+  let ending = false;
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (ending) return endNow(128 + constants.signals[signal]);
+      ending = true;
+      void end(listener).then(() => process.exit(0));
+    });
+  }
+  process.on("exit", () => {
+    for (const call of runningCalls()) call.lost();
+  });
+}
+
+async function end(listener: Listener) {
+  const { shutdown } = settings().limits;
+  const stopped = listener.stop();
+  const open = runningCalls().length;
+  if (open > 0) log.info(`ending; ${open} calls have ${shutdown} s to end`);
+  await Promise.race([allAnswered(), sleep(shutdown * 1000)]);
+  const late = runningCalls();
+  if (late.length > 0) {
+    log.warn({ calls: late.map(({ id }) => id) }, "calls are cut off, since they took too long");
+    for (const call of late) call.abort();
+    await Promise.race([allAnswered(), sleep(UNDO)]);
+  }
+  await Promise.race([stopped, sleep(500)]); // answers on their way
+  await Promise.race([listener.stop(true), sleep(500)]);
+  await closeHypervisors();
+}
+
+function endNow(code: number) {
+  setTimeout(() => process.exit(code), 1000);
+  void closeHypervisors().finally(() => process.exit(code));
+}

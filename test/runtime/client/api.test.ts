@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, expectTypeOf, test } from "vitest";
+import type { Call, Data, Input } from "../../../runtime/client/api.ts";
+import { loadFunctions } from "../../../runtime/function/load.ts";
+
+test("it names every function that answers JSON, with its method, and nothing else", async () => {
+  const source = readFileSync(join(import.meta.dirname, "../../../runtime/client/api.ts"), "utf8");
+  const lines = source.split("\n").filter((line) => line.includes("typeof import("));
+  const wanted = (await loadFunctions()).flatMap(({ path, function: one }) =>
+    one && !one.spec.media
+      ? [`  "${one.spec.method} ${path}": typeof import("../../functions${path}.ts").default;`]
+      : [],
+  );
+  expect(lines.sort()).toEqual(wanted.sort());
+});
+
+test("inputs and answers have the types of the schemas", () => {
+  expectTypeOf<Input<"GET /libvirt/network">>().toEqualTypeOf<{ name: string }>();
+  expectTypeOf<Input<"POST /libvirt/network/create">["forward"]>().toEqualTypeOf<
+    "nat" | "route" | "open" | "bridge" | "none" | undefined
+  >();
+  expectTypeOf<Data<"GET /libvirt/networks">["networks"][number]["active"]>().toBeBoolean();
+  expectTypeOf<Input<"POST /libvirt/volume/create">["capacity"]>().toEqualTypeOf<string | number>();
+
+  const call = (async () => {}) as unknown as Call;
+  const typed = () => {
+    call("GET /libvirt/networks");
+    call("GET /libvirt/networks", {}, { host: "kvm1" });
+    call("POST /libvirt/volume/wipe", { pool: "p", volume: "v", algorithm: "dod" });
+    // @ts-expect-error the wrong method
+    call("POST /libvirt/networks");
+    // @ts-expect-error a required field is missing
+    call("GET /libvirt/network");
+    // @ts-expect-error no such field
+    call("POST /libvirt/network/create", { name: "lan", bridg: "virbr1" });
+    // @ts-expect-error no such algorithm
+    call("POST /libvirt/volume/wipe", { pool: "p", volume: "v", algorithm: "magic" });
+  };
+  expectTypeOf(typed).toBeFunction();
+});

@@ -1,0 +1,56 @@
+import { afterAll, expect, test } from "vitest";
+import network from "../../../functions/libvirt/network.ts";
+import networks from "../../../functions/libvirt/networks.ts";
+import { connect, HyperError } from "../../../runtime/client/connect.ts";
+import { closeHypervisors } from "../../../runtime/hypervisor/context.ts";
+
+process.env.LIBVIRT_DEFAULT_URI = "test:///default"; // needs no daemon
+afterAll(() => closeHypervisors());
+
+test("it calls endpoints, and tells imported functions where to work", async () => {
+  const local = connect();
+  expect(local.host).toBe("local");
+  const listed = await local("GET /libvirt/networks");
+  expect(listed.networks).toMatchObject([{ name: "default", active: true }]);
+  expect(await networks({}, local)).toEqual(listed);
+  expect(await local("GET /libvirt/network", { name: "default" })).toEqual(
+    await network({ name: "default" }, { host: "local" }),
+  );
+});
+
+test("a URI that is not configured gets a name of its own", async () => {
+  const sandbox = connect({ host: "sandbox", uri: "test:///default" });
+  await sandbox("POST /libvirt/network/create", { name: "only-here" });
+  const names = async (host: string) =>
+    (await networks({}, { host })).networks.map(({ name }) => name);
+  expect(await names("sandbox")).toEqual(["default", "only-here"]);
+  expect(await names("local")).toEqual(["default"]);
+  expect(connect({ host: "sandbox" }).host).toBe("sandbox");
+  expect(connect({ uri: "test:///default" }).host).toBe("test:///default");
+  expect(() => connect({ host: "local", uri: "qemu:///session" })).toThrow(
+    "host: local is already test:///default",
+  );
+});
+
+test("mistakes", async () => {
+  expect(() => connect({ host: "kvm9" })).toThrow(HyperError);
+  expect(() => connect({ host: "kvm9" })).toThrow(/no kvm9 is configured; there are: local/);
+  expect(() => connect({ uri: "kvm9" })).toThrow(/must be a libvirt URI/);
+  for (const endpoint of ["GET /nowhere", "GET /../runtime/config", "nonsense"]) {
+    const call = connect()(endpoint as "GET /health");
+    await expect(call).rejects.toMatchObject({ code: "not_found" });
+  }
+  const wrong = connect()("GET /libvirt/network", { nme: "x" } as never);
+  await expect(wrong).rejects.toMatchObject({ code: "invalid_input", status: 400 });
+});
+
+test("close ends its sessions; the next call opens new ones", async () => {
+  const one = connect({ host: "closing", uri: "test:///default" });
+  await one("POST /libvirt/network/create", { name: "forgotten" });
+  await one.close();
+  expect((await one("GET /libvirt/networks")).total).toBe(1); // the test driver forgets with its process
+  {
+    await using other = connect({ host: "closing" });
+    await other("GET /libvirt/networks");
+  }
+});

@@ -1,0 +1,201 @@
+/** The ways to log in: key files, passphrases from the environment, and a real ssh-agent. */
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import ssh2, { type AnyAuthMethod } from "ssh2";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { HyperError } from "../../../../runtime/core/errors.ts";
+import { authMethods } from "../../../../runtime/hypervisor/ssh/keys.ts";
+import type { Target } from "../../../../runtime/hypervisor/ssh/target.ts";
+import { until } from "../../../fixtures/fake.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "hypersdk-keys-"));
+const SECRET = "open sesame ü'\"$";
+const path = (name: string) => join(folder, name);
+const make = (name: string, passphrase: string, ...args: string[]) =>
+  execFileSync("ssh-keygen", [
+    "-q",
+    "-a",
+    "1",
+    "-N",
+    passphrase,
+    "-C",
+    "",
+    "-f",
+    path(name),
+    ...args,
+  ]);
+
+beforeAll(() => {
+  make("plain", "", "-t", "ed25519");
+  make("encrypted", SECRET, "-t", "ed25519");
+  make("ecdsa", SECRET, "-t", "ecdsa");
+  make("rsa", SECRET, "-t", "rsa", "-b", "2048");
+  make("pem", SECRET, "-t", "rsa", "-b", "2048", "-m", "PEM");
+  writeFileSync(path("text"), "this is no key\n");
+  writeFileSync(path("empty"), "");
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const target = (names: string[], given: Partial<Target> = {}, required = false): Target => ({
+  host: "kvm1",
+  port: 22,
+  user: "root",
+  keys: names.map((name) => ({ path: path(name), required })),
+  agent: undefined,
+  knownHosts: [],
+  hostKeyAlias: undefined,
+  jump: undefined,
+  ...given,
+});
+
+const refused = (names: string[], alias = "kvm1"): HyperError => {
+  try {
+    authMethods(target(names, {}, true), alias);
+  } catch (error) {
+    return error as HyperError;
+  }
+  throw new Error(`${names} was not refused`);
+};
+
+/** The private key that a method logs in with can sign. */
+function opens(method: AnyAuthMethod | undefined) {
+  if (method?.type !== "publickey") return false;
+  const key = method.key as ssh2.ParsedKey;
+  return key.isPrivateKey() && Buffer.isBuffer(key.sign("text"));
+}
+
+describe("key files", () => {
+  test("in order, those that are there", () => {
+    const { methods, tried, unread } = authMethods(target(["absent", "plain"]), "kvm1");
+    expect(methods).toMatchObject([{ type: "publickey", username: "root" }]);
+    expect(opens(methods[0])).toBe(true);
+    expect(tried).toEqual([path("plain")]);
+    expect(unread).toEqual([]);
+  });
+
+  test.each(["encrypted", "ecdsa", "rsa", "pem"])(
+    "%s, with its passphrase in the environment",
+    (name) => {
+      vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
+      const { methods, unread } = authMethods(target([name], {}, true), "kvm1");
+      expect(unread).toEqual([]);
+      expect(methods.map(opens)).toEqual([true]);
+    },
+  );
+
+  test.each(["encrypted", "ecdsa", "rsa", "pem"])("%s, without or with a wrong one", (name) => {
+    const without = refused([name]);
+    expect(without).toMatchObject({
+      code: "unreachable",
+      message: `hypervisor kvm1: ${path(name)} is encrypted; put its passphrase into the environment as HYPERSDK_SSH_PASSPHRASE_KVM1`,
+    });
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "wrong secret");
+    const wrong = refused([name]);
+    expect(wrong).toMatchObject({
+      code: "unreachable",
+      message: `hypervisor kvm1: the passphrase in the environment does not open ${path(name)}`,
+    });
+    expect(Bun.inspect(wrong)).not.toMatch(/wrong secret|PRIVATE KEY/);
+  });
+
+  test("an empty passphrase is none", () => {
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "");
+    expect(refused(["encrypted"]).message).toMatch(/is encrypted; put its passphrase/);
+  });
+
+  test("a host's own passphrase wins over the one for all", () => {
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "another");
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE_KVM_1_EXAMPLE", SECRET);
+    const { methods } = authMethods(target(["encrypted"], {}, true), "kvm-1.example");
+    expect(methods.map(opens)).toEqual([true]);
+    expect(refused(["encrypted"], "kvm2").message).toMatch(/does not open/);
+  });
+
+  test("a key, a passphrase that has changed", () => {
+    make("changing", SECRET, "-t", "ed25519");
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "wrong");
+    expect(refused(["changing"]).message).toMatch(/does not open/);
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
+    expect(authMethods(target(["changing"]), "kvm1").methods.map(opens)).toEqual([true]);
+    writeFileSync(path("changing"), readFileSync(path("text")));
+    expect(refused(["changing"]).message).toMatch(/is not a private key/);
+  });
+
+  test("a passphrase hurts no key that has none", () => {
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
+    expect(authMethods(target(["plain"]), "kvm1").methods.map(opens)).toEqual([true]);
+  });
+
+  test.each<[string, RegExp]>([
+    ["absent", /^hypervisor kvm1: keyfile .*\/absent does not exist$/],
+    ["text", /^hypervisor kvm1: .*\/text is not a private key that can be read \(/],
+    ["empty", /^hypervisor kvm1: .*\/empty is not a private key that can be read \(/],
+    ["plain.pub", /^hypervisor kvm1: .*\/plain.pub is a public key; /],
+    [".", /^hypervisor kvm1: .* cannot be read$/],
+  ])("%s, asked for", (name, message) => {
+    expect(refused([name])).toMatchObject({ code: "unreachable" });
+    expect(refused([name]).message).toMatch(message);
+  });
+
+  test("of keys that nobody asked for, those that cannot be read are only told of", () => {
+    const { methods, tried, unread } = authMethods(target(["text", "encrypted", "plain"]), "kvm1");
+    expect(methods).toHaveLength(1);
+    expect(tried).toEqual([path("plain")]);
+    expect(unread).toEqual([
+      expect.stringMatching(/text is not a private key/),
+      expect.stringMatching(/encrypted is encrypted; put its passphrase/),
+    ]);
+  });
+
+  test("a key that its user may not read", () => {
+    make("locked", "", "-t", "ed25519");
+    chmodSync(path("locked"), 0);
+    const child = `import { authMethods } from "${import.meta.dirname}/../../../../runtime/hypervisor/ssh/keys.ts";
+      if (process.getuid() === 0) process.setuid(65534);
+      const keys = [{ path: "${path("locked")}", required: true }];
+      try { authMethods({ user: "root", keys }, "kvm1") } catch ({ message }) { console.log(message) }`;
+    chmodSync(folder, 0o755);
+    const said = execFileSync(process.execPath, ["-e", child], { encoding: "utf8" });
+    expect(said.trim()).toBe(`hypervisor kvm1: ${path("locked")} cannot be read`);
+  });
+});
+
+describe("ssh-agent", () => {
+  let agent: { socket: string; pid: number };
+  beforeAll(() => {
+    const socket = path("agent");
+    const said = execFileSync("ssh-agent", ["-a", socket], { encoding: "utf8" });
+    agent = { socket, pid: Number(/SSH_AGENT_PID=(\d+)/.exec(said)?.[1]) };
+    const env = { ...process.env, SSH_AUTH_SOCK: socket };
+    execFileSync("ssh-add", ["-q", path("plain")], { env });
+  });
+  afterAll(async () => {
+    process.kill(agent.pid);
+    // it removes its socket, in the folder that goes next
+    await until(() => !existsSync(agent.socket), "the agent has ended");
+  });
+
+  test("comes after the files", () => {
+    const { methods, tried } = authMethods(target(["plain"], { agent: agent.socket }), "kvm1");
+    expect(methods.map(({ type }) => type)).toEqual(["publickey", "agent"]);
+    expect(tried).toEqual([path("plain"), "the ssh-agent"]);
+  });
+
+  test("is one that ssh2 can ask", async () => {
+    const { methods } = authMethods(target([], { agent: agent.socket }), "kvm1");
+    const method = methods[0] as { agent: string };
+    const keys = await new Promise<string[]>((resolve, reject) =>
+      ssh2.createAgent(method.agent).getIdentities((error, found = []) => {
+        if (error) return reject(error);
+        const texts = found.map((key) => ssh2.utils.parseKey(key as never) as ssh2.ParsedKey);
+        resolve(texts.map((key) => key.getPublicSSH().toString("base64")));
+      }),
+    );
+    expect(keys).toEqual([readFileSync(path("plain.pub"), "utf8").split(" ")[1]]);
+  });
+});

@@ -1,0 +1,299 @@
+/** Deleting a domain: what goes, what stays and why, and what a failure in the middle says. */
+import { describe, expect, test } from "vitest";
+import { HyperError } from "../../../../runtime/core/errors.ts";
+import type { Context } from "../../../../runtime/hypervisor/context.ts";
+import { deleteDomain, storageKeeper } from "../../../../runtime/libvirt/domain/delete.ts";
+import { xml } from "../../../../runtime/libvirt/xml.ts";
+import { answering } from "../../../fixtures/fake.ts";
+
+interface Machine {
+  active?: boolean;
+  transient?: boolean;
+  /** Each disk's source and what else stands in the element; the stored ones where they differ. */
+  disks?: string[];
+  stored?: string[];
+}
+interface World {
+  machines: Record<string, Machine>;
+  /** Volume → the path of its base, in the pool "images" in /images. */
+  volumes?: Record<string, string>;
+  /** Path → the path that it leads to. */
+  links?: Record<string, string>;
+  /** Verb, or verb and its object → its failure. */
+  fails?: Record<string, HyperError>;
+}
+
+const FILE = (path: string, more = "") =>
+  `<disk type='file'><source file='${path}'/>${more}</disk>`;
+const own = FILE("/images/own");
+
+function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
+  const names = Object.keys(machines);
+  const fake = answering((verb, ...words) => {
+    const named = words[words.indexOf("--domain") + 1] ?? "";
+    const machine = machines[named] ?? {};
+    const failure = fails[verb] ?? fails[`${verb} ${words.at(-1)}`];
+    if (failure) return failure;
+    if (verb === "list")
+      return names.filter((name) => words.includes("--all") || machines[name]?.active).join("\n");
+    if (verb === "dominfo")
+      return `State:  ${machine.active ? "running" : "shut off"}\nPersistent:  ${machine.transient ? "no" : "yes"}\n`;
+    if (verb === "dumpxml") {
+      const { disks = [], stored = disks } = machine;
+      const devices = words.includes("--inactive") ? stored : disks;
+      return `${xml`<domain><name>${named}</name><devices>`}${devices.join("")}</devices></domain>`;
+    }
+    if (verb === "pool-list") return "22222222-2222-4222-8222-222222222222\n\n";
+    if (verb === "pool-name") return "images\n";
+    if (verb === "vol-list")
+      return Object.keys(volumes)
+        .map((name) => ` ${name}   /images/${name}\n`)
+        .join("");
+    if (verb === "vol-dumpxml") {
+      const name = `${words.at(-1)}`;
+      const base = volumes[name] && xml`<backingStore><path>${volumes[name]}</path></backingStore>`;
+      return `${xml`<volume><name>${name}</name><capacity>1</capacity><allocation>1</allocation>
+        <target><path>/images/${name}</path></target>${base}</volume>`}`;
+    }
+    return "";
+  });
+  const ctx = {
+    ...fake,
+    exec: async (_argv: string[], { input }: { input: string }) => {
+      const real = input.split("\0").map((path) => `${links[path] ?? path}\0`);
+      return { stdout: real.join(""), stderr: "", exitCode: 0 };
+    },
+  } as unknown as Context;
+  const keeper = storageKeeper(ctx, true);
+  return {
+    ...fake,
+    remove: (name: string) => deleteDomain(ctx, name, keeper),
+    changes: () => fake.calls.filter(([verb]) => /^(destroy|undefine|vol-delete)$/.test(`${verb}`)),
+  };
+}
+
+const gone = (...paths: string[]) => ({ removed: paths, kept: [] });
+const kept = (path: string, reason: RegExp) => ({
+  removed: [],
+  kept: [{ path, reason: expect.stringMatching(reason) }],
+});
+
+describe("a domain's own volumes", () => {
+  test.each<[string, Partial<World> & { disks: string[] }, object]>([
+    ["a volume in a pool", { disks: [own], volumes: { own: "" } }, gone("/images/own")],
+    [
+      "by pool and name",
+      {
+        disks: ["<disk type='volume'><source pool='images' volume='own'/></disk>"],
+        volumes: { own: "" },
+      },
+      gone("/images/own"),
+    ],
+    [
+      "through a link",
+      { disks: [FILE("/link")], volumes: { own: "" }, links: { "/link": "/images/own" } },
+      gone("/images/own"),
+    ],
+    ["outside any pool", { disks: [own] }, kept("/images/own", /no active pool/)],
+    [
+      "a CD-ROM",
+      {
+        disks: ["<disk device='cdrom'><source file='/images/own'/></disk>"],
+        volumes: { own: "" },
+      },
+      kept("/images/own", /CD-ROM/),
+    ],
+    [
+      "read-only",
+      { disks: [FILE("/images/own", "<readonly/>")], volumes: { own: "" } },
+      kept("/images/own", /read-only/),
+    ],
+    [
+      "shareable",
+      { disks: [FILE("/images/own", "<shareable/>")], volumes: { own: "" } },
+      kept("/images/own", /shared/),
+    ],
+    [
+      "another domain's too",
+      { disks: [own], volumes: { own: "" }, machines: { other: { disks: [own] } } },
+      kept("/images/own", /domain other uses it/),
+    ],
+    [
+      "another domain's too, by another name of the file",
+      {
+        disks: [own],
+        volumes: { own: "" },
+        machines: { other: { disks: [FILE("/link")] } },
+        links: { "/link": "/images/own" },
+      },
+      kept("/images/own", /domain other uses it/),
+    ],
+    [
+      "another domain's too, from its next start",
+      {
+        disks: [own],
+        volumes: { own: "" },
+        machines: { other: { active: true, disks: [], stored: [own] } },
+      },
+      kept("/images/own", /domain other uses it/),
+    ],
+    [
+      "a base that it shares",
+      {
+        disks: [FILE("/images/own", "<shareable/>")],
+        volumes: { own: "", child: "/images/own" },
+      },
+      kept("/images/own", /shared/),
+    ],
+    [
+      "below the disk of a domain that is off, however deep",
+      {
+        disks: [FILE("/images/top")],
+        volumes: { top: "/images/middle", middle: "/images/own", own: "" },
+      },
+      {
+        removed: ["/images/top"],
+        kept: ["/images/middle", "/images/own"].flatMap((path) => kept(path, /below/).kept),
+      },
+    ],
+    ["twice the domain's", { disks: [own, own], volumes: { own: "" } }, gone("/images/own")],
+    [
+      "below the domain's disk",
+      {
+        disks: [
+          FILE(
+            "/images/top",
+            "<backingStore><source file='/images/own'/><backingStore/></backingStore>",
+          ),
+        ],
+        volumes: { top: "/images/own", own: "" },
+      },
+      { removed: ["/images/top"], kept: kept("/images/own", /below/).kept },
+    ],
+    ["no disk, or an empty drive", { disks: ["<disk device='cdrom'/>"] }, gone()],
+  ])("%s", async (_what, { disks, machines = {}, ...rest }, expected) => {
+    const { remove, calls } = world({ machines: { vm: { disks }, ...machines }, ...rest });
+    expect(await remove("vm")).toEqual(expected);
+    expect(calls.filter(([verb]) => verb === "vol-delete").length).toBe(
+      (expected as { removed: string[] }).removed.length,
+    );
+  });
+
+  test("a domain deleted before in this batch uses nothing any more", async () => {
+    const machines = { a: { disks: [own] }, b: { disks: [own] } };
+    const { remove } = world({ machines, volumes: { own: "" } });
+    expect(await remove("a")).toEqual(kept("/images/own", /domain b uses it/));
+    expect(await remove("b")).toEqual(gone("/images/own"));
+  });
+
+  test("a base goes after its last child, in the same batch, too", async () => {
+    const machines = { base: { disks: [own] }, child: { disks: [FILE("/images/child")] } };
+    const { remove, changes } = world({ machines, volumes: { own: "", child: "/images/own" } });
+    const refused = {
+      code: "in_use",
+      message: "domain base is the base of /images/child, which must go first",
+      details: { children: ["/images/child"] },
+    };
+    await expect(remove("base")).rejects.toMatchObject(refused);
+    expect(changes()).toEqual([]);
+    expect(await remove("child")).toEqual({
+      removed: ["/images/child"],
+      kept: [expect.objectContaining({ path: "/images/own" })],
+    });
+    expect(await remove("base")).toEqual(gone("/images/own"));
+  });
+
+  test("one reading serves a batch", async () => {
+    const { remove, calls } = world({ machines: { a: {}, b: {}, c: {} } });
+    await Promise.all(["a", "b", "c"].map(remove));
+    expect(calls.filter(([verb]) => verb === "pool-list").length).toBe(1);
+  });
+});
+
+describe("the order, and what a failure says", () => {
+  const UNDEFINE = [
+    "undefine",
+    "--domain",
+    "vm",
+    "--nvram",
+    "--managed-save",
+    "--snapshots-metadata",
+    "--checkpoints-metadata",
+  ];
+  const DESTROY = ["destroy", "--domain", "vm"];
+  const DELETE = ["vol-delete", "--pool", "images", "--vol", "own"];
+  const volumes = { own: "" };
+  const having = (machine: Machine, fails = {}) =>
+    world({ machines: { vm: { disks: [own], ...machine } }, volumes, fails });
+
+  test.each<[string, Machine, string[][]]>([
+    ["shut off", {}, [UNDEFINE, DELETE]],
+    ["running", { active: true }, [DESTROY, UNDEFINE, DELETE]],
+    ["transient", { active: true, transient: true }, [DESTROY, DELETE]],
+  ])("%s", async (_what, machine, commands) => {
+    const { remove, changes } = having(machine);
+    await remove("vm");
+    expect(changes()).toEqual(commands);
+  });
+
+  test("one that does not exist: nothing is touched", async () => {
+    const { remove, changes } = having({}, { dominfo: new HyperError("not_found", "no") });
+    await expect(remove("vm")).rejects.toMatchObject({ code: "not_found" });
+    expect(changes()).toEqual([]);
+  });
+
+  test.each(["pool-list", "vol-list", "list", "dumpxml other", "vol-dumpxml child"])(
+    "what stands on what cannot be read (%s): nothing is touched",
+    async (command) => {
+      const { remove, changes } = world({
+        machines: { vm: { disks: [own] }, other: { disks: [own] } },
+        volumes: { own: "", child: "/images/top" },
+        fails: { [command]: new HyperError("virsh_failed", "no") },
+      });
+      await expect(remove("vm")).rejects.toThrow("no");
+      expect(changes()).toEqual([]);
+    },
+  );
+
+  test("what has gone meanwhile stands on nothing", async () => {
+    const { remove } = world({
+      machines: { vm: { disks: [own] }, other: { disks: [own] } },
+      volumes: { own: "", child: "/images/own" },
+      fails: {
+        "dumpxml other": new HyperError("not_found", "gone"),
+        "vol-dumpxml child": new HyperError("not_found", "gone"),
+      },
+    });
+    expect(await remove("vm")).toEqual(gone("/images/own"));
+  });
+
+  test("one that cannot be switched off keeps everything", async () => {
+    const { remove, changes } = having(
+      { active: true },
+      { destroy: new HyperError("timed_out", "no") },
+    );
+    await expect(remove("vm")).rejects.toMatchObject({ code: "timed_out" });
+    expect(changes()).toEqual([DESTROY]);
+  });
+
+  test.each([
+    [true, "no; it was switched off and is still defined"],
+    [false, "no"],
+  ])("one that stays defined (running: %s) keeps its volumes", async (active, message) => {
+    const { remove, changes } = having(
+      { active },
+      { undefine: new HyperError("virsh_failed", "no") },
+    );
+    await expect(remove("vm")).rejects.toMatchObject({ message });
+    expect(changes().map(([verb]) => verb)).not.toContain("vol-delete");
+  });
+
+  test("a volume that cannot be removed: the answer says what is left", async () => {
+    const { remove } = having({}, { "vol-delete": new HyperError("permission_denied", "no") });
+    await expect(remove("vm")).rejects.toMatchObject({
+      code: "permission_denied",
+      message: "the domain is deleted, but its volume /images/own is left: no",
+      details: { removed: [], kept: [] },
+    });
+  });
+});

@@ -1,0 +1,121 @@
+/** Snapshots: how they are read, and which images they must not rewrite. */
+import { describe, expect, test } from "vitest";
+import { HyperError } from "../../../../runtime/core/errors.ts";
+import type { Context } from "../../../../runtime/hypervisor/context.ts";
+import {
+  readSnapshots,
+  refuseRewrite,
+  refuseSharedChain,
+} from "../../../../runtime/libvirt/domain/snapshot.ts";
+import { xml } from "../../../../runtime/libvirt/xml.ts";
+import { answering } from "../../../fixtures/fake.ts";
+
+/** Volume of the pool /p → the path of its base. The domain vm has the disk `disk`. */
+function hypervisor(volumes: Record<string, string>, disk: string, snapshot: string) {
+  const domain = (source: string) =>
+    `<domain><name>vm</name><devices><disk type='file'><driver type='qcow2'/>${source}<target dev='vda'/></disk></devices></domain>`;
+  const { virsh } = answering((verb, ...words) => {
+    if (verb === "list")
+      return words.includes("--all") ? "11111111-0000-4000-8000-000000000000\n" : "";
+    if (verb === "dumpxml") return domain(`<source file='${disk}'/>`);
+    if (verb === "snapshot-list") return "s1\n";
+    if (verb === "snapshot-dumpxml") return snapshot;
+    if (verb === "pool-list") return "22222222-2222-4222-8222-222222222222\n";
+    if (verb === "pool-name") return "p\n";
+    if (verb === "vol-list")
+      return Object.keys(volumes)
+        .map((name) => ` ${name}   /p/${name}\n`)
+        .join("");
+    if (verb === "vol-dumpxml") {
+      const name = `${words.at(-1)}`;
+      const base = volumes[name] && xml`<backingStore><path>${volumes[name]}</path></backingStore>`;
+      return `${xml`<volume><name>${name}</name><capacity>1</capacity><allocation>1</allocation><target><path>/p/${name}</path></target>${base}</volume>`}`;
+    }
+    return "";
+  });
+  const exec = async ([program]: string[], { input = "" } = {}) => ({
+    stdout: program === "qemu-img" ? "[]" : input.replaceAll(/$|\0/g, "\0"),
+    stderr: "",
+    exitCode: 0,
+  });
+  return { virsh, exec } as unknown as Context;
+}
+
+const snapshot = (location: string, source: string) =>
+  `<domainsnapshot><name>s1</name><state>shutoff</state><creationTime>1</creationTime><disks><disk name='vda' snapshot='${location}'/></disks><domain><devices><disk>${source}<target dev='vda'/></disk></devices></domain></domainsnapshot>`;
+const file = "<source file='/p/base'/>";
+
+describe("refuseRewrite", () => {
+  test.each<[string, Record<string, string>, string, string, string[]]>([
+    ["nothing stands on it", { base: "" }, "internal", file, []],
+    ["a linked clone does", { base: "", c: "/p/base" }, "internal", file, ["/p/c"]],
+    [
+      "the domain's own later overlay does",
+      { base: "", s2: "/p/base" },
+      "internal",
+      file,
+      ["/p/s2"],
+    ],
+    [
+      "by pool and volume",
+      { base: "", c: "/p/base" },
+      "internal",
+      "<source pool='p' volume='base'/>",
+      ["/p/c"],
+    ],
+    ["disk-only: it writes to no base", { base: "", c: "/p/base" }, "external", file, []],
+    ["a disk that was left out", { base: "", c: "/p/base" }, "no", file, []],
+    ["a disk in no pool", { c: "/q/base" }, "internal", "<source file='/q/base'/>", []],
+  ])("%s", async (_what, volumes, location, source, above) => {
+    const ctx = hypervisor(volumes, "/p/s2", snapshot(location, source));
+    const call = refuseRewrite(ctx, "vm", "s1");
+    if (above.length === 0) return expect(await call).toBeUndefined();
+    await expect(call).rejects.toMatchObject({
+      code: "in_use",
+      message: `snapshot s1 is within the base of ${above.join(", ")}, which would break`,
+      details: { children: above },
+    });
+  });
+});
+
+describe("refuseSharedChain", () => {
+  const chain = { base: "", s1: "/p/base" };
+  test.each<[string, Record<string, string>, string, string[]]>([
+    ["the domain's own chain", chain, "external", []],
+    ["a linked clone of what is below", { ...chain, c: "/p/base" }, "external", ["/p/c"]],
+    ["a linked clone of the overlay", { ...chain, c: "/p/s1" }, "external", ["/p/c"]],
+    ["internal ones merge nothing", { ...chain, c: "/p/base" }, "internal", []],
+  ])("%s", async (_what, volumes, location, others) => {
+    const ctx = hypervisor(volumes, "/p/s1", snapshot(location, file));
+    const call = refuseSharedChain(ctx, "vm");
+    if (others.length === 0) return expect(await call).toBeUndefined();
+    await expect(call).rejects.toMatchObject({ code: "in_use", details: { children: others } });
+  });
+});
+
+describe("readSnapshots", () => {
+  test("one that goes away meanwhile is left out; no current one is no failure", async () => {
+    const gone = new HyperError("not_found", "no domain snapshot");
+    const { virsh } = answering((verb, ...words) => {
+      if (verb === "snapshot-list") return "a\nb\n";
+      if (verb === "snapshot-current") return new HyperError("virsh_failed", "no current snapshot");
+      return words.at(-1) === "a" ? gone : snapshot("internal", file).replace("s1", "b");
+    });
+    const found = await readSnapshots({ virsh } as unknown as Context, "vm");
+    expect(found.map(({ name, current }) => [name, current])).toEqual([["b", false]]);
+  });
+
+  test("with its memory in a file of its own it is external", async () => {
+    const memory = "<memory snapshot='external' file='/m'/>";
+    const text = snapshot("no", file).replace("<disks>", `${memory}<disks>`);
+    const { virsh } = answering((verb) => (verb === "snapshot-list" ? "s1\n" : text));
+    const [found] = await readSnapshots({ virsh } as unknown as Context, "vm");
+    expect(found?.location).toBe("external");
+  });
+
+  test("a domain that does not exist is said to be", async () => {
+    const missing = new HyperError("not_found", "Domain not found");
+    const { virsh } = answering(() => missing);
+    await expect(readSnapshots({ virsh } as unknown as Context, "x")).rejects.toBe(missing);
+  });
+});
