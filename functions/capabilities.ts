@@ -1,8 +1,9 @@
 /** GET /capabilities: the functions of this server, and what the chosen hypervisor can do. */
 import * as z from "zod";
-import { Reached, reach, version } from "#runtime/core/version.ts";
+import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { loadFunctions } from "#runtime/function/load.ts";
+import { Reached, reach } from "#runtime/libvirt/host.ts";
 import { lines } from "#runtime/libvirt/virsh-output.ts";
 
 /** Programs that some functions call on the hypervisor. */

@@ -1,8 +1,8 @@
 /** GET /hosts: every configured hypervisor, whether it answers, how fast, and what it runs. */
 import * as z from "zod";
-import { Reached, reach } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { onEach } from "#runtime/function/fleet.ts";
+import { onEach } from "#runtime/http/fleet.ts";
+import { Reached, reach } from "#runtime/libvirt/host.ts";
 
 export default defineFunction({
   method: "GET",
@@ -27,10 +27,10 @@ export default defineFunction({
     const answers = await onEach(
       ctx.hosts,
       async (host) => {
-        const on = ctx.on(host);
-        await on.virsh(["uri"]).catch(() => {}); // opens the connection, which is not the latency
+        const there = ctx.forHost(host);
+        await there.virsh(["uri"]).catch(() => {}); // opens the connection, which is not the latency
         const began = performance.now();
-        const { reachable, ...reached } = await reach(on);
+        const { reachable, ...reached } = await reach(there);
         const took = Math.round((performance.now() - began) * 100) / 100;
         return { ...reached, ...(reachable ? up(took) : DOWN) };
       },

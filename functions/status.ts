@@ -1,7 +1,8 @@
 /** GET /status: this server, and whether each of its hypervisors can be reached. */
 import * as z from "zod";
-import { Reached, reach, version } from "#runtime/core/version.ts";
+import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { Reached, reach } from "#runtime/libvirt/host.ts";
 import { leftovers } from "#runtime/libvirt/rollback.ts";
 
 export default defineFunction({
@@ -36,8 +37,11 @@ export default defineFunction({
   async run(_input, ctx) {
     const hosts = await Promise.all(
       ctx.hosts.map(async (host) => {
-        const reached = await reach(ctx.on(host));
-        return { ...reached, leftovers: reached.reachable ? await leftovers(ctx.on(host)) : [] };
+        const reached = await reach(ctx.forHost(host));
+        return {
+          ...reached,
+          leftovers: reached.reachable ? await leftovers(ctx.forHost(host)) : [],
+        };
       }),
     );
     return { version, uptime_seconds: Math.round(process.uptime()), hosts };

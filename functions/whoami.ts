@@ -7,7 +7,7 @@ import { loadFunctions } from "#runtime/function/load.ts";
 export default defineFunction({
   method: "GET",
   access: "read",
-  summary: "Show who the caller is and what they may do",
+  summary: "Show caller the caller is and what they may do",
   scope: "server",
   input: z.strictObject({}),
   output: z.object({
@@ -23,12 +23,12 @@ export default defineFunction({
   }),
   message: ({ kind, name, functions }) => `${kind} ${name} may call ${functions.length} functions`,
 
-  async run(_input, { who, hosts }) {
+  async run(_input, { caller, hosts }) {
     const loaded = await loadFunctions();
     const functions = loaded.flatMap(({ path, function: one }) =>
-      one && mayCall(who, path, one.spec.access) ? [path] : [],
+      one && mayCall(caller, path, one.spec.access) ? [path] : [],
     );
-    const { kind, name, role, domains, expires } = who;
+    const { kind, name, role, domains, expires } = caller;
     return { kind, name, access: role, functions, hosts, domains, expires };
   },
 });

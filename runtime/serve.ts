@@ -1,8 +1,9 @@
 /** The function host: every function of `functions/` on one port. `bun runtime/serve.ts` */
 
 import { log } from "./core/log.ts";
+import { settings } from "./core/settings.ts";
 import { loadFunctions } from "./function/load.ts";
-import { createContext, settings } from "./hypervisor/context.ts";
+import { createContext } from "./hypervisor/context.ts";
 import { cannotStart, startServer } from "./server/start.ts";
 
 if (!process.env.LOG_LEVEL) log.level = "info";

@@ -5,7 +5,7 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName, NewName } from "#runtime/libvirt/names.ts";
-import { refuseBaseGoing } from "#runtime/libvirt/storage/backing.ts";
+import { assertDeletable } from "#runtime/libvirt/storage/backing.ts";
 import { Path } from "#runtime/libvirt/storage/import-image.ts";
 
 export default defineFunction({
@@ -56,7 +56,7 @@ export default defineFunction({
   ],
 
   async run({ source, target, files, new_mac, auto_clone, preserve, linked }, ctx) {
-    if (!preserve) await refuseBaseGoing(ctx, await domainRef(ctx, source), source);
+    if (!preserve) await assertDeletable(ctx, await domainRef(ctx, source), source);
     const options = { files, newMac: new_mac, autoClone: auto_clone, linked };
     const clone = await cloneDomain(ctx, { source, target, ...options });
     if (!preserve) {

@@ -33,7 +33,7 @@ export default defineFunction({
 
   async run(_input, { virsh }) {
     const uuids = lines(await virsh(["pool-list", "--all", "--uuid"])).map((uuid) => uuid.trim());
-    const texts = await virsh.each(
+    const texts = await virsh.settled(
       uuids.flatMap((uuid) => [
         ["pool-info", "--pool", uuid, "--bytes"],
         ["pool-dumpxml", "--pool", uuid],

@@ -50,7 +50,7 @@ export function checkDomains(caller: Caller, path: string, spec: Described, inpu
 }
 
 /** The answer without the domains that are not the caller's. */
-export function withoutOthers<T>(caller: Caller, spec: Described, data: T): T {
+export function filterDomains<T>(caller: Caller, spec: Described, data: T): T {
   if (!caller.domains) return data;
   const { lists } = domainsOf(spec);
   if (lists.length === 0) return data;

@@ -4,7 +4,7 @@ import { userInfo } from "node:os";
 import { promisify } from "node:util";
 import { atOnce } from "../core/at-once.ts";
 import { log } from "../core/log.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings } from "../core/settings.ts";
 
 export interface User {
   name: string;

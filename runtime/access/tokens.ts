@@ -7,8 +7,8 @@ import { readFileSync, type Stats } from "node:fs";
 import * as z from "zod";
 import { inputError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
-import { configFolder, isThere, saysNothing } from "../core/paths.ts";
-import { settings } from "../hypervisor/context.ts";
+import { configFolder, isNotFound, mayExist } from "../core/paths.ts";
+import { settings } from "../core/settings.ts";
 import { ACCESS, type Caller } from "./caller.ts";
 
 /** Made when a file is read, not with each start. */
@@ -61,7 +61,7 @@ export function readTokens(): Tokens | Promise<Tokens> {
   if (read && at - read.at < FRESH) return read.tokens;
   const path = tokenFile();
   const before = read?.stamp ?? path;
-  if (before !== path || isThere(path)) return look(path, at);
+  if (before !== path || mayExist(path)) return look(path, at);
   read = { stamp: path, tokens: NONE, at }; // nothing there, as before: it needs no promise
   return NONE;
 }
@@ -85,7 +85,7 @@ async function statOf(path: string): Promise<Stats | undefined> {
   try {
     return await Bun.file(path).stat();
   } catch (error) {
-    if (saysNothing(error)) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

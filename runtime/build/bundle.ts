@@ -68,7 +68,7 @@ async function options(paths: string[]): Promise<Bun.BuildConfig> {
   const { plugin, holders } = await packed({ ...COMMON, plugins: [withoutAddons, withoutUnused] });
   return {
     ...COMMON,
-    entrypoints: [join(RUNTIME, "build/program.ts")],
+    entrypoints: [join(RUNTIME, "program/program.ts")],
     files: { [join(RUNTIME, "function/load.ts")]: functionsModule(paths) },
     bytecode: true,
     // what runs once, at the start, is not worth compiling; program.ts ends this

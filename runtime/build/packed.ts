@@ -11,9 +11,9 @@ const RUNTIME = join(import.meta.dirname, "..");
 const PACKAGES = ["pino", "pino-pretty", "smol-toml"];
 
 /** Modules of ours, each with the function that the rest calls of it. */
-const PARTS = { "hypervisor/ssh/transport.ts": "sshTransport", "build/run.ts": "run" };
+const PARTS = { "hypervisor/ssh/transport.ts": "sshTransport", "program/run.ts": "run" };
 /** What these have for themselves; all else of ours they share with the rest. */
-const THEIRS = /^(hypervisor\/ssh|cli|build|client)\//;
+const THEIRS = /^(hypervisor\/ssh|cli|build|client|program)\//;
 
 export interface Packed {
   /** Puts stand-ins into their places. */

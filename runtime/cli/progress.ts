@@ -7,7 +7,7 @@ export async function watched<T>(
 ): Promise<T> {
   const abort = new AbortController();
   const leave = async (_signal: string, number: number) => {
-    const { closeHypervisors } = await import("../hypervisor/context.ts");
+    const { closeHypervisors } = await import("../hypervisor/registry.ts");
     await closeHypervisors();
     process.exit(128 + number);
   };

@@ -26,7 +26,7 @@ export async function caller({ host, server, token = process.env.HYPERSDK_TOKEN 
 
 /** As a server does with `?host=kvm1,kvm2`. */
 async function callEach(host: string | undefined): Promise<AnyCall> {
-  const { onEach, severalHosts } = await import("../function/fleet.ts");
+  const { onEach, severalHosts } = await import("../http/fleet.ts");
   const hosts = severalHosts(host) ?? [];
   return async (endpoint, input, options) => {
     if (endpoint.startsWith("GET ")) {

@@ -2,8 +2,9 @@
 
 import { uriProblem } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
+import { settings, unknownHypervisor } from "../core/settings.ts";
 import { loadFunction } from "../function/load.ts";
-import { closeHypervisors, settings } from "../hypervisor/context.ts";
+import { closeHypervisors } from "../hypervisor/registry.ts";
 import type { Call, CallOptions } from "./api.ts";
 
 export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
@@ -35,10 +36,7 @@ export function connect({ uri, host }: ConnectOptions = {}): Connection {
     }
     hosts[alias] = { uri };
   }
-  if (!Object.hasOwn(hosts, alias)) {
-    const known = Object.keys(hosts).join(", ");
-    throw new HyperError("invalid_input", `host: no ${alias} is configured; there are: ${known}`);
-  }
+  if (!Object.hasOwn(hosts, alias)) throw unknownHypervisor([alias]);
   const call = async (endpoint: string, input = {}, options: CallOptions = {}) => {
     const one = await loadFunction(`${endpoint.split(" ")[1]}`);
     const { host = alias, signal } = options;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { inputError } from "./errors.ts";
 import { isSsh, sshUriProblem } from "./libvirt-uri.ts";
-import { isThere } from "./paths.ts";
+import { mayExist } from "./paths.ts";
 
 /** What holds where nothing is said. */
 const DEFAULTS = {
@@ -162,7 +162,7 @@ const SCHEMAS: Record<keyof Config, () => z.ZodType> = {
 
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
   const path = env.HYPERSDK_CONFIG || "hypersdk.toml";
-  const file = env.HYPERSDK_CONFIG || isThere(path) ? readToml(path) : {};
+  const file = env.HYPERSDK_CONFIG || mayExist(path) ? readToml(path) : {};
   const config = merge({
     ...check(file, path),
     ...check({ host: env.HOST || undefined, listen: env.LISTEN || undefined }, "environment"),

@@ -5,17 +5,17 @@ import { homedir } from "node:os";
 export const home = () => process.env.HOME || homedir();
 
 /** Whether there may be something at a path: also where nobody can tell. `node:fs` takes a start 2 ms to load. */
-export function isThere(path: string): boolean {
+export function mayExist(path: string): boolean {
   try {
     Bun.mmap(path); // what is mapped is not looked at, and let go
     return true;
   } catch (error) {
-    return !saysNothing(error);
+    return !isNotFound(error);
   }
 }
 
 /** Whether an error means that there is nothing at the path that was asked for. */
-export const saysNothing = (error: unknown) =>
+export const isNotFound = (error: unknown) =>
   ["ENOENT", "ENOTDIR"].includes(`${(error as NodeJS.ErrnoException).code}`);
 
 export const configFolder = () => `${process.env.XDG_CONFIG_HOME || `${home()}/.config`}/hypersdk`;

@@ -1,7 +1,7 @@
 /** A number of places, and a bounded queue for them: first come, first served. */
 import { HyperError } from "./errors.ts";
 
-export class Gate {
+export class Semaphore {
   #free: number;
   #queue: number;
   #wait: number;

@@ -1,20 +1,21 @@
-/** Who is told what the host does: its metrics, where they are loaded. Without them a call costs nothing more. */
-import type { Outcome } from "../hypervisor/hypervisor.ts";
-import type { Lane } from "../hypervisor/lanes.ts";
+/** Who is told what the host does: its metrics, where they are loaded. Without a listener a call costs nothing more. */
 
 export interface Observer {
-  /** A request was answered. `path` is a function's, or undefined. */
+  /** A request was answered. `path` is the function's; undefined at a path without one. */
   request(path: string | undefined, status: number, ms: number): void;
-  /** So many commands were sent in one go, to a lane or a process of their own; none has an outcome if all failed. */
-  virsh(
-    host: string,
-    lane: Lane | "process",
-    commands: number,
-    outcomes: Outcome[],
-    ms: number,
-  ): void;
-  /** An SSH connection was made, or not. */
+  /** Commands were sent in one round trip to a lane's session, or to a process of its own (lane "process"). */
+  virsh(trip: RoundTrip): void;
+  /** An SSH connection was made, or an attempt failed. */
   connection(host: string, made: boolean): void;
+}
+
+export interface RoundTrip {
+  host: string;
+  lane: string;
+  commands: number;
+  /** The number of commands that did what they were told. */
+  succeeded: number;
+  ms: number;
 }
 
 export const observer: Partial<Observer> = {};

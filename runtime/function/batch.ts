@@ -1,9 +1,10 @@
 /** The same operation on many domains: a bounded number at once, each with its own result. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { HyperError } from "../core/errors.ts";
-import { INTERNAL, timestamp } from "../http/envelope.ts";
-import { type Context, settings } from "../hypervisor/context.ts";
+import { HyperError, INTERNAL } from "../core/errors.ts";
+import { settings } from "../core/settings.ts";
+import { timestamp } from "../core/time.ts";
+import type { Context } from "../hypervisor/context.ts";
 import { domainRef } from "../libvirt/domain/domain.ts";
 import { DomainName } from "../libvirt/names.ts";
 
@@ -115,19 +116,19 @@ export async function batch(
   onHost: (ctx: Context) => Work,
 ) {
   const hosts = new Map<string, { ctx: Context; work: Work }>();
-  const on = (text: string) => {
+  const there = (text: string) => {
     const host = text.includes("/") ? text.slice(0, text.indexOf("/")) : ctx.host;
-    const its = host === ctx.host ? ctx : ctx.on(host); // throws for an unknown one, before any begins
+    const its = host === ctx.host ? ctx : ctx.forHost(host); // throws for an unknown one, before any begins
     const found = hosts.get(host) ?? { ctx: its, work: onHost(its) };
     hosts.set(host, found);
     return found;
   };
-  const whole = names.map((text) => `${on(text).ctx.host}/${nameOf(text)}`);
+  const whole = names.map((text) => `${there(text).ctx.host}/${nameOf(text)}`);
   const twice = whole.find((text, i) => whole.indexOf(text) !== i);
   if (twice)
     throw new HyperError("invalid_input", `domains: must not name a domain twice: ${twice}`);
   return batchNames(ctx, operation, names, async (text) => {
-    const { ctx: its, work } = on(text);
+    const { ctx: its, work } = there(text);
     return work(await domainRef(its, nameOf(text)), nameOf(text));
   });
 }

@@ -8,18 +8,18 @@ import { bodyLimit } from "hono/body-limit";
 import { Hono } from "hono/tiny";
 import type * as z from "zod";
 import { ACCESS, type Access } from "../access/caller.ts";
-import { HyperError, inputError } from "../core/errors.ts";
+import { HyperError, INTERNAL, inputError } from "../core/errors.ts";
+import { settings } from "../core/settings.ts";
 import { admission, type Env } from "../http/admission.ts";
-import { failure, INTERNAL, success } from "../http/envelope.ts";
+import { failure, success } from "../http/envelope.ts";
+import { onEach, severalHosts } from "../http/fleet.ts";
 import { type Arrival, arrivalOf, type Server } from "../http/peer.ts";
 import {
+  type CallScope,
   type Context,
   type ContextOptions,
   createContext,
-  type Enter,
-  settings,
 } from "../hypervisor/context.ts";
-import { onEach, severalHosts } from "./fleet.ts";
 
 /** What a function file declares. */
 export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
@@ -71,8 +71,11 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   spec: Spec<I, O>,
 ): HyperFunction<I, O> {
   if (!ACCESS.includes(spec.access)) throw new Error(`access: must be ${ACCESS.join(", ")}`);
-  const run = async (input: z.output<I>, options?: ContextOptions, enter?: Enter) => {
-    const data = await spec.run(input, createContext(options, spec.method === "GET", enter));
+  const run = async (input: z.output<I>, options?: ContextOptions, scope: CallScope = {}) => {
+    const data = await spec.run(
+      input,
+      createContext(options, { ...scope, cancellable: spec.method === "GET" }),
+    );
     const checked = spec.output.safeParse(data);
     if (checked.success) return checked.data;
     const cause = new Error(`the answer is not of the declared shape: ${checked.error.message}`);
@@ -112,10 +115,16 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
     const call = c.env?.call;
     call?.check(spec, input, host);
     const { signal } = c.req.raw;
-    const ask = (alias: string | undefined, asked?: string[]) =>
+    const ask = (alias: string | undefined, requestedHosts?: string[]) =>
       call
-        ? call.work(spec, alias, (options, enter) => run(input, { asked, ...options }, enter))
-        : run(input, { signal, host: alias, asked });
+        ? call.work(spec, alias, (options, scope) =>
+            run(input, options, { ...scope, requestedHosts: requestedHosts ?? alias }),
+          )
+        : run(
+            input,
+            { signal, ...(alias !== undefined && { host: alias }) },
+            { requestedHosts: requestedHosts ?? alias },
+          );
     const several = spec.scope === "server" ? undefined : severalHosts(host);
     if (several && spec.method === "POST") {
       const text = "host: a call that changes something takes one hypervisor";

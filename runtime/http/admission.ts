@@ -4,7 +4,7 @@ import { checkCall } from "../access/caller.ts";
 import type { Described } from "../access/domain-scope.ts";
 import { atOnce } from "../core/at-once.ts";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings } from "../core/settings.ts";
 import { checkAudit } from "./audit.ts";
 import { identify } from "./authenticate.ts";
 import { Call } from "./call.ts";

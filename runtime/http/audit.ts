@@ -8,7 +8,7 @@ import type { Caller } from "../access/caller.ts";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
 import { stateFolder } from "../core/paths.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings } from "../core/settings.ts";
 
 export interface Entry {
   /** When the call came, RFC 3339. */

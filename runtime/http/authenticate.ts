@@ -5,7 +5,7 @@ import { lookUpUser, type User } from "../access/local-users.ts";
 import { expired, hashOf, readTokens, type Tokens } from "../access/tokens.ts";
 import { atOnce } from "../core/at-once.ts";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings } from "../core/settings.ts";
 import { checkHostHeader } from "./origin.ts";
 import { type Arrival, type Peer, peerUser } from "./peer.ts";
 

@@ -1,17 +1,18 @@
 /** One call over HTTP, from its arrival to its answer: its ID, its caller, its places, its lines in the logs. */
 import type { Context } from "hono";
 import { type Caller, checkHost, mayUse, said } from "../access/caller.ts";
-import { checkDomains, type Described, withoutOthers } from "../access/domain-scope.ts";
+import { checkDomains, type Described, filterDomains } from "../access/domain-scope.ts";
 import { HyperError } from "../core/errors.ts";
 import { type Logger, logOf } from "../core/log.ts";
+import { settings } from "../core/settings.ts";
 import { observer } from "../events/bus.ts";
-import { type ContextOptions, type Enter, settings } from "../hypervisor/context.ts";
+import type { CallScope, ContextOptions } from "../hypervisor/context.ts";
 import { audit, type Entry } from "./audit.ts";
 import type { Running } from "./in-flight.ts";
-import { Visit } from "./limits.ts";
+import { Admission } from "./limits.ts";
 import type { Arrival } from "./peer.ts";
 
-type Run<T> = (options: ContextOptions, enter: Enter) => Promise<T>;
+type Run<T> = (options: ContextOptions, scope: CallScope) => Promise<T>;
 
 export class Call implements Running {
   readonly id: string;
@@ -68,15 +69,14 @@ export class Call implements Running {
 
   /** Its work on one hypervisor, which begins there when there is a place. */
   async work<T>(spec: Described, host: string | undefined, run: Run<T>): Promise<T> {
-    const visit = new Visit(spec.access === "read" ? "read" : "change", this.signal);
-    const options = { signal: this.signal, who: this.#by, log: this.log, host };
+    const visit = new Admission(spec.access === "read" ? "read" : "change", this.signal);
+    const options = { signal: this.signal, log: this.log, ...(host !== undefined && { host }) };
+    const admit = async (alias: string) => visit.enter(alias);
     try {
-      const data = await run(options, (alias) => {
-        checkHost(this.#by, alias);
-        return visit.enter(alias);
-      });
+      if (spec.scope === undefined) await admit(host ?? settings().default_host);
+      const data = await run(options, { caller: this.#by, admit });
       this.data = data;
-      return withoutOthers(this.#by, spec, data);
+      return filterDomains(this.#by, spec, data);
     } finally {
       visit.leave();
     }
@@ -107,7 +107,7 @@ export class Call implements Running {
     this.#audit({ result, status, ...(code && { code, error: message }), duration_ms });
   }
 
-  lost() {
+  recordUnknown() {
     if (!this.#changes || !this.caller) return;
     this.#audit({
       result: "unknown",

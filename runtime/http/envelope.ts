@@ -2,15 +2,10 @@
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { HyperError } from "../core/errors.ts";
+import { HyperError, INTERNAL } from "../core/errors.ts";
 import { log } from "../core/log.ts";
+import { timestamp } from "../core/time.ts";
 import type { Call } from "./call.ts";
-
-/** All that a caller is told of an error that should not be. */
-export const INTERNAL = "internal error; the server's log says more";
-
-/** RFC 3339, UTC. */
-export const timestamp = () => new Date().toISOString();
 
 export function success(message: string, data: unknown) {
   return { status: "success", message, data, timestamp: timestamp() };

@@ -7,7 +7,7 @@ export interface Running {
   /** Ends what can be undone. */
   abort(): void;
   /** Not answered, and never will be. */
-  lost(): void;
+  recordUnknown(): void;
 }
 
 /** In no order; a Set would take a call 10 µs more. */

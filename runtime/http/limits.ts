@@ -1,8 +1,8 @@
 /** How much one caller and one hypervisor get: calls a second, and calls at work at once. */
 
 import { HyperError } from "../core/errors.ts";
-import { Gate } from "../core/semaphore.ts";
-import { settings } from "../hypervisor/context.ts";
+import { Semaphore } from "../core/semaphore.ts";
+import { settings } from "../core/settings.ts";
 
 /** The calls of the second that began then, by caller. */
 let second = { began: Number.NEGATIVE_INFINITY, calls: new Map<string, number>() };
@@ -22,20 +22,20 @@ export function countCall(caller: string) {
 /** Looking and changing are counted apart, so that a hundred long copies leave room to look. */
 export type Kind = "read" | "change";
 
-const gates = { read: new Map<string, Gate>(), change: new Map<string, Gate>() };
+const gates = { read: new Map<string, Semaphore>(), change: new Map<string, Semaphore>() };
 
 /** Of one hypervisor, or of all. */
-function gate(kind: Kind, host = ""): Gate {
+function gate(kind: Kind, host = ""): Semaphore {
   const found = gates[kind].get(host);
   if (found) return found;
   const { per_host, total, queue, wait } = settings().limits;
-  const made = new Gate(host ? per_host : total, queue, wait * 1000);
+  const made = new Semaphore(host ? per_host : total, queue, wait * 1000);
   gates[kind].set(host, made);
   return made;
 }
 
 /** One call's places on hypervisors, from its first command there until it leaves. */
-export class Visit {
+export class Admission {
   #kind: Kind;
   #signal: AbortSignal;
   #entered = new Map<string, Promise<void> | undefined>();
@@ -65,7 +65,7 @@ export class Visit {
     for (const leave of this.#held.splice(0)) leave();
   }
 
-  async #wait(gates: Gate[]) {
+  async #wait(gates: Semaphore[]) {
     for (const one of gates) this.#hold(await one.enter(this.#signal));
   }
 

@@ -5,7 +5,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings } from "../core/settings.ts";
 import { isLoopback } from "./peer.ts";
 
 /** For pages of the configured origins; without such, no other origin's page reads an answer. */

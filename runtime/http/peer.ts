@@ -2,7 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { join, relative } from "node:path";
 import { ownerOf } from "../access/socket-owner.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings } from "../core/settings.ts";
 
 /** What we ask of Bun's server, in types that stand without Bun's: other projects' scripts see them. */
 export interface Server {

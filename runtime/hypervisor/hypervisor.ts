@@ -1,12 +1,13 @@
 /** One hypervisor: its transport, and its lanes of warm virsh sessions. */
 import type { Config } from "../core/config.ts";
-import { HyperError, outcomeUnknown, virshError, virshMessages } from "../core/errors.ts";
+import { HyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { observer } from "../events/bus.ts";
 import { type Lane, laneOf } from "./lanes.ts";
 import { type Reply, Session, SessionLost } from "./session.ts";
 import { Pool } from "./session-pool.ts";
 import type { ExecOptions, ExecResult, TextFile, Transport } from "./transport.ts";
+import { outcomeUnknown, virshError, virshMessages } from "./virsh-errors.ts";
 import { commandLine } from "./virsh-quote.ts";
 
 /** One word of a virsh command. `{ text }` is handed over as a file whose path takes its place. */
@@ -86,16 +87,16 @@ export class Hypervisor {
     let outcomes: Outcome[] = [];
     try {
       const argvs = await Promise.all(commands.map((command) => this.#argv(command, files)));
-      outcomes = await this.#attempt(lane, argvs, options, true);
+      outcomes = await this.#runWithRetry(lane, argvs, options, true);
       return outcomes;
     } finally {
-      observer.virsh?.(this.alias, lane, commands.length, outcomes, performance.now() - began);
+      this.#report(lane, commands.length, outcomes, began);
       for (const file of files) file.remove();
     }
   }
 
   /** A process of its own, ended when the signal says so: for what is long or must be cancelled. */
-  async long(command: Arg[], options: CallOptions & { timeout: number }): Promise<string> {
+  async oneShot(command: Arg[], options: CallOptions & { timeout: number }): Promise<string> {
     const verb = `${command[0]}`;
     if (this.isTest) return unwrap((await this.virsh([command], { timeout: options.timeout }))[0]);
     const files: TextFile[] = [];
@@ -110,11 +111,11 @@ export class Hypervisor {
         ...(await this.#argv(command, files)),
       ];
       const { stdout, stderr, exitCode } = await this.exec(argv, options);
-      if (exitCode !== 0) throw located(virshError(virshMessages(stderr), verb), this.alias);
+      if (exitCode !== 0) throw nameHypervisor(virshError(virshMessages(stderr), verb), this.alias);
       outcomes = [stdout];
       return stdout;
     } finally {
-      observer.virsh?.(this.alias, "process", 1, outcomes, performance.now() - began);
+      this.#report("process", 1, outcomes, began);
       for (const file of files) file.remove();
     }
   }
@@ -128,6 +129,12 @@ export class Hypervisor {
     const ms = performance.now() - started;
     log.debug({ host: this.alias, argv, ms, exitCode: result.exitCode }, `${argv[0]}`);
     return result;
+  }
+
+  #report(lane: string, commands: number, outcomes: Outcome[], began: number) {
+    const succeeded = outcomes.filter((outcome) => typeof outcome === "string").length;
+    const ms = performance.now() - began;
+    observer.virsh?.({ host: this.alias, lane, commands, succeeded, ms });
   }
 
   async close() {
@@ -149,7 +156,7 @@ export class Hypervisor {
   }
 
   /** Repeated once, on a fresh session: a read that lost its connection, and a change that did not begin. */
-  async #attempt(
+  async #runWithRetry(
     lane: Lane,
     argvs: string[][],
     options: CallOptions,
@@ -159,7 +166,7 @@ export class Hypervisor {
     const started = performance.now();
     const command = argvs.map(([verb]) => verb).join("; ");
     try {
-      const outcomes = await this.#once(lane, argvs, options);
+      const outcomes = await this.#run(lane, argvs, options);
       log.debug({ host: this.alias, argvs, ms: performance.now() - started }, "virsh");
       const broken = outcomes.filter((one) => one instanceof HyperError && isLost(one));
       const unbegun = broken.every((one) => (one as HyperError).code === "unreachable");
@@ -181,15 +188,15 @@ export class Hypervisor {
         "virsh session lost",
       );
       if (error.reason === "aborted") throw new HyperError("cancelled", error.message);
-      if (error.reason === "timeout") throw this.#late(lane, command, error);
+      if (error.reason === "timeout") throw this.#timeoutError(lane, command, error);
       if (!isRead(lane) && error.started) throw outcomeUnknown(command, error);
       if (!again) throw new HyperError("unreachable", `hypervisor ${this.alias}: ${error.message}`);
     }
     this.#lanes[lane].drop();
-    return this.#attempt(lane, argvs, options, false);
+    return this.#runWithRetry(lane, argvs, options, false);
   }
 
-  #once(lane: Lane, argvs: string[][], options: CallOptions): Promise<Outcome[]> {
+  #run(lane: Lane, argvs: string[][], options: CallOptions): Promise<Outcome[]> {
     const { timeout = this.#timeout, signal } = options;
     if (signal?.aborted) throw new HyperError("cancelled", "the caller went away");
     // A change is never cut off in the middle, and the test driver would lose its state with the session.
@@ -197,25 +204,25 @@ export class Hypervisor {
     const work = async (session: Session) => {
       if (signal?.aborted) throw new HyperError("cancelled", "the caller went away"); // while it was opened
       const lines = argvs.map(commandLine);
-      if (lane === "read" && lines.length > 1 && lines.length <= TOGETHER) {
-        const answers = await session.together(lines, timeout, cancel);
+      if (lane === "read" && lines.length > 1 && lines.length <= MAX_COMMANDS_PER_FRAME) {
+        const answers = await session.runInOneFrame(lines, timeout, cancel);
         if (answers) return answers; // else once more, to learn which of them failed
       }
       const replies = await session.run(lines, timeout, cancel);
-      if (isRead(lane) && torn(replies)) {
+      if (isRead(lane) && lostMidway(replies)) {
         session.kill();
         throw new SessionLost("ended", true, "the connection to libvirt was lost meanwhile");
       }
       const outcomes = replies
-        .map((reply, i) => judge(reply, argvs[i]?.[0] ?? "", lane))
-        .map((outcome) => located(outcome, this.alias));
+        .map((reply, i) => toOutcome(reply, argvs[i]?.[0] ?? "", lane))
+        .map((outcome) => nameHypervisor(outcome, this.alias));
       if (outcomes.some((one) => one instanceof HyperError && isLost(one))) session.kill();
       return outcomes;
     };
     return this.#lanes[lane].use(work, timeout, signal);
   }
 
-  #late(lane: Lane, command: string, cause: SessionLost): HyperError {
+  #timeoutError(lane: Lane, command: string, cause: SessionLost): HyperError {
     const text = `virsh ${command} on ${this.alias}: ${cause.message}`;
     const change =
       "; it may still be carried out, so look at the present state before you call again";
@@ -227,7 +234,7 @@ export class Hypervisor {
  * Some answers say nothing of a connection that breaks while they are made: `net-list` prints "inactive",
  * `net-info` leaves lines out. The notice tells; where it came late, that the next command reconnected.
  */
-function torn(replies: Reply[]): boolean {
+function lostMidway(replies: Reply[]): boolean {
   return replies.some(({ stderr }, i) =>
     virshMessages(stderr).some(
       (text) => /^Disconnected /.test(text) || (i > 0 && /^Reconnected /.test(text)),
@@ -236,14 +243,14 @@ function torn(replies: Reply[]): boolean {
 }
 
 /** Reads in one frame: readline takes its time with very long lines. */
-const TOGETHER = 16;
+const MAX_COMMANDS_PER_FRAME = 16;
 
 const isRead = (lane: Lane) => lane === "read" || lane === "stats";
 
 const isLost = ({ code }: HyperError) => code === "unreachable" || code === "outcome_unknown";
 
 /** Failure is a message on stderr; virsh has no exit code here. */
-function judge(reply: Reply, verb: string, lane: Lane): Outcome {
+function toOutcome(reply: Reply, verb: string, lane: Lane): Outcome {
   const messages = virshMessages(reply.stderr);
   if (!reply.ran) return new HyperError("unsupported", `virsh refused: ${messages.join("; ")}`);
   const errors = messages.filter((message) => !NOTICE.test(message));
@@ -258,7 +265,7 @@ function judge(reply: Reply, verb: string, lane: Lane): Outcome {
 }
 
 /** An error of the way to libvirt says which hypervisor it is, and where to look. */
-function located(outcome: Outcome, alias: string): Outcome {
+function nameHypervisor(outcome: Outcome, alias: string): Outcome {
   if (!(outcome instanceof HyperError) || outcome.code !== "unreachable") return outcome;
   const { message, cause } = outcome;
   const remedy = /connect socket/i.test(message) ? "; is libvirtd running there?" : "";

@@ -16,8 +16,8 @@
  * question to libvirtd does.
  */
 import { randomBytes } from "node:crypto";
-import { virshMessages } from "../core/errors.ts";
 import { type Channel, MAX_OUTPUT } from "./transport.ts";
+import { virshMessages } from "./virsh-errors.ts";
 
 /** What one command wrote. `ran` is false when virsh refused the line. */
 export interface Reply {
@@ -128,7 +128,7 @@ export class Session {
    * Several lines in one frame, which is several times quicker. Undefined when virsh had anything to say on
    * stderr, or it is not clear which of them said what.
    */
-  async together(
+  async runInOneFrame(
     lines: string[],
     timeout: number,
     signal?: AbortSignal,

@@ -16,10 +16,10 @@ import { join } from "node:path";
 import * as z from "zod";
 import { type ErrorCode, HyperError } from "../core/errors.ts";
 import { stateFolder } from "../core/paths.ts";
-import { timestamp } from "../http/envelope.ts";
+import { timestamp } from "../core/time.ts";
 import type { Context } from "../hypervisor/context.ts";
 
-const Thing = z.discriminatedUnion("kind", [
+const Resource = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
   z.object({ kind: z.literal("domain"), name: z.string() }),
   z.object({ kind: z.literal("file"), path: z.string() }),
@@ -29,7 +29,7 @@ const Thing = z.discriminatedUnion("kind", [
 ]);
 
 /** What an operation makes. */
-export type Thing = z.output<typeof Thing>;
+export type Resource = z.output<typeof Resource>;
 
 const Note = z.object({
   host: z.string(),
@@ -37,13 +37,13 @@ const Note = z.object({
   started: z.string(),
   pid: z.int(),
   /** Clock ticks since boot: a process ID alone may be another process by now. */
-  born: z.string(),
-  things: z.array(Thing),
+  processStartTime: z.string(),
+  resources: z.array(Resource),
 });
 
-export interface Work {
+export interface Journal {
   /** Note a thing, then make it. When it turns out to exist already it is somebody else's, and stays. */
-  makes<T>(thing: Thing, make: () => Promise<T>): Promise<T>;
+  track<T>(resource: Resource, make: () => Promise<T>): Promise<T>;
 }
 
 /** With these the thing was not begun: what has its name, if anything, is not ours to remove. */
@@ -52,52 +52,52 @@ const NOT_MADE: ErrorCode[] = ["already_exists", "busy", "unreachable"];
 const folder = () => join(stateFolder(), "work");
 
 /** Between steps: a caller who has gone wants none of it. */
-export function stillWanted({ signal }: Context) {
+export function throwIfCancelled({ signal }: Context) {
   if (signal.aborted) throw new HyperError("cancelled", "the caller went away");
 }
 
 /** Run `steps`. When they fail, everything noted is removed, the last first, and the error says what is left. */
-export async function work<T>(
+export async function withRollback<T>(
   ctx: Context,
   operation: string,
-  steps: (work: Work) => Promise<T>,
+  steps: (withRollback: Journal) => Promise<T>,
 ): Promise<T> {
   const note = {
     host: ctx.host,
     operation,
     started: timestamp(),
     pid: process.pid,
-    born: born(process.pid),
+    processStartTime: processStartTime(process.pid),
   };
-  const things: Thing[] = [];
+  const resources: Resource[] = [];
   const file = join(folder(), `${randomUUID()}.json`);
   mkdirSync(folder(), { recursive: true, mode: 0o700 });
   const save = () => {
-    writeFileSync(`${file}.new`, JSON.stringify({ ...note, things }), { mode: 0o600 });
+    writeFileSync(`${file}.new`, JSON.stringify({ ...note, resources }), { mode: 0o600 });
     renameSync(`${file}.new`, file); // a server killed here leaves the old note or the new one
   };
-  const makes: Work["makes"] = async (thing, make) => {
-    things.push(thing);
+  const track: Journal["track"] = async (resource, make) => {
+    resources.push(resource);
     save();
     try {
       return await make();
     } catch (error) {
       if (error instanceof HyperError && NOT_MADE.includes(error.code)) {
-        things.splice(things.indexOf(thing), 1);
+        resources.splice(resources.indexOf(resource), 1);
         save();
       }
       throw error;
     }
   };
   try {
-    const result = await steps({ makes });
+    const result = await steps({ track });
     rmSync(file, { force: true });
     return result;
   } catch (error) {
     const left: string[] = [];
-    for (const thing of things.toReversed()) {
-      await remove(ctx, thing).catch((why: Error) =>
-        left.push(`${describe(thing)} (${why.message})`),
+    for (const resource of resources.toReversed()) {
+      await remove(ctx, resource).catch((why: Error) =>
+        left.push(`${describe(resource)} (${why.message})`),
       );
     }
     if (left.length === 0) {
@@ -122,11 +122,12 @@ export async function leftovers(ctx: Context) {
   for (const name of files.filter((one) => one.endsWith(".json"))) {
     const file = join(folder(), name);
     const note = readNote(file);
-    if (!note || note.host !== ctx.host || born(note.pid) === note.born) continue;
+    if (!note || note.host !== ctx.host || processStartTime(note.pid) === note.processStartTime)
+      continue;
     const left: string[] = [];
-    for (const thing of note.things) {
+    for (const resource of note.resources) {
       // what cannot be looked at, in a pool that is not active, counts as left
-      if (await exists(ctx, thing).catch(() => true)) left.push(describe(thing));
+      if (await exists(ctx, resource).catch(() => true)) left.push(describe(resource));
     }
     if (left.length === 0) rmSync(file, { force: true });
     else found.push({ host: note.host, operation: note.operation, started: note.started, left });
@@ -143,23 +144,23 @@ function readNote(file: string) {
   }
 }
 
-function describe(thing: Thing): string {
-  if (thing.kind === "volume") return `volume ${thing.name} of pool ${thing.pool}`;
-  if (thing.kind === "domain") return `domain ${thing.name}`;
-  return `${thing.kind === "file" ? "file" : "folder"} ${thing.path}`;
+function describe(resource: Resource): string {
+  if (resource.kind === "volume") return `volume ${resource.name} of pool ${resource.pool}`;
+  if (resource.kind === "domain") return `domain ${resource.name}`;
+  return `${resource.kind === "file" ? "file" : "folder"} ${resource.path}`;
 }
 
 /** Removes what may have been made. That it is not there is fine; that it cannot be removed is not. */
-async function remove(ctx: Context, thing: Thing) {
-  if (!(await exists(ctx, thing))) return;
-  if (thing.kind === "volume")
-    await ctx.virsh(["vol-delete", "--pool", thing.pool, "--vol", thing.name]);
-  else if (thing.kind === "domain") {
-    await ctx.virsh.each([["destroy", "--domain", thing.name]]);
-    await ctx.virsh(["undefine", "--domain", thing.name, "--nvram"]); // a failed start can make that file
+async function remove(ctx: Context, resource: Resource) {
+  if (!(await exists(ctx, resource))) return;
+  if (resource.kind === "volume")
+    await ctx.virsh(["vol-delete", "--pool", resource.pool, "--vol", resource.name]);
+  else if (resource.kind === "domain") {
+    await ctx.virsh.settled([["destroy", "--domain", resource.name]]);
+    await ctx.virsh(["undefine", "--domain", resource.name, "--nvram"]); // a failed start can make that file
   } else {
-    const program = thing.kind === "parent" ? REMOVE_EMPTY : ["rm", "-rf"];
-    const done = await ctx.exec([...program, "--", thing.path], {
+    const program = resource.kind === "parent" ? REMOVE_EMPTY : ["rm", "-rf"];
+    const done = await ctx.exec([...program, "--", resource.path], {
       signal: new AbortController().signal,
     });
     if (done.exitCode !== 0) throw new HyperError("command_failed", done.stderr.trim());
@@ -169,25 +170,25 @@ async function remove(ctx: Context, thing: Thing) {
 /** Somebody may put something in at any time. */
 const REMOVE_EMPTY = ["rmdir", "--ignore-fail-on-non-empty"];
 
-async function exists(ctx: Context, thing: Thing): Promise<boolean> {
-  if (thing.kind === "parent") {
-    const { stdout } = await ctx.exec(["find", thing.path, "-maxdepth", "0", "-empty"]);
+async function exists(ctx: Context, resource: Resource): Promise<boolean> {
+  if (resource.kind === "parent") {
+    const { stdout } = await ctx.exec(["find", resource.path, "-maxdepth", "0", "-empty"]);
     return stdout !== "";
   }
-  if (thing.kind === "file" || thing.kind === "folder") {
-    return (await ctx.exec(["test", "-e", thing.path])).exitCode === 0;
+  if (resource.kind === "file" || resource.kind === "folder") {
+    return (await ctx.exec(["test", "-e", resource.path])).exitCode === 0;
   }
   const look =
-    thing.kind === "volume"
-      ? ["vol-path", "--pool", thing.pool, "--vol", thing.name]
-      : ["domstate", "--domain", thing.name]; // domuuid knows no domain by its UUID
-  const [found] = await ctx.virsh.each([look]);
+    resource.kind === "volume"
+      ? ["vol-path", "--pool", resource.pool, "--vol", resource.name]
+      : ["domstate", "--domain", resource.name]; // domuuid knows no domain by its UUID
+  const [found] = await ctx.virsh.settled([look]);
   if (found instanceof HyperError && found.code !== "not_found") throw found;
   return typeof found === "string";
 }
 
 /** When a process began, from /proc; empty when there is none. */
-function born(pid: number): string {
+function processStartTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";

@@ -78,7 +78,7 @@ async function readDefinitions({ ctx, turns }: Scrape, domains: Domain[]) {
   const found = new Map<string, Read>();
   await turns.map(chunks(domains, FRAME), async (some) => {
     const running = some.filter(({ id }) => id);
-    const said = await ctx.virsh.each([
+    const said = await ctx.virsh.settled([
       ...some.map(({ ref }) => ["dumpxml", "--domain", ref]),
       ...running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
     ]);

@@ -12,14 +12,14 @@ export const MEDIA = Registry.PROMETHEUS_CONTENT_TYPE;
  * alone. Domains of several may share a name, so in the answer for a list each sample has a label `host`.
  */
 export async function metricsText(ctx: Context): Promise<string> {
-  const { asked } = ctx;
-  if (asked === undefined) {
+  const { requestedHosts } = ctx;
+  if (requestedHosts === undefined) {
     const [own, samples] = await Promise.all([ownMetrics(), hypervisorSamples(ctx)]);
     return `${own}\n${await exposition(samples)}`;
   }
-  if (typeof asked === "string") return exposition(await hypervisorSamples(ctx));
-  const each = asked.map(async (host) => {
-    const samples = await hypervisorSamples(ctx.on(host));
+  if (typeof requestedHosts === "string") return exposition(await hypervisorSamples(ctx));
+  const each = requestedHosts.map(async (host) => {
+    const samples = await hypervisorSamples(ctx.forHost(host));
     return samples.map((sample) => ({ ...sample, labels: { host, ...sample.labels } }));
   });
   return exposition((await Promise.all(each)).flat());

@@ -13,7 +13,7 @@ const FRAME = 16;
 export async function jobSamples({ ctx, turns }: Scrape, targets: Target[]): Promise<Sample[]> {
   const each = await turns.map(chunks(targets, FRAME), async (some) => {
     const commands = some.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
-    const said = await ctx.virsh.each(commands, { timeout: PATIENCE });
+    const said = await ctx.virsh.settled(commands, { timeout: PATIENCE });
     return some.flatMap(({ name }, i) => {
       const text = said[i];
       return typeof text === "string" ? samplesOf(name, keyValues(text)) : [];

@@ -39,8 +39,8 @@ export function beginScrape(given: Context, patience: number): Scrape {
 function withSignal(ctx: Context, signal: AbortSignal): Context {
   const virsh: Virsh = (command, given) => ctx.virsh(command, { signal, ...given });
   virsh.all = (commands, given) => ctx.virsh.all(commands, { signal, ...given });
-  virsh.each = (commands, given) => ctx.virsh.each(commands, { signal, ...given });
-  virsh.long = (command, given) => ctx.virsh.long(command, { signal, ...given });
+  virsh.settled = (commands, given) => ctx.virsh.settled(commands, { signal, ...given });
+  virsh.oneShot = (command, given) => ctx.virsh.oneShot(command, { signal, ...given });
   return { ...ctx, virsh, signal };
 }
 

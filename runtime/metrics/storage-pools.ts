@@ -13,7 +13,7 @@ const PATIENCE = 2000;
 
 export async function poolSamples({ virsh }: Context): Promise<Sample[]> {
   const uuids = lines(await virsh(["pool-list", "--all", "--uuid"])).map((uuid) => uuid.trim());
-  const names = await virsh.each(uuids.map((uuid) => ["pool-name", "--pool", uuid]));
+  const names = await virsh.settled(uuids.map((uuid) => ["pool-name", "--pool", uuid]));
   const all = uuids.map(async (uuid, i) => {
     const name = names[i];
     if (typeof name !== "string") return []; // it has gone meanwhile

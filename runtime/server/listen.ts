@@ -4,20 +4,11 @@ import { chmodSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { expired, readTokens, tokenFile } from "../access/tokens.ts";
 import { log } from "../core/log.ts";
+import { settings } from "../core/settings.ts";
 import { lastResort } from "../http/envelope.ts";
 import { isLoopback } from "../http/peer.ts";
-import { settings } from "../hypervisor/context.ts";
+import type { Answer, Listener, Server } from "./listener.ts";
 import { listenWithTls } from "./tls.ts";
-
-export type Server = Bun.Server<unknown>;
-export type Answer = (request: Request, server: Server) => Response | Promise<Response>;
-
-export interface Listener {
-  /** Made when it is asked for, since a start can do without. */
-  url(): URL;
-  /** Take no more calls; resolves when the last connection has ended. `now` ends them all. */
-  stop(now?: boolean): Promise<void>;
-}
 
 /** Seconds until a connection on which nothing is asked is closed. */
 const IDLE = 120;

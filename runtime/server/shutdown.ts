@@ -2,9 +2,10 @@
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { log } from "../core/log.ts";
+import { settings } from "../core/settings.ts";
 import { allAnswered, runningCalls } from "../http/in-flight.ts";
-import { closeHypervisors, settings } from "../hypervisor/context.ts";
-import type { Listener } from "./listen.ts";
+import { closeHypervisors } from "../hypervisor/registry.ts";
+import type { Listener } from "./listener.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
@@ -22,7 +23,7 @@ export function endOnSignals(listener: Listener) {
     });
   }
   process.on("exit", () => {
-    for (const call of runningCalls()) call.lost();
+    for (const call of runningCalls()) call.recordUnknown();
   });
 }
 

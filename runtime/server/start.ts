@@ -2,7 +2,8 @@
 
 import type { Loaded } from "../function/load.ts";
 import { openAudit } from "../http/audit.ts";
-import { checkSafe, type Listener, listen } from "./listen.ts";
+import { checkSafe, listen } from "./listen.ts";
+import type { Listener } from "./listener.ts";
 import { createRouter } from "./router.ts";
 import { endOnSignals } from "./shutdown.ts";
 

@@ -2,8 +2,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { log } from "../core/log.ts";
-import { settings } from "../hypervisor/context.ts";
-import type { Listener, Server } from "./listen.ts";
+import { settings } from "../core/settings.ts";
+import type { Listener, Server } from "./listener.ts";
 
 /** Milliseconds between two looks at the files. */
 const LOOK = 2000;

@@ -12,7 +12,7 @@ import start from "../../functions/libvirt/network/start.ts";
 import stop from "../../functions/libvirt/network/stop.ts";
 import network from "../../functions/libvirt/network.ts";
 import networks from "../../functions/libvirt/networks.ts";
-import { settings } from "../../runtime/hypervisor/context.ts";
+import { settings } from "../../runtime/core/settings.ts";
 import { type Arg, Hypervisor, unwrap } from "../../runtime/hypervisor/hypervisor.ts";
 import { localTransport } from "../../runtime/hypervisor/local.ts";
 import { startServer, type TestServer } from "../server.ts";

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { deleteDomain, deleteSnapshots, storageKeeper } from "#runtime/libvirt/domain/delete.ts";
+import { deleteDomain, deleteSnapshots, storageSnapshot } from "#runtime/libvirt/domain/delete.ts";
 
 export default defineFunction({
   method: "POST",
@@ -27,7 +27,7 @@ export default defineFunction({
 
   async run({ domains, remove_storage, snapshots_only }, ctx) {
     return batch(ctx, "delete", domains, (ctx) => {
-      const storage = storageKeeper(ctx, remove_storage);
+      const storage = storageSnapshot(ctx, remove_storage);
       return async (domain) =>
         snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
     });

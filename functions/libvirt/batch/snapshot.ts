@@ -1,8 +1,8 @@
 /** POST /libvirt/batch/snapshot: take a snapshot of many domains, each named by a prefix and the time. */
 import * as z from "zod";
+import { timestamp } from "#runtime/core/time.ts";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { timestamp } from "#runtime/http/envelope.ts";
 import { Description, Name } from "#runtime/libvirt/names.ts";
 import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
@@ -42,7 +42,7 @@ export default defineFunction({
     return batch(ctx, "snapshot", domains, (ctx) => async (domain) => {
       // with the memory of a large guest it takes long
       const command = ["snapshot-create-as", "--domain", domain, "--name", snapshot, ...options];
-      await ctx.virsh.long(command, { timeout: IMAGE_TIMEOUT });
+      await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
       return { snapshot };
     });
   },

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { freshBases, refuseBase } from "#runtime/libvirt/storage/backing.ts";
+import { assertNotBackingFile, cachedBackingFiles } from "#runtime/libvirt/storage/backing.ts";
 
 export default defineFunction({
   method: "POST",
@@ -18,9 +18,9 @@ export default defineFunction({
 
   async run({ domains, paused }, ctx) {
     return batch(ctx, "start", domains, (ctx) => {
-      const bases = freshBases(ctx);
+      const bases = cachedBackingFiles(ctx);
       return async (domain, name) => {
-        await refuseBase(ctx, domain, name, bases);
+        await assertNotBackingFile(ctx, domain, name, bases);
         await ctx.virsh(["start", "--domain", domain, ...(paused ? ["--paused"] : [])]);
       };
     });

@@ -38,7 +38,7 @@ export default defineFunction({
 async function untilOff({ virsh }: Context, domain: string, timeout: number) {
   const until = performance.now() + timeout * 1000;
   for (;;) {
-    const [state] = await virsh.each([["domstate", "--domain", domain]]);
+    const [state] = await virsh.settled([["domstate", "--domain", domain]]);
     if (typeof state === "string" && state.trim() === "shut off") return;
     if (state instanceof HyperError && state.code === "not_found") return; // a transient one is gone then
     if (state instanceof HyperError) throw state;

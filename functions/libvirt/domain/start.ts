@@ -3,7 +3,7 @@ import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
-import { refuseBase } from "#runtime/libvirt/storage/backing.ts";
+import { assertNotBackingFile } from "#runtime/libvirt/storage/backing.ts";
 
 export default defineFunction({
   method: "POST",
@@ -16,7 +16,7 @@ export default defineFunction({
 
   async run({ name }, ctx) {
     const domain = await domainRef(ctx, name);
-    await refuseBase(ctx, domain, name);
+    await assertNotBackingFile(ctx, domain, name);
     await ctx.virsh(["start", "--domain", domain]);
     return { name };
   },

@@ -1,7 +1,7 @@
 /** POST /libvirt/interface/attach: give a domain an interface on a network, live and in its definition alike. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
-import { domainRef, domainState, randomMac, scope } from "#runtime/libvirt/domain/domain.ts";
+import { affectFlags, domainRef, domainState, randomMac } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName, Mac, NetworkName } from "#runtime/libvirt/names.ts";
 import { xml } from "#runtime/libvirt/xml.ts";
 
@@ -53,7 +53,7 @@ export default defineFunction({
     // attach-interface would not escape the name (virsh 9.0)
     const device = xml`<interface type="network"><mac address="${mac}"/><source network="${network}"/><model type="${model}"/></interface>`;
     const file = ["--file", { text: `${device}` }];
-    await ctx.virsh(["attach-device", "--domain", domain, ...file, ...scope(state)]);
+    await ctx.virsh(["attach-device", "--domain", domain, ...file, ...affectFlags(state)]);
     return { vm_name, network, model, mac, ...state };
   },
 });

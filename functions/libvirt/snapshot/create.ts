@@ -36,7 +36,7 @@ export default defineFunction({
       ...(atomic ? ["--atomic"] : []),
     ];
     const command = ["snapshot-create-as", "--domain", domain, "--name", snapshot_name, ...options];
-    await ctx.virsh.long(command, { timeout: IMAGE_TIMEOUT });
+    await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
     const found = (await readSnapshots(ctx, domain)).find(({ name }) => name === snapshot_name);
     if (!found)
       throw new HyperError("not_found", `snapshot ${snapshot_name} was taken, and has gone since`);

@@ -28,7 +28,7 @@ export default defineFunction({
     await refuseSharedChain(ctx, domain);
     const command = ["snapshot-delete", "--domain", domain, "--snapshotname", snapshot_name];
     // merging an overlay can take as long as copying it
-    await ctx.virsh.long([...command, ...(children ? ["--children"] : [])], {
+    await ctx.virsh.oneShot([...command, ...(children ? ["--children"] : [])], {
       timeout: IMAGE_TIMEOUT,
     });
     return { domain_name, snapshot_name };

@@ -5,7 +5,7 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { refuseRewrite, revertOverlays } from "#runtime/libvirt/domain/snapshot.ts";
 import { DomainName, Name } from "#runtime/libvirt/names.ts";
-import { refuseBase } from "#runtime/libvirt/storage/backing.ts";
+import { assertNotBackingFile } from "#runtime/libvirt/storage/backing.ts";
 import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
@@ -26,12 +26,12 @@ export default defineFunction({
 
   async run({ domain_name, snapshot_name, state }, ctx) {
     const domain = await domainRef(ctx, domain_name);
-    await refuseBase(ctx, domain, domain_name);
+    await assertNotBackingFile(ctx, domain, domain_name);
     await refuseRewrite(ctx, domain, snapshot_name);
     const options = state ? [`--${state}`] : [];
     const command = ["snapshot-revert", "--domain", domain, "--snapshotname", snapshot_name];
     await ctx.virsh
-      .long([...command, ...options], { timeout: IMAGE_TIMEOUT })
+      .oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT })
       .catch(async (error: HyperError) => {
         if (error.code !== "unsupported") throw error;
         // libvirt before 9.9 cannot revert to a snapshot whose disks are overlay files

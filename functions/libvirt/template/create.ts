@@ -1,7 +1,7 @@
 /** POST /libvirt/template/create: copy a domain that is off or paused as a template, sealed on request. */
 import * as z from "zod";
+import { timestamp } from "#runtime/core/time.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { timestamp } from "#runtime/http/envelope.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
 import { needProgram, runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
 import { addMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";

@@ -29,7 +29,7 @@ export default defineFunction({
       listDomains(ctx, "--state-shutoff"),
     ]);
     const shutOff = new Set(off.map(({ uuid }) => uuid));
-    const texts = await ctx.virsh.each(
+    const texts = await ctx.virsh.settled(
       all.map(({ uuid }) => ["dumpxml", "--domain", uuid, "--inactive"]),
     );
     const templates = all.flatMap(({ uuid, name }, i) => {

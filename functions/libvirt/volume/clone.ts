@@ -39,7 +39,7 @@ export default defineFunction({
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
     const source = await readVolume(ctx, pool, source_volume);
     const writer = (await readStorage(ctx))
-      .usesOf(source)
+      .disksUsing(source)
       .find((use) => use.running && !use.shared && !use.below);
     if (writer) {
       const text = `volume ${source_volume} is used by the running domain ${writer.domain}, so a copy may be torn`;
@@ -50,7 +50,7 @@ export default defineFunction({
     const copy = volumeXml({ name: target_volume, capacity: source.capacity_bytes, format });
     const from = ["--vol", source_volume, "--inputpool", pool];
     const create = ["vol-create-from", "--pool", target_pool, "--file", copy, ...from];
-    await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });
+    await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT });
     return readVolume(ctx, target_pool, target_volume);
   },
 });

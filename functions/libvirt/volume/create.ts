@@ -41,7 +41,7 @@ export default defineFunction({
     const file = ["--file", volumeXml({ name, capacity, allocation, format })];
     const create = ["vol-create", "--pool", pool, ...file, ...metadata];
     // preallocating writes the whole volume, so it gets a process and time of its own
-    if (prealloc) await ctx.virsh.long(create, { timeout: IMAGE_TIMEOUT });
+    if (prealloc) await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT });
     else await ctx.virsh(create);
     return readVolume(ctx, pool, name);
   },

@@ -33,9 +33,9 @@ export default defineFunction({
       throw new HyperError("invalid_input", text);
     }
     const storage = await readStorage(ctx);
-    const uses = storage.usesOf(before);
+    const uses = storage.disksUsing(before);
     const below = uses.filter((use) => use.below).map(({ domain }) => domain);
-    const children = [...storage.childrenOf(before), ...below];
+    const children = [...storage.overlaysOf(before), ...below];
     if (children.length > 0) {
       throw new HyperError("in_use", `volume ${volume} is the base of ${children.join(", ")}`, {
         details: { children },

@@ -43,7 +43,7 @@ export default defineFunction({
     } else {
       if (algorithm !== "zero") await needScrub(ctx, algorithm);
       const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
-      await ctx.virsh.long(wipe, { timeout: IMAGE_TIMEOUT });
+      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT });
     }
     return { pool, volume, algorithm };
   },
@@ -62,7 +62,7 @@ async function trim(
   { path, pool, name, type }: Awaited<ReturnType<typeof readVolume>>,
 ) {
   if (type !== "file" && type !== "block") {
-    await ctx.virsh.long(["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", "trim"], {
+    await ctx.virsh.oneShot(["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", "trim"], {
       timeout: IMAGE_TIMEOUT,
     });
     return;

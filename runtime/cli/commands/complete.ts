@@ -11,7 +11,7 @@ export function complete(program: Command) {
     .action(async (shell: string, words: string[]) => {
       const lines = await answer(program, shell, words).catch(() => []);
       if (lines.length > 0) console.log(lines.join("\n"));
-      const { closeHypervisors } = await import("../../hypervisor/context.ts");
+      const { closeHypervisors } = await import("../../hypervisor/registry.ts");
       await Promise.race([closeHypervisors(), sleep(500)]);
       process.exit(0);
     });

@@ -15,7 +15,7 @@ const PATIENCE = 2000;
 /** `pool` is needed for volumes. Rejects where nothing answers in time. */
 export async function names(kind: string, target: Target, pool?: string): Promise<string[]> {
   if (kind === "host") {
-    const { settings } = await import("../../hypervisor/context.ts");
+    const { settings } = await import("../../core/settings.ts");
     return Object.keys(settings().hosts);
   }
   const [endpoint, list] = LISTS[kind] ?? [];

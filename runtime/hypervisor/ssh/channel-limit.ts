@@ -1,17 +1,17 @@
 /** The channels that one connection may have; while somebody waits, those that need theirs least are asked to go. */
-import { Gate } from "../../core/semaphore.ts";
+import { Semaphore } from "../../core/semaphore.ts";
 
 /** Milliseconds between two such requests, and until a wait is given up. */
 const AGAIN = 50;
 const PATIENCE = 30_000;
 
-export class Room {
-  #gate: Gate;
+export class ChannelLimit {
+  #gate: Semaphore;
   /** Called again and again while somebody waits. */
   onFull = () => {};
 
   constructor(places: number) {
-    this.#gate = new Gate(places, Number.POSITIVE_INFINITY, PATIENCE, "SSH channel");
+    this.#gate = new Semaphore(places, Number.POSITIVE_INFINITY, PATIENCE, "SSH channel");
   }
 
   /** Resolves to what gives the place back. Throws `busy`. */

@@ -6,21 +6,13 @@ import type { Config } from "../../core/config.ts";
 import { HyperError } from "../../core/errors.ts";
 import { log } from "../../core/log.ts";
 import { observer } from "../../events/bus.ts";
-import { Room } from "./channel-limit.ts";
+import { ChannelLimit } from "./channel-limit.ts";
 import type { Login } from "./login.ts";
-import { RemoteShell, word } from "./shell.ts";
+import { type Remote, RemoteShell, word } from "./shell.ts";
 import { sshTarget, type Target } from "./target.ts";
 
 export interface Connected extends Login {
   shell: RemoteShell;
-}
-
-/** A process group on the remote side, and the word by which it is known there. */
-export interface Remote {
-  group: number;
-  id: string;
-  /** What goes with it. */
-  folder?: string;
 }
 
 /** sshd drops logins when too many are under way at once (MaxStartups): a bound for each sshd that is reached. */
@@ -39,7 +31,7 @@ export class Connection {
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
   /** Without the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
-  readonly channels = new Room(9);
+  readonly channels = new ChannelLimit(9);
   /** What runs there now; what a lost connection has left there is ended by the next one. */
   readonly running = new Set<Remote>();
   #shell: Remote | undefined;

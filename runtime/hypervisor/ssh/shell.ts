@@ -6,7 +6,14 @@ import { randomBytes } from "node:crypto";
 import type { ClientChannel } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
 import type { TextFile } from "../transport.ts";
-import type { Remote } from "./connection.ts";
+
+/** A process group on the remote side, and the word by which it is known there. */
+export interface Remote {
+  group: number;
+  id: string;
+  /** What goes with it. */
+  folder?: string;
+}
 
 /** One word for a POSIX shell, or fish, to which a backslash means something in quotes as well. */
 export function word(text: string): string {

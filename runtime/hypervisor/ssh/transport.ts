@@ -15,8 +15,8 @@ import {
   virshEnvironment,
   virshOptions,
 } from "../transport.ts";
-import { Connection, type Remote } from "./connection.ts";
-import { word } from "./shell.ts";
+import { Connection } from "./connection.ts";
+import { type Remote, word } from "./shell.ts";
 
 /** More than sshd's 10 channels have room for (MaxSessions): idle sessions make room for what is wanted. */
 const LANES = { read: 3, stats: 5, change: 2, agent: 1 };

@@ -1,13 +1,20 @@
 /** The clone engine: a new domain from another, with disks and an identity of its own. */
 import { checkDomain } from "../../access/caller.ts";
-import { HyperError, programError } from "../../core/errors.ts";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
 import { domainRef, listDomains } from "../domain/domain.ts";
-import { stillWanted, type Work, work } from "../rollback.ts";
+import { type Journal, throwIfCancelled, withRollback } from "../rollback.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
-import { makeDisks, pointDisk } from "./disks.ts";
-import { type Identity, nvramFile, renew, separate, siblingPath } from "./identity.ts";
+import { makeDisks, retargetDisk } from "./disks.ts";
+import {
+  assignIdentity,
+  type Identity,
+  nvramFile,
+  resolveConflicts,
+  siblingPath,
+} from "./identity.ts";
 import { type CloneRequest, type Copy, planDisks } from "./plan.ts";
 
 /** What template/create and template/deploy do besides. */
@@ -15,7 +22,7 @@ export interface CloneSteps {
   /** Change the definition before it is stored. */
   edit?(doc: XmlDocument): void;
   /** Work on the disks before the domain exists. */
-  prepare?(disks: Copy[], noted: Work): Promise<void>;
+  prepare?(disks: Copy[], noted: Journal): Promise<void>;
   /** Work on the domain; a failure removes it. */
   finish?(domain: string): Promise<void>;
 }
@@ -31,7 +38,7 @@ export async function cloneDomain(
   steps: CloneSteps = {},
 ): Promise<Clone> {
   const { source, target, newMac = true, linked = false } = request;
-  checkDomain(ctx.who, target);
+  checkDomain(ctx.caller, target);
   const ref = await domainRef(ctx, source);
   const [info = "", text = ""] = await ctx.virsh.all([
     ["dominfo", "--domain", ref],
@@ -48,26 +55,26 @@ export async function cloneDomain(
   }
   const doc = new XmlDocument(text);
   const plans = await planDisks(ctx, doc, request);
-  return work(ctx, `clone of ${source} to ${target}`, async (noted) => {
+  return withRollback(ctx, `clone of ${source} to ${target}`, async (noted) => {
     await makeDisks(ctx, noted, plans, { linked, paused });
     if ((await ctx.virsh(["domstate", "--domain", ref])).trim() !== state) {
       throw new HyperError("in_use", `source: domain ${source} went on while it was copied`);
     }
     await copyNvram(ctx, noted, doc, source, target);
-    const identity = renew(doc, target, newMac);
-    separate(doc, source, target);
-    for (const plan of plans) pointDisk(doc, plan);
+    const identity = assignIdentity(doc, target, newMac);
+    resolveConflicts(doc, source, target);
+    for (const plan of plans) retargetDisk(doc, plan);
     for (const mark of doc.find("metadata", "hypersdk:template")) doc.remove(mark); // a clone is no template
     steps.edit?.(doc);
     const disks = plans.map(({ target: disk, path, format }) => ({ target: disk, path, format }));
     await steps.prepare?.(disks, noted);
-    stillWanted(ctx);
-    await noted.makes({ kind: "domain", name: identity.uuid }, () =>
+    throwIfCancelled(ctx);
+    await noted.track({ kind: "domain", name: identity.uuid }, () =>
       ctx.virsh(["define", "--file", { text: `${doc}` }]),
     );
-    stillWanted(ctx);
+    throwIfCancelled(ctx);
     await steps.finish?.(identity.uuid);
-    stillWanted(ctx);
+    throwIfCancelled(ctx);
     return { name: target, ...identity, disks };
   });
 }
@@ -75,7 +82,7 @@ export async function cloneDomain(
 /** The firmware's variables; where the source has not started yet, libvirt makes them from the template. */
 async function copyNvram(
   ctx: Context,
-  noted: Work,
+  noted: Journal,
   doc: XmlDocument,
   source: string,
   target: string,
@@ -89,7 +96,7 @@ async function copyNvram(
   if ((await ctx.exec(["test", "-e", copy])).exitCode === 0) {
     throw new HyperError("already_exists", `the NVRAM file ${copy} exists already`);
   }
-  await noted.makes({ kind: "file", path: copy }, async () => {
+  await noted.track({ kind: "file", path: copy }, async () => {
     const done = await ctx.exec(["cp", "--preserve=mode,ownership", "--", path, copy]);
     if (done.exitCode !== 0) throw programError("cp", done);
   });

@@ -1,8 +1,9 @@
 /** Making a clone's disks: whole copies, a bounded number at once, or overlays on the source's. */
 import pLimit, { type LimitFunction } from "p-limit";
-import { programError } from "../../core/errors.ts";
-import { type Context, settings } from "../../hypervisor/context.ts";
-import { stillWanted, type Work } from "../rollback.ts";
+import { settings } from "../../core/settings.ts";
+import type { Context } from "../../hypervisor/context.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
+import { type Journal, throwIfCancelled } from "../rollback.ts";
 import { IMAGE_TIMEOUT, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { descend, type XmlDocument } from "../xml-document.ts";
 import { isDevice, type Plan } from "./plan.ts";
@@ -19,7 +20,7 @@ function copyLimit(host: string): LimitFunction {
 /** Between copies a caller who has gone is noticed. */
 export async function makeDisks(
   ctx: Context,
-  noted: Work,
+  noted: Journal,
   plans: Plan[],
   { linked, paused }: { linked: boolean; paused: boolean },
 ) {
@@ -29,20 +30,20 @@ export async function makeDisks(
   }
 }
 
-function makeOverlay(ctx: Context, noted: Work, { pool, name, from }: Plan) {
+function makeOverlay(ctx: Context, noted: Journal, { pool, name, from }: Plan) {
   const backing = { path: from.path, format: from.format };
-  return claim(ctx, noted, pool, { name, capacity: from.size, format: "qcow2", backing });
+  return createVolume(ctx, noted, pool, { name, capacity: from.size, format: "qcow2", backing });
 }
 
 /** qemu-img copies, and not libvirtd, whose copy cannot be stopped and is refused while the source is paused. */
 async function makeCopy(
   ctx: Context,
-  noted: Work,
+  noted: Journal,
   { pool, name, from, path, format }: Plan,
   paused: boolean,
 ) {
-  stillWanted(ctx);
-  await claim(ctx, noted, pool, { name, capacity: from.size, format });
+  throwIfCancelled(ctx);
+  await createVolume(ctx, noted, pool, { name, capacity: from.size, format });
   const share = paused ? ["-U"] : [];
   const fresh = isDevice(path) ? [] : ["--target-is-zero"];
   const formats = ["-f", from.format, "-O", format];
@@ -52,13 +53,13 @@ async function makeCopy(
 }
 
 /** A new volume; libvirt refuses a name that is taken. */
-function claim(ctx: Context, noted: Work, pool: string, volume: NewVolume) {
+function createVolume(ctx: Context, noted: Journal, pool: string, volume: NewVolume) {
   const create = ["vol-create", "--pool", pool, "--file", volumeXml(volume)];
-  return noted.makes({ kind: "volume", pool, name: volume.name }, () => ctx.virsh(create));
+  return noted.track({ kind: "volume", pool, name: volume.name }, () => ctx.virsh(create));
 }
 
 /** Have a disk of the clone's definition refer to its copy. */
-export function pointDisk(doc: XmlDocument, { span, from, pool, name, path, format }: Plan) {
+export function retargetDisk(doc: XmlDocument, { span, from, pool, name, path, format }: Plan) {
   const [place] = descend([span], ["source"]);
   const [driver] = descend([span], ["driver"]);
   if (place?.attributes.volume) {

@@ -1,10 +1,11 @@
 /** A domain as files that need nothing else: its definition, its disks without backing files, a manifest. */
 import { randomBytes } from "node:crypto";
-import { HyperError, programError } from "../../core/errors.ts";
-import { timestamp } from "../../http/envelope.ts";
+import { HyperError } from "../../core/errors.ts";
+import { timestamp } from "../../core/time.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
 import { domainRef } from "../domain/domain.ts";
-import { type Work, work } from "../rollback.ts";
+import { type Journal, withRollback } from "../rollback.ts";
 import { allowedPath } from "../storage/import-image.ts";
 import { IMAGE_TIMEOUT } from "../storage/volume.ts";
 import { xml } from "../xml.ts";
@@ -36,9 +37,9 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
   const real = await allowedPath(ctx, `${folder}/${name}`, "export_path");
   if ((await ctx.exec(["test", "-e", real])).exitCode === 0) throw taken(real);
   const partial = `${real}.partial-${randomBytes(4).toString("hex")}`;
-  return work(ctx, `export of ${name} to ${real}`, async (noted) => {
+  return withRollback(ctx, `export of ${name} to ${real}`, async (noted) => {
     await makeParents(ctx, noted, real);
-    await noted.makes({ kind: "folder", path: partial }, () =>
+    await noted.track({ kind: "folder", path: partial }, () =>
       run(ctx, ["mkdir", "-m", "700", "--", partial]),
     );
     const doc = new XmlDocument(text);
@@ -63,7 +64,7 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
 const MISSING = 'for path; do [ -e "$path" ] || printf "%s\\0" "$path"; done';
 
 /** One by one, so that exactly those that were made here can be removed again. */
-async function makeParents(ctx: Context, noted: Work, real: string) {
+async function makeParents(ctx: Context, noted: Journal, real: string) {
   const names = real.split("/").slice(1, -1);
   const parents = names.map((_, i) => `/${names.slice(0, i + 1).join("/")}`);
   const { stdout } = await run(ctx, ["sh", "-c", MISSING, "sh", ...parents]);
@@ -74,7 +75,7 @@ async function makeParents(ctx: Context, noted: Work, real: string) {
       const isThere = (await ctx.exec(["test", "-d", path])).exitCode === 0;
       throw isThere ? taken(path) : programError("mkdir", done);
     };
-    await noted.makes({ kind: "parent", path }, make).catch((error: HyperError) => {
+    await noted.track({ kind: "parent", path }, make).catch((error: HyperError) => {
       if (error.code !== "already_exists") throw error; // else somebody else was first: it is theirs
     });
   }

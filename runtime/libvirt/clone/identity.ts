@@ -14,7 +14,7 @@ export interface Identity {
 }
 
 /** Name, UUID, generation ID and MACs. */
-export function renew(doc: XmlDocument, name: string, newMac: boolean): Identity {
+export function assignIdentity(doc: XmlDocument, name: string, newMac: boolean): Identity {
   const uuid = randomUUID();
   for (const span of doc.find("name")) doc.setText(span, name);
   const [known] = doc.find("uuid");
@@ -35,7 +35,7 @@ export function renew(doc: XmlDocument, name: string, newMac: boolean): Identity
 }
 
 /** What only one running domain can have at a time: ports, sockets, files, device names. */
-export function separate(doc: XmlDocument, source: string, target: string) {
+export function resolveConflicts(doc: XmlDocument, source: string, target: string) {
   for (const device of doc.find("devices", "interface")) {
     for (const span of descend([device], ["target"]).filter(({ attributes }) => attributes.dev))
       doc.remove(span);

@@ -1,9 +1,9 @@
 /** Removing a domain with all that libvirt keeps of it, and the volumes that are its own. */
 
 import { HyperError } from "../../core/errors.ts";
-import { fresh } from "../../core/memoize.ts";
+import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { basesIn, freshBases, refuseBaseGoing } from "../storage/backing.ts";
+import { assertDeletable, basesIn, cachedBackingFiles } from "../storage/backing.ts";
 import { readStorage, type Storage, type Use } from "../storage/usage.ts";
 import { IMAGE_TIMEOUT } from "../storage/volume.ts";
 import { lines } from "../virsh-output.ts";
@@ -22,10 +22,10 @@ interface Own {
  * What stands on what, for a batch that also `removes` volumes, or does not: the domains, by name, and volumes,
  * by path, that are `gone` do not count any more.
  */
-export function storageKeeper(ctx: Context, removes: boolean) {
+export function storageSnapshot(ctx: Context, removes: boolean) {
   const gone = new Set<string>();
-  const storage = fresh(() => readStorage(ctx), FRESH);
-  const bases = removes ? async () => basesIn(await storage()) : freshBases(ctx);
+  const storage = memoize(() => readStorage(ctx), FRESH);
+  const bases = removes ? async () => basesIn(await storage()) : cachedBackingFiles(ctx);
   return {
     gone,
     async bases() {
@@ -50,7 +50,8 @@ function ownVolumes(storage: Storage, domain: string, gone: Set<string>): Own {
     if (reason) kept.set(volume?.path ?? use.path, reason);
     else if (volume) remove.set(volume.path, volume);
     // the definition of a domain that is off does not tell what is below
-    if (volume) for (const path of storage.belowOf(volume)) kept.set(path, kept.get(path) ?? below);
+    if (volume)
+      for (const path of storage.backingChainOf(volume)) kept.set(path, kept.get(path) ?? below);
   }
   return {
     remove: [...remove.values()].filter(({ path }) => !kept.has(path)),
@@ -66,10 +67,10 @@ function reasonToKeep(
 ): string | undefined {
   if (use.shared) return "it is a CD-ROM, read-only or shared";
   if (!volume) return "it is in no active pool";
-  const others = storage.usesOf(volume).map(({ domain }) => domain);
+  const others = storage.disksUsing(volume).map(({ domain }) => domain);
   const other = others.find((name) => name !== use.domain && !gone.has(name));
   if (other) return `domain ${other} uses it`;
-  const children = storage.childrenOf(volume).filter((path) => !gone.has(path));
+  const children = storage.overlaysOf(volume).filter((path) => !gone.has(path));
   return children.length > 0 ? `it is the base of ${children.join(", ")}` : undefined;
 }
 
@@ -80,13 +81,13 @@ function reasonToKeep(
 export async function deleteDomain(
   ctx: Context,
   domain: string,
-  storage: ReturnType<typeof storageKeeper>,
+  storage: ReturnType<typeof storageSnapshot>,
 ) {
   const { virsh } = ctx;
   const info = await virsh(["dominfo", "--domain", domain]);
   const { live, persistent } = domainState(info);
   const name = info.match(/^Name: {11}(.*)$/m)?.[1] ?? domain; // the caller may have given its UUID
-  await refuseBaseGoing(ctx, domain, name, storage.bases);
+  await assertDeletable(ctx, domain, name, storage.bases);
   const own = await storage.ownVolumes(name);
   if (live) await virsh(["destroy", "--domain", domain]);
   if (persistent) {
@@ -123,7 +124,7 @@ export async function deleteSnapshots(ctx: Context, domain: string) {
   const deleted: string[] = [];
   for (const name of names.reverse()) {
     const command = ["snapshot-delete", "--domain", domain, "--snapshotname", name];
-    await virsh.long(command, { timeout: IMAGE_TIMEOUT }).catch((error: HyperError) => {
+    await virsh.oneShot(command, { timeout: IMAGE_TIMEOUT }).catch((error: HyperError) => {
       const left = names.filter((one) => !deleted.includes(one));
       throw new HyperError(error.code, `${error.message}; snapshots left: ${left.join(", ")}`);
     });

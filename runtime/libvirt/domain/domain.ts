@@ -35,7 +35,7 @@ export function domainState(dominfo: string): DomainState {
 }
 
 /** The virsh options for a change: `--live`, `--config` or both. */
-export function scope({ live, persistent }: DomainState): string[] {
+export function affectFlags({ live, persistent }: DomainState): string[] {
   return [...(live ? ["--live"] : []), ...(persistent ? ["--config"] : [])];
 }
 

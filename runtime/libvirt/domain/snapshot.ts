@@ -1,8 +1,9 @@
 /** What libvirt says of a domain's snapshots. */
 import * as z from "zod";
-import { HyperError, programError } from "../../core/errors.ts";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { work } from "../rollback.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
+import { withRollback } from "../rollback.ts";
 import { readStorage } from "../storage/usage.ts";
 import { lines } from "../virsh-output.ts";
 import { attribute, children, type Element, parseXml, textOf } from "../xml.ts";
@@ -27,14 +28,14 @@ export async function readSnapshots(
   { virsh }: Context,
   domain: string,
 ): Promise<z.output<typeof Snapshot>[]> {
-  const [listed = "", ...rest] = await virsh.each([
+  const [listed = "", ...rest] = await virsh.settled([
     ["snapshot-list", "--domain", domain, "--name", "--topological"],
     ["snapshot-current", "--domain", domain, "--name"],
   ]);
   if (typeof listed !== "string") throw listed;
   const current = typeof rest[0] === "string" ? rest[0].replace(/\n$/, "") : undefined; // fails where there is none
   const names = lines(listed);
-  const texts = await virsh.each(
+  const texts = await virsh.settled(
     names.map((name) => ["snapshot-dumpxml", "--domain", domain, "--snapshotname", name]),
   );
   return texts.flatMap((text, i) =>
@@ -91,9 +92,9 @@ export async function revertOverlays(ctx: Context, domain: string, name: string,
     const below = ["-b", base.path, "-F", base.format];
     return { path, create: ["qemu-img", "create", "-q", "-f", format, ...below, beside(path)] };
   });
-  await work(ctx, `revert of ${domain} to ${name}`, async (noted) => {
+  await withRollback(ctx, `revert of ${domain} to ${name}`, async (noted) => {
     for (const { path, create } of fresh)
-      await noted.makes({ kind: "file", path: beside(path) }, () => run(ctx, create));
+      await noted.track({ kind: "file", path: beside(path) }, () => run(ctx, create));
     if (domainState(info).live) await ctx.virsh(["destroy", "--domain", domain]);
     await replace(ctx, fresh);
   });
@@ -132,7 +133,7 @@ export async function refuseRewrite(ctx: Context, domain: string, name: string) 
     const place = then.get(`${disk["@name"]}`);
     return place ? (storage.volumeOf(place) ?? []) : [];
   });
-  const above = [...new Set(images.flatMap((image) => storage.childrenOf(image)))];
+  const above = [...new Set(images.flatMap((image) => storage.overlaysOf(image)))];
   if (above.length === 0) return;
   const text = `snapshot ${name} is within the base of ${above.join(", ")}, which would break`;
   throw new HyperError("in_use", text, { details: { children: above } });
@@ -146,9 +147,9 @@ export async function refuseSharedChain(ctx: Context, domain: string) {
   const storage = await readStorage(ctx);
   const top = storage.uses.filter((use) => use.domain === name && !use.below && !use.shared);
   const images = top.flatMap((use) => storage.volumeOf(use) ?? []);
-  const chain = images.flatMap((image) => [image.path, ...storage.belowOf(image)]);
+  const chain = images.flatMap((image) => [image.path, ...storage.backingChainOf(image)]);
   const all = storage.images.filter(({ path }) => chain.includes(path));
-  const others = all.flatMap((image) => storage.childrenOf(image));
+  const others = all.flatMap((image) => storage.overlaysOf(image));
   const children = others.filter((path) => !chain.includes(path));
   if (children.length === 0) return;
   const text = `${children.join(", ")} stand on the images that the snapshots of ${name} would be merged into`;

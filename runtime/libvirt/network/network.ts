@@ -85,7 +85,7 @@ export async function freeSubnet({
   virsh,
 }: Pick<Context, "virsh">): Promise<[BridgeAddress, { start: string; end: string }]> {
   const names = lines(await virsh(["net-list", "--all", "--name"]));
-  const all = await virsh.each(names.map((name) => ["net-dumpxml", "--network", name]));
+  const all = await virsh.settled(names.map((name) => ["net-dumpxml", "--network", name]));
   const texts = all.map(unlessGone).filter((text) => text !== undefined);
   const taken = texts.flatMap((text) => children(parseXml(text, "network"), "ip"));
   for (let third = 100; third < 255; third++) {

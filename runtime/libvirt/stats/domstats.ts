@@ -107,7 +107,7 @@ async function recover(ctx: Context, targets: Target[], stuck: Set<string>) {
  * while a snapshot or migration goes on, which mostly answers all the same.
  */
 async function waiting(ctx: Context, targets: Target[], what: RegExp): Promise<Target[]> {
-  const said = await ctx.virsh.each(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
+  const said = await ctx.virsh.settled(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
   return targets.filter((_, i) => {
     const seconds = `${said[i]}`.match(/\(([\d.]+)s\)/)?.[1];
     return what.test(`${said[i]}`) && Number(seconds) * 1000 > DEADLINE / 2;
@@ -133,13 +133,13 @@ async function query(ctx: Context, targets: Target[], groups: string[], timeout?
     ...some.flatMap(({ ref }) => ["--domain", ref]),
   ];
   const options = timeout ? { timeout } : {};
-  const [answer] = await ctx.virsh.each([command(targets)], options);
+  const [answer] = await ctx.virsh.settled([command(targets)], options);
   if (answer instanceof HyperError && answer.code !== "not_found") throw answer;
   const names = targets.map(({ name }) => name);
   const found = typeof answer === "string" ? parseDomstats(answer, names) : new Map();
   const unsure = targets.filter(({ name }) => !found.has(name));
   if (unsure.length === 0 || targets.length === 1) return found;
-  const each = await ctx.virsh.each(
+  const each = await ctx.virsh.settled(
     unsure.map((target) => command([target])),
     options,
   );

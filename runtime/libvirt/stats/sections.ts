@@ -1,7 +1,7 @@
 /** The sections of a domain's statistics, from the fields of `domstats`. What is not known is null, and says why. */
 import type * as z from "zod";
 import type { Stats } from "./domstats.ts";
-import type { Cpu, Disk, Memory, Network, Section } from "./stats.ts";
+import type { Cpu, Disk, Memory, Network, Section } from "./shapes.ts";
 
 type Fields = Record<string, string>;
 type Reasons = Record<string, string>;

@@ -1,7 +1,7 @@
 /** Disks that other images stand on: whoever writes to one breaks them, so its domain must neither start nor go. */
 
 import { HyperError } from "../../core/errors.ts";
-import { fresh } from "../../core/memoize.ts";
+import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { parseXml } from "../xml.ts";
 import { disksOf, readImages, realPaths, type Storage } from "./usage.ts";
@@ -27,10 +27,10 @@ export function basesIn({ images, real }: Pick<Storage, "images" | "real">) {
 type Bases = ReturnType<typeof basesIn>;
 
 /** What a batch reads once for many domains. */
-export const freshBases = (ctx: Context) => fresh(() => readBases(ctx), FRESH);
+export const cachedBackingFiles = (ctx: Context) => memoize(() => readBases(ctx), FRESH);
 
 /** Throws `in_use` when an image stands on a disk that the domain could write to; `harm` says what would come of it. */
-export async function refuseBase(
+export async function assertNotBackingFile(
   ctx: Context,
   ref: string,
   name: string,
@@ -53,9 +53,9 @@ export async function refuseBase(
 }
 
 /** The same for one that is to be deleted: its disks would be nobody's, and could be removed under their children. */
-export const refuseBaseGoing = (
+export const assertDeletable = (
   ctx: Context,
   ref: string,
   name: string,
   bases?: () => Promise<Bases>,
-) => refuseBase(ctx, ref, name, bases, "which must go first");
+) => assertNotBackingFile(ctx, ref, name, bases, "which must go first");

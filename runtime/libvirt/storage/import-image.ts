@@ -3,9 +3,11 @@
  * it: by the path, by a link swapped in, by a header that names another file.
  */
 import * as z from "zod";
-import { HyperError, programError } from "../../core/errors.ts";
-import { type Context, settings } from "../../hypervisor/context.ts";
+import { HyperError } from "../../core/errors.ts";
+import { settings } from "../../core/settings.ts";
+import type { Context } from "../../hypervisor/context.ts";
 import type { ExecResult } from "../../hypervisor/transport.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
 import { LOOK, readImage, refuse, type SourceImage } from "./import-file.ts";
 import { refuseTruncated } from "./import-truncation.ts";
 

@@ -3,8 +3,8 @@
  * its metadata must not refer to anything there.
  */
 import * as zlib from "node:zlib";
-import { programError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
 import { readImage, refuse, type SourceImage } from "./import-file.ts";
 
 /** Milliseconds for what reads an image's metadata. */

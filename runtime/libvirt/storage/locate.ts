@@ -1,7 +1,8 @@
 /** The volume that a disk of a domain stands on, and the pool that a path lies in. */
 
-import { HyperError, programError } from "../../core/errors.ts";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
 import { lines } from "../virsh-output.ts";
 import { parseXml, textOf } from "../xml.ts";
 import { descend, type Span } from "../xml-document.ts";
@@ -47,10 +48,10 @@ export async function findVolume(ctx: Context, place: Span, disk: string, source
     ["vol-pool", "--vol", path],
     ["vol-dumpxml", "--vol", path],
   ];
-  let [found, text] = await ctx.virsh.each(look);
+  let [found, text] = await ctx.virsh.settled(look);
   if (typeof found !== "string") {
     await ctx.virsh(["pool-refresh", "--pool", await poolOf(ctx, path)]);
-    [found, text] = await ctx.virsh.each(look);
+    [found, text] = await ctx.virsh.settled(look);
   }
   if (typeof found !== "string") throw found;
   if (typeof text !== "string") throw text;
@@ -62,7 +63,7 @@ export async function poolOf(ctx: Context, path: string, known?: string): Promis
   if (known !== undefined) return known;
   const folder = path.slice(0, path.lastIndexOf("/"));
   const pools = lines(await ctx.virsh(["pool-list", "--uuid"])).map((uuid) => uuid.trim());
-  const texts = await ctx.virsh.each(pools.map((pool) => ["pool-dumpxml", "--pool", pool]));
+  const texts = await ctx.virsh.settled(pools.map((pool) => ["pool-dumpxml", "--pool", pool]));
   const folders: string[] = [];
   for (const text of texts) {
     if (typeof text !== "string") continue;

@@ -1,8 +1,9 @@
 /** Who stands on what: which domains use a volume, and which images have it as their base. */
 import type * as z from "zod";
-import { HyperError, programError } from "../../core/errors.ts";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/hypervisor.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
 import { lines } from "../virsh-output.ts";
 import { attribute, children, type Element, parseXml, textOf } from "../xml.ts";
 import { readVolumes, type Volume } from "./volume.ts";
@@ -34,11 +35,11 @@ export interface Storage {
   /** The path without links, of each path that a disk or an image has. */
   real: Map<string, string>;
   /** The disks that stand on a volume, by any name of it. */
-  usesOf(volume: Place): Use[];
+  disksUsing(volume: Place): Use[];
   /** The paths of the images that have a volume as their base. */
-  childrenOf(volume: Place): string[];
+  overlaysOf(volume: Place): string[];
   /** The paths of the images below a volume, from the top down. */
-  belowOf(volume: Place): string[];
+  backingChainOf(volume: Place): string[];
   /** The volume that a disk stands on, where a pool has it. */
   volumeOf(use: Pick<Use, "path" | "pool" | "volume">): Image | undefined;
 }
@@ -50,18 +51,18 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
   const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
-  const on = (use: Pick<Use, "path" | "pool" | "volume">, { pool, name, path }: Place) =>
+  const standsOn = (use: Pick<Use, "path" | "pool" | "volume">, { pool, name, path }: Place) =>
     use.path ? same(use.path, path) : use.pool === pool && use.volume === name;
   return {
     uses,
     images,
     real,
-    usesOf: (volume) => uses.filter((use) => on(use, volume)),
-    childrenOf: ({ path }) =>
+    disksUsing: (volume) => uses.filter((use) => standsOn(use, volume)),
+    overlaysOf: ({ path }) =>
       images
         .filter(({ backing }) => backing && same(backing.path, path))
         .map((image) => image.path),
-    belowOf: (volume) => {
+    backingChainOf: (volume) => {
       const found: string[] = [];
       let at = images.find(({ path }) => same(path, volume.path));
       while (at?.backing && !found.includes(at.backing.path)) {
@@ -71,20 +72,20 @@ export async function readStorage(ctx: Context): Promise<Storage> {
       }
       return found;
     },
-    volumeOf: (use) => images.find((image) => on(use, image)),
+    volumeOf: (use) => images.find((image) => standsOn(use, image)),
   };
 }
 
 /** Throws `in_use`, naming who stands on a volume. `force` gives up the domains that are off, nothing else. */
 export async function refuseInUse(ctx: Context, volume: Place, force: boolean) {
   const storage = await readStorage(ctx);
-  const images = storage.childrenOf(volume);
+  const images = storage.overlaysOf(volume);
   const name = `volume ${volume.name} of pool ${volume.pool}`;
   if (images.length > 0) {
     const details = { children: images };
     throw new HyperError("in_use", `${name} is the base of ${images.join(", ")}`, { details });
   }
-  const uses = storage.usesOf(volume);
+  const uses = storage.disksUsing(volume);
   const running = uses.find((use) => use.running);
   if (uses.length === 0 || (force && !running)) return;
   const domains = [...new Set(uses.map(({ domain }) => domain))];
@@ -105,7 +106,7 @@ async function readDisks({ virsh }: Context): Promise<Use[]> {
     ...ids.map((id) => ["dumpxml", "--domain", id]),
     ...running.map((id) => ["dumpxml", "--domain", id, "--inactive"]),
   ];
-  const texts = await virsh.each(dumps);
+  const texts = await virsh.settled(dumps);
   const found = new Map<string, Use>();
   texts.map(unlessGone).forEach((text, i) => {
     if (text === undefined) return;
@@ -170,10 +171,10 @@ function backingStores(disk: Element): Element[] {
 export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
   // by UUID, since the list of names pads them with spaces that a name may end with itself
   const ids = lines(await ctx.virsh(["pool-list", "--uuid"])).map((uuid) => uuid.trim());
-  const named = await ctx.virsh.each(ids.map((uuid) => ["pool-name", "--pool", uuid]));
+  const named = await ctx.virsh.settled(ids.map((uuid) => ["pool-name", "--pool", uuid]));
   const pools = named.flatMap((name) => unlessGone(name)?.replace(/\n$/, "") ?? []);
   // overlays that QEMU made are unknown to their pool until then; a pool at work refuses, and is current
-  if (refresh) await ctx.virsh.each(pools.map((pool) => ["pool-refresh", "--pool", pool]));
+  if (refresh) await ctx.virsh.settled(pools.map((pool) => ["pool-refresh", "--pool", pool]));
   const found = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
   return found.flatMap(({ volumes }) => volumes);
 }

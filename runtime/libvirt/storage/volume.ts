@@ -73,7 +73,7 @@ export async function readVolumes(
   const { names, unreadable } = await readVolumeNames(ctx, pool);
   const { host, log, virsh } = ctx;
   if (unreadable.length > 0) log.warn({ host, pool, unreadable }, "volumes with unknown names");
-  const texts = await virsh.each(
+  const texts = await virsh.settled(
     names.map((name) => ["vol-dumpxml", "--pool", pool, "--vol", name]),
   );
   const found = texts.map(unlessGone).filter((text) => text !== undefined);

@@ -41,7 +41,7 @@ describe("networks", () => {
     expect((await networks({}, having(rows))).networks).toEqual(rows);
   });
 
-  test("in virsh's order, which makes no difference between upper and lower case", async () => {
+  test("in virsh's order, which track no difference between upper and lower case", async () => {
     const rows = ["Alpha", "beta", "Gamma"].map((name, i) => row(name, i + 4));
     expect((await networks({}, having([...rows].reverse()))).networks).toEqual(rows);
   });

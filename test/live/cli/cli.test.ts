@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { HyperError } from "../../../runtime/core/errors.ts";
-import { closeHypervisors } from "../../../runtime/hypervisor/context.ts";
+import { closeHypervisors } from "../../../runtime/hypervisor/registry.ts";
 import { hypersdk, LAUNCHER, onTerminal } from "../../cli.ts";
 import {
   clean,

@@ -10,7 +10,7 @@ import { STATUS } from "../../../runtime/core/errors.ts";
 import { log } from "../../../runtime/core/log.ts";
 import type { HyperFunction } from "../../../runtime/function/define.ts";
 import { loadFunctions } from "../../../runtime/function/load.ts";
-import { closeHypervisors } from "../../../runtime/hypervisor/context.ts";
+import { closeHypervisors } from "../../../runtime/hypervisor/registry.ts";
 import { createRouter } from "../../../runtime/server/router.ts";
 import { guarded } from "../../fixtures/access.ts";
 import { CANARY, type Known, type Made, requests } from "../../fixtures/hostile.ts";

@@ -50,7 +50,10 @@ describe("exit status", () => {
     [["call", "libvirt/network"], /name: required \(string\)\n.*--help tells what it takes/],
     [["call", "libvirt/network", "nam=x"], /nam: no such field; did you mean name\?/],
     [["call", "libvirt/network", "x"], /x: fields are written as key=text/],
-    [["call", "libvirt/networks", "--host", "kvm9"], /no kvm9 is configured; there are: local/],
+    [
+      ["call", "libvirt/networks", "--host", "kvm9"],
+      /unknown hypervisor "kvm9"; configured: local/,
+    ],
     [["call", "libvirt/networks", "--host", "kvm9,local"], /unknown hypervisor "kvm9"/],
     [["call", "libvirt/network/start", "name=x", "--host", "*"], /takes one hypervisor/],
     [["call", "health", "--server", "nowhere"], /is not a URL/],

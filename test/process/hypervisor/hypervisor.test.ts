@@ -299,7 +299,7 @@ describe("text handed over as a file", () => {
     const open = () => readdirSync("/proc/self/fd").length;
     await one(["net-define"]);
     const before = open();
-    const printed = await (by === "long" ? kvm1.long(command, { timeout: 5000 }) : one(command));
+    const printed = await (by === "long" ? kvm1.oneShot(command, { timeout: 5000 }) : one(command));
     expect(printed).toBe(`${text}|second`);
     expect(readdirSync(fake.tmp)).toEqual([]);
     await until(() => open() <= before, "all files are closed");
@@ -315,11 +315,11 @@ describe("text handed over as a file", () => {
 
 describe("a process of its own", () => {
   test("answers what it printed", async () => {
-    expect(await kvm1.long(["vol-clone", "print", "a\n"], { timeout: 5000 })).toBe("a\n");
+    expect(await kvm1.oneShot(["vol-clone", "print", "a\n"], { timeout: 5000 })).toBe("a\n");
   });
 
   test("its exit code tells of failure, and its words of what kind", async () => {
-    const call = kvm1.long(
+    const call = kvm1.oneShot(
       ["vol-clone", "error", "failed to get vol 'x'\nerror: Storage volume not found: no"],
       { timeout: 5000 },
     );
@@ -333,7 +333,7 @@ describe("a process of its own", () => {
     const caller = new AbortController();
     const [mark, child] = [tag(), tag()];
     const options = { timeout: code === "timed_out" ? 800 : 5000, signal: caller.signal };
-    const call = kvm1.long(["vol-wipe", mark, "child", child, "hang"], options);
+    const call = kvm1.oneShot(["vol-wipe", mark, "child", child, "hang"], options);
     call.catch(() => {});
     await until(() => fake.ran(child).length === 2, "both run");
     if (code === "cancelled") caller.abort();
@@ -390,7 +390,7 @@ describe("the test driver", () => {
     const verbs = ["list", "net-start", "guestinfo", "list", "dominfo", "net-destroy"];
     await Promise.all(verbs.map((verb) => one([verb], {}, driver)));
     await sleep(20);
-    expect(await driver.long(["vol-clone", "print", "ok"], { timeout: 5000 })).toBe("ok");
+    expect(await driver.oneShot(["vol-clone", "print", "ok"], { timeout: 5000 })).toBe("ok");
     expect(fake.started()).toBe(before + 1);
   });
 

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import network from "../../../functions/libvirt/network.ts";
 import networks from "../../../functions/libvirt/networks.ts";
 import { connect, HyperError } from "../../../runtime/client/connect.ts";
-import { closeHypervisors } from "../../../runtime/hypervisor/context.ts";
+import { closeHypervisors } from "../../../runtime/hypervisor/registry.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default"; // needs no daemon
 afterAll(() => closeHypervisors());
@@ -34,7 +34,7 @@ test("a URI that is not configured gets a name of its own", async () => {
 
 test("mistakes", async () => {
   expect(() => connect({ host: "kvm9" })).toThrow(HyperError);
-  expect(() => connect({ host: "kvm9" })).toThrow(/no kvm9 is configured; there are: local/);
+  expect(() => connect({ host: "kvm9" })).toThrow(/unknown hypervisor "kvm9"; configured: local/);
   expect(() => connect({ uri: "kvm9" })).toThrow(/must be a libvirt URI/);
   for (const endpoint of ["GET /nowhere", "GET /../runtime/config", "nonsense"]) {
     const call = connect()(endpoint as "GET /health");

@@ -2,14 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import {
-  type ErrorCode,
-  HyperError,
-  inputError,
-  STATUS,
-  virshError,
-  virshMessages,
-} from "../../../runtime/core/errors.ts";
+import { type ErrorCode, HyperError, inputError, STATUS } from "../../../runtime/core/errors.ts";
+import { virshError, virshMessages } from "../../../runtime/hypervisor/virsh-errors.ts";
 
 /** The texts of virsh-facts, sections 4, 6 and 9; a line break begins the next `error: `. */
 const SAID: [ErrorCode, string][] = [

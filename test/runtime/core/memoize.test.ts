@@ -1,6 +1,6 @@
 /** What is read once for many, and again when it is old or failed. */
 import { afterEach, expect, test, vi } from "vitest";
-import { fresh } from "../../../runtime/core/memoize.ts";
+import { memoize } from "../../../runtime/core/memoize.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -8,7 +8,7 @@ test("read when it is first asked for, and again when it is older than allowed",
   let now = 1000;
   vi.spyOn(performance, "now").mockImplementation(() => now);
   const read = vi.fn(async () => read.mock.calls.length);
-  const value = fresh(read, 50);
+  const value = memoize(read, 50);
   expect(read).not.toHaveBeenCalled();
   expect(await Promise.all([value(), value()])).toEqual([1, 1]);
   now += 50;
@@ -20,7 +20,7 @@ test("read when it is first asked for, and again when it is older than allowed",
 test("its age counts from when the reading began", async () => {
   let now = 1000;
   vi.spyOn(performance, "now").mockImplementation(() => now);
-  const value = fresh(async () => {
+  const value = memoize(async () => {
     now += 60;
     return now;
   }, 50);
@@ -30,7 +30,7 @@ test("its age counts from when the reading began", async () => {
 
 test("a failure is every caller's who waited for it, and nobody's after", async () => {
   let fails = true;
-  const value = fresh(async () => {
+  const value = memoize(async () => {
     if (fails) throw new Error("lost");
     return "read";
   }, 50_000);

@@ -1,13 +1,13 @@
 /** Places and their queue. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { Gate } from "../../../runtime/core/semaphore.ts";
+import { Semaphore } from "../../../runtime/core/semaphore.ts";
 
 const never = new AbortController().signal;
 
 describe("a gate", () => {
   test("lets in as many as it has places, and the others in their order", async () => {
-    const gate = new Gate(2, 10, 1000);
+    const gate = new Semaphore(2, 10, 1000);
     const leave = [await gate.enter(never), await gate.enter(never)];
     const order: number[] = [];
     const waiting = [1, 2, 3].map((n) =>
@@ -28,7 +28,7 @@ describe("a gate", () => {
   });
 
   test("a place that is given back goes to who waits, not to who comes just then", async () => {
-    const gate = new Gate(1, 10, 1000);
+    const gate = new Semaphore(1, 10, 1000);
     const leave = await gate.enter(never);
     let [first, second] = [false, false];
     void gate.enter(never).then(() => {
@@ -43,7 +43,7 @@ describe("a gate", () => {
   });
 
   test("refuses what its queue does not hold, and what waits too long", async () => {
-    const gate = new Gate(1, 1, 20);
+    const gate = new Semaphore(1, 1, 20);
     const leave = await gate.enter(never);
     const waits = gate.enter(never);
     await expect(gate.enter(never)).rejects.toMatchObject({
@@ -56,7 +56,7 @@ describe("a gate", () => {
   });
 
   test("a caller that goes away leaves the queue", async () => {
-    const gate = new Gate(1, 1, 1000);
+    const gate = new Semaphore(1, 1, 1000);
     const leave = await gate.enter(never);
     const caller = new AbortController();
     const waits = gate.enter(caller.signal);
@@ -67,7 +67,7 @@ describe("a gate", () => {
   });
 
   test("who is counted without waiting takes a place that others then wait for", async () => {
-    const gate = new Gate(1, 1, 20);
+    const gate = new Semaphore(1, 1, 20);
     const first = gate.count();
     const second = gate.count();
     first();

@@ -163,7 +163,7 @@ describe("over 50 domains, with a virsh that hangs on one of them", () => {
       ({
         ...ctx,
         host,
-        on(alias: string) {
+        forHost(alias: string) {
           if (alias === "kvm9") throw new HyperError("invalid_input", "host: unknown hypervisor");
           return at(alias);
         },

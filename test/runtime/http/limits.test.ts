@@ -1,7 +1,7 @@
 /** A call's places on hypervisors. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
-import { countCall, Visit } from "../../../runtime/http/limits.ts";
+import { Admission, countCall } from "../../../runtime/http/limits.ts";
 import { guarded } from "../../fixtures/access.ts";
 
 const access = guarded("limits.per_host = 1", "limits.wait = 0.02", "limits.rate = 3");
@@ -10,42 +10,46 @@ afterAll(access.remove);
 const never = new AbortController().signal;
 
 test("it enters once, and leaves with the call", async () => {
-  const first = new Visit("read", never);
+  const first = new Admission("read", never);
   await Promise.all([first.enter("kvm1"), first.enter("kvm1")]);
-  const second = new Visit("read", never);
+  const second = new Admission("read", never);
   await expect(second.enter("kvm1")).rejects.toMatchObject({ code: "busy" });
   first.leave();
-  const third = new Visit("read", never);
+  const third = new Admission("read", never);
   await third.enter("kvm1");
   third.leave();
 });
 
 test("hypervisors, and looking and changing, are apart", async () => {
-  const all = [new Visit("read", never), new Visit("read", never), new Visit("change", never)];
+  const all = [
+    new Admission("read", never),
+    new Admission("read", never),
+    new Admission("change", never),
+  ];
   await Promise.all([all[0]?.enter("kvm1"), all[1]?.enter("kvm2"), all[2]?.enter("kvm1")]);
   for (const one of all) one.leave();
 });
 
 test("a second hypervisor of the same call is not waited for", async () => {
-  const [a, b] = [new Visit("read", never), new Visit("read", never)];
+  const [a, b] = [new Admission("read", never), new Admission("read", never)];
   await Promise.all([a.enter("kvm1"), b.enter("kvm2")]);
   await Promise.all([a.enter("kvm2"), b.enter("kvm1")]);
   a.leave();
-  await expect(new Visit("read", never).enter("kvm1")).rejects.toMatchObject({ code: "busy" }); // b's
+  await expect(new Admission("read", never).enter("kvm1")).rejects.toMatchObject({ code: "busy" }); // b's
   b.leave();
-  const after = new Visit("read", never);
+  const after = new Admission("read", never);
   await after.enter("kvm1");
   after.leave();
 });
 
 test("one that leaves while it waits gives back what it gets", async () => {
-  const [a, b] = [new Visit("read", never), new Visit("read", never)];
+  const [a, b] = [new Admission("read", never), new Admission("read", never)];
   await a.enter("kvm1");
   const waits = b.enter("kvm1");
   b.leave();
   a.leave();
   await waits;
-  const after = new Visit("read", never);
+  const after = new Admission("read", never);
   await after.enter("kvm1");
   after.leave();
 });

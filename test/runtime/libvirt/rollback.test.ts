@@ -6,11 +6,16 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type ErrorCode, HyperError } from "../../../runtime/core/errors.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
-import { leftovers, type Thing, type Work, work } from "../../../runtime/libvirt/rollback.ts";
+import {
+  type Journal,
+  leftovers,
+  type Resource,
+  withRollback,
+} from "../../../runtime/libvirt/rollback.ts";
 import { answering } from "../../fixtures/fake.ts";
 
-const state = mkdtempSync(join(tmpdir(), "work-"));
-const notes = join(state, "hypersdk/work");
+const state = mkdtempSync(join(tmpdir(), "withRollback-"));
+const notes = join(state, "hypersdk/withRollback");
 process.env.XDG_STATE_HOME = state;
 mkdirSync(notes, { recursive: true });
 afterEach(() => {
@@ -18,10 +23,10 @@ afterEach(() => {
 });
 afterAll(() => rmSync(state, { recursive: true }));
 
-const VOLUME: Thing = { kind: "volume", pool: "p", name: "v" };
-const DOMAIN: Thing = { kind: "domain", name: "d" };
-const FILE: Thing = { kind: "file", path: "/f" };
-const FOLDER: Thing = { kind: "folder", path: "/g" };
+const VOLUME: Resource = { kind: "volume", pool: "p", name: "v" };
+const DOMAIN: Resource = { kind: "domain", name: "d" };
+const FILE: Resource = { kind: "file", path: "/f" };
+const FOLDER: Resource = { kind: "folder", path: "/g" };
 const ALL = [VOLUME, FILE, FOLDER, DOMAIN];
 
 const missing = new HyperError("not_found", "not found");
@@ -49,18 +54,18 @@ function hypervisor(there = ["v", "d", "/f", "/g"], stuck: string[] = [], look?:
   return { ctx: { ...fake, exec, host: "h" } as unknown as Context, removed, ...fake };
 }
 
-const made = async (noted: Work, things: Thing[] = ALL) => {
-  for (const thing of things) await noted.makes(thing, async () => "made");
+const made = async (noted: Journal, resources: Resource[] = ALL) => {
+  for (const resource of resources) await noted.track(resource, async () => "made");
 };
 const noteFiles = () => readdirSync(notes);
 const readNote = () => JSON.parse(readFileSync(join(notes, noteFiles()[0] as string), "utf8"));
 
-test("success leaves all things and no note", async () => {
+test("success leaves all resources and no note", async () => {
   const { ctx, removed } = hypervisor();
-  const result = await work(ctx, "clone of a to b", async (noted) => {
-    for (const [i, thing] of ALL.entries()) {
-      const during = noted.makes(thing, async () => {
-        expect(readNote().things).toEqual(ALL.slice(0, i + 1)); // noted before it is made
+  const result = await withRollback(ctx, "clone of a to b", async (noted) => {
+    for (const [i, resource] of ALL.entries()) {
+      const during = noted.track(resource, async () => {
+        expect(readNote().resources).toEqual(ALL.slice(0, i + 1)); // noted before it is made
         return i;
       });
       expect(await during).toBe(i);
@@ -72,13 +77,13 @@ test("success leaves all things and no note", async () => {
 });
 
 describe("a failure", () => {
-  const fails = (ctx: Context, steps: (noted: Work) => Promise<unknown>) =>
-    work(ctx, "x", steps).then(
+  const fails = (ctx: Context, steps: (noted: Journal) => Promise<unknown>) =>
+    withRollback(ctx, "x", steps).then(
       () => expect.unreachable(),
       (error: HyperError) => error,
     );
 
-  test("removes the last thing first, throws what was thrown, and leaves no note", async () => {
+  test("removes the last resource first, throws what was thrown, and leaves no note", async () => {
     const { ctx, removed, calls } = hypervisor();
     const why = new HyperError("no_space", "full");
     const thrown = await fails(ctx, async (noted) => {
@@ -91,10 +96,10 @@ describe("a failure", () => {
     expect(noteFiles()).toEqual([]);
   });
 
-  test("of making a thing removes what there is of it", async () => {
+  test("of making a resource removes what there is of it", async () => {
     const { ctx, removed } = hypervisor(["v"]);
     await fails(ctx, (noted) =>
-      noted.makes(VOLUME, async () => {
+      noted.track(VOLUME, async () => {
         throw new Error("half made");
       }),
     );
@@ -102,12 +107,12 @@ describe("a failure", () => {
   });
 
   test.each<ErrorCode>(["already_exists", "busy", "unreachable"])(
-    "%s: the thing with that name is somebody else's, and stays",
+    "%s: the resource with that name is somebody else's, and stays",
     async (code) => {
       const { ctx, removed } = hypervisor();
       const thrown = await fails(ctx, async (noted) => {
         await made(noted, [FILE]);
-        await noted.makes(VOLUME, async () => {
+        await noted.track(VOLUME, async () => {
           throw new HyperError(code, "taken");
         });
       });
@@ -136,7 +141,7 @@ describe("a failure", () => {
       message: "full; left behind: domain d (no), file /f (rm: no)",
       details: { left: ["domain d (no)", "file /f (rm: no)"] },
     });
-    expect(readNote().things).toEqual(ALL);
+    expect(readNote().resources).toEqual(ALL);
   });
 
   test("of another kind is told as internal, its text to the log alone", async () => {
@@ -153,7 +158,7 @@ describe("a failure", () => {
 });
 
 describe("a folder for others", () => {
-  const PARENT: Thing = { kind: "parent", path: "/e" };
+  const PARENT: Resource = { kind: "parent", path: "/e" };
   const having = (empty: boolean) => {
     const ran: string[][] = [];
     const exec = async (argv: string[]) => {
@@ -168,7 +173,7 @@ describe("a folder for others", () => {
     [false, []],
   ])("empty (%s): it is removed only then", async (empty, removed) => {
     const { ctx, ran } = having(empty);
-    const call = work(ctx, "x", async (noted) => {
+    const call = withRollback(ctx, "x", async (noted) => {
       await made(noted, [PARENT]);
       throw missing;
     });
@@ -187,8 +192,8 @@ describe("leftovers", () => {
       operation: "clone of a to b",
       started: "2026-01-01T00:00:00Z",
       pid: dead,
-      born: "1",
-      things: ALL,
+      processStartTime: "1",
+      resources: ALL,
     };
     writeFileSync(join(notes, `${name}.json`), JSON.stringify({ ...note, ...change }));
   };
@@ -208,10 +213,10 @@ describe("leftovers", () => {
     expect(noteFiles().length).toBe(2);
   });
 
-  test("of a living process are at work; of one that has its ID by now they are leftovers", async () => {
-    put("a", { pid: process.pid, born: self });
+  test("of a living process are at withRollback; of one that has its ID by now they are leftovers", async () => {
+    put("a", { pid: process.pid, processStartTime: self });
     expect(await leftovers(hypervisor().ctx)).toEqual([]);
-    put("a", { pid: process.pid, born: `${Number(self) - 1}` });
+    put("a", { pid: process.pid, processStartTime: `${Number(self) - 1}` });
     expect(await leftovers(hypervisor().ctx)).toMatchObject([{ left: everything }]);
   });
 
@@ -227,7 +232,7 @@ describe("leftovers", () => {
       ["/e\n", [{ left: ["folder /e"] }]],
       ["", []],
     ] as const) {
-      put("a", { things: [{ kind: "parent", path: "/e" }] });
+      put("a", { resources: [{ kind: "parent", path: "/e" }] });
       const exec = async () => ({ stdout: said, stderr: "", exitCode: 0 });
       const ctx = { ...answering(() => ""), exec, host: "h" } as unknown as Context;
       expect(await leftovers(ctx)).toMatchObject(left);

@@ -60,8 +60,8 @@ describe("the text", () => {
 
 describe("whose samples", () => {
   /** Each with one domain of the same name. */
-  function context(asked?: string | string[]): Context {
-    const on = (host: string): Context => {
+  function context(requestedHosts?: string | string[]): Context {
+    const forHost = (host: string): Context => {
       const { virsh } = answering((verb) => {
         if (verb === "list") return "14fdde5a-ada0-43cf-8a9b-585240f51a4f - same\n";
         if (verb === "domstats") return "Domain: 'same'\n  state.state=5\n\n";
@@ -70,9 +70,9 @@ describe("whose samples", () => {
         return "";
       });
       const { signal } = new AbortController();
-      return { host, asked, virsh, on, signal, log } as unknown as Context;
+      return { host, requestedHosts, virsh, forHost, signal, log } as unknown as Context;
     };
-    return on("local");
+    return forHost("local");
   }
   const names = async (asked?: string | string[]) => {
     const samples = readExposition(await metricsText(context(asked)));

@@ -30,8 +30,8 @@ beforeAll(async () => {
   await run(["dominfo", "print", "abc"], ["domid", "print", "7"], ["domid", "error", "no"]);
   await run(["net-start", "print", "yes"]);
   await run(["net-start", "die"]); // the outcome is not known
-  await kvm1.long(["vol-wipe", "print", "done"], { timeout: 2000 });
-  await kvm1.long(["vol-wipe", "error", "no"], { timeout: 2000 }).catch(() => {});
+  await kvm1.oneShot(["vol-wipe", "print", "done"], { timeout: 2000 });
+  await kvm1.oneShot(["vol-wipe", "error", "no"], { timeout: 2000 }).catch(() => {});
 });
 
 test("commands, by lane and result", async () => {

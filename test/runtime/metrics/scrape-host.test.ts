@@ -69,7 +69,7 @@ function context(more: Answers = {}) {
     calls.push([verb, ...words]);
     return answers[verb]?.(...words) ?? new HyperError("unsupported", verb);
   };
-  const each: Virsh["each"] = (commands, { timeout, signal } = {}) =>
+  const each: Virsh["settled"] = (commands, { timeout, signal } = {}) =>
     Promise.all(
       commands.map((command) =>
         cutOff(one(command), timeout, signal, () => cut.resolve(`${command[0]}`)),
@@ -80,9 +80,9 @@ function context(more: Answers = {}) {
     return `${outcome}`;
   };
   const virsh: Virsh = async (command, options) => unwrap((await each([command], options))[0]);
-  virsh.each = each;
+  virsh.settled = each;
   virsh.all = async (commands, options) => (await each(commands, options)).map(unwrap);
-  virsh.long = virsh;
+  virsh.oneShot = virsh;
   const { signal } = new AbortController();
   const ctx = { host: `host ${++hosts}`, virsh, signal, log } as unknown as Context;
   return { ctx, calls, cut };
@@ -301,14 +301,14 @@ test("a hundred domains: reads in turns, never more than two at a time", async (
   });
   let now = 0;
   let most = 0;
-  const { each } = ctx.virsh;
-  ctx.virsh.each = async (commands, options) => {
+  const { settled } = ctx.virsh;
+  ctx.virsh.settled = async (commands, options) => {
     const reads = commands[0]?.[0] === "dumpxml";
     expect(commands.length).toBeLessThanOrEqual(reads ? 16 : 50);
     if (reads) most = Math.max(most, ++now);
     await new Promise((resolve) => setTimeout(resolve, 1));
     if (reads) now--;
-    return each(commands, options);
+    return settled(commands, options);
   };
   const samples = await hypervisorSamples(ctx);
   expect(values(samples, "libvirt_domain_timed_out")).toEqual(

@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Context, settings } from "../../../../runtime/hypervisor/context.ts";
+import { settings } from "../../../../runtime/core/settings.ts";
+import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import type { ExecResult } from "../../../../runtime/hypervisor/transport.ts";
 import { exportDomain } from "../../../../runtime/libvirt/clone/export.ts";
 import { parseXml, textOf } from "../../../../runtime/libvirt/xml.ts";

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import type { ExecResult } from "../../../../runtime/hypervisor/transport.ts";
 import { needProgram, runGuestfs } from "../../../../runtime/libvirt/clone/guestfs.ts";
-import type { Work } from "../../../../runtime/libvirt/rollback.ts";
+import type { Journal } from "../../../../runtime/libvirt/rollback.ts";
 
 const work = mkdtempSync(join(tmpdir(), "guestfs-"));
 afterAll(() => rmSync(work, { recursive: true }));
@@ -24,8 +24,8 @@ function hypervisor(run: (argv: string[]) => Partial<ExecResult> | undefined = (
       return { stdout: "", stderr: "", exitCode: 0, ...run(argv) };
     },
   } as unknown as Context;
-  const noted: Work = {
-    makes: async (thing, make) => {
+  const noted: Journal = {
+    track: async (thing, make) => {
       made.push("path" in thing ? thing.path : "");
       return make();
     },

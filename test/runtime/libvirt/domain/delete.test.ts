@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { HyperError } from "../../../../runtime/core/errors.ts";
 import type { Context } from "../../../../runtime/hypervisor/context.ts";
-import { deleteDomain, storageKeeper } from "../../../../runtime/libvirt/domain/delete.ts";
+import { deleteDomain, storageSnapshot } from "../../../../runtime/libvirt/domain/delete.ts";
 import { xml } from "../../../../runtime/libvirt/xml.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
@@ -64,7 +64,7 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
       return { stdout: real.join(""), stderr: "", exitCode: 0 };
     },
   } as unknown as Context;
-  const keeper = storageKeeper(ctx, true);
+  const keeper = storageSnapshot(ctx, true);
   return {
     ...fake,
     remove: (name: string) => deleteDomain(ctx, name, keeper),

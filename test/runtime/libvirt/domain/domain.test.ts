@@ -1,10 +1,10 @@
 /** Which domain a name means, where a change to it must go, and its interfaces. */
 import { describe, expect, test } from "vitest";
 import {
+  affectFlags,
   domainRef,
   domainState,
   findInterface,
-  scope,
 } from "../../../../runtime/libvirt/domain/domain.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
@@ -63,7 +63,7 @@ test.each([
   ["crashed", "yes", ["--config"]],
 ])("a change to a domain that is %s (persistent: %s) goes to %j", (state, persistent, options) => {
   const info = `Id:             -\nName:           State: x\nState:          ${state}\nPersistent:     ${persistent}\n`;
-  expect(scope(domainState(info))).toEqual(options);
+  expect(affectFlags(domainState(info))).toEqual(options);
 });
 
 test("findInterface: by MAC, in any case, or none", () => {

@@ -254,7 +254,7 @@ describe("who answers", () => {
 test("only a few calls wait for a monitor, however many callers there are", async () => {
   const { virsh } = answering(() => "");
   let [now, most] = [0, 0];
-  virsh.each = async (commands) => {
+  virsh.settled = async (commands) => {
     if (!commands.flat().includes("--block")) return commands.map(() => "");
     most = Math.max(most, ++now);
     await sleep(2);

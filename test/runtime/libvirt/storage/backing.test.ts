@@ -1,6 +1,6 @@
 /** A domain whose disk other images stand on does not start. */
 import { describe, expect, test } from "vitest";
-import { readBases, refuseBase } from "../../../../runtime/libvirt/storage/backing.ts";
+import { assertNotBackingFile, readBases } from "../../../../runtime/libvirt/storage/backing.ts";
 import { disk, hypervisor, type World } from "../../../fixtures/storage.ts";
 
 const CHILD = { "/p/v": null, "/p/child": "/p/v" };
@@ -9,7 +9,7 @@ const UUID = "11111111-0000-4000-8000-000000000000";
 /** Why the one domain, whose disks these are, may not start; undefined when it may. */
 async function refusal(disks: string, world: World = {}) {
   const fake = hypervisor({ pools: { p: CHILD }, domains: { "it's": [false, disks] }, ...world });
-  const error = await refuseBase(fake.ctx, UUID, "it's").catch((error) => error);
+  const error = await assertNotBackingFile(fake.ctx, UUID, "it's").catch((error) => error);
   return { error, ...fake };
 }
 
@@ -65,7 +65,7 @@ test("what was read before is used", async () => {
   });
   const bases = await readBases(fake.ctx);
   fake.calls.splice(0);
-  const start = refuseBase(fake.ctx, UUID, "vm", async () => bases);
+  const start = assertNotBackingFile(fake.ctx, UUID, "vm", async () => bases);
   await expect(start).rejects.toMatchObject({ code: "in_use" });
   expect(fake.verbs()).toEqual(["dumpxml"]);
 });

@@ -14,7 +14,7 @@ async function uses(disks: string, links: Record<string, string> = {}) {
   };
   const storage = await readStorage(hypervisor(world).ctx);
   return storage
-    .usesOf(V)
+    .disksUsing(V)
     .map(({ domain, target, below, shared }) => [domain, target, below, shared]);
 }
 
@@ -80,9 +80,9 @@ describe("readStorage", () => {
 
   test("children by any name of their base, in every pool; only the next generation", async () => {
     const storage = await readStorage(hypervisor(world).ctx);
-    expect(storage.childrenOf(V).sort()).toEqual(["/p/child", "/q/w"]);
-    expect(storage.childrenOf({ ...V, path: "/p/child" })).toEqual(["/p/grandchild"]);
-    expect(storage.childrenOf({ ...V, path: "/p/a   b" })).toEqual([]);
+    expect(storage.overlaysOf(V).sort()).toEqual(["/p/child", "/q/w"]);
+    expect(storage.overlaysOf({ ...V, path: "/p/child" })).toEqual(["/p/grandchild"]);
+    expect(storage.overlaysOf({ ...V, path: "/p/a   b" })).toEqual([]);
   });
 
   test("who runs, and the volume of a disk; the pool's name as it is", async () => {

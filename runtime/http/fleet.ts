@@ -1,10 +1,9 @@
 /** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { HyperError } from "../core/errors.ts";
+import { HyperError, INTERNAL } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
-import { INTERNAL } from "../http/envelope.ts";
-import { settings } from "../hypervisor/context.ts";
+import { settings, unknownHypervisor } from "../core/settings.ts";
 
 /** Hypervisors that one request asks at once. */
 const AT_ONCE = 64;
@@ -17,9 +16,7 @@ export function severalHosts(text: string | undefined): string[] | undefined {
   const named = [...new Set(text.split(",").map((alias) => alias.trim()))];
   const unknown = named.filter((alias) => !Object.hasOwn(hosts, alias));
   if (unknown.length === 0) return named;
-  const words = unknown.map((alias) => JSON.stringify(alias)).join(", ");
-  const known = Object.keys(hosts).join(", ");
-  throw new HyperError("invalid_input", `host: unknown hypervisor ${words}; configured: ${known}`);
+  throw unknownHypervisor(unknown);
 }
 
 /** `data` of an answer for several hypervisors, in the order asked for. */

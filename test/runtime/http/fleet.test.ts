@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { HyperError } from "../../../runtime/core/errors.ts";
 import { defineFunction } from "../../../runtime/function/define.ts";
-import { severalHosts } from "../../../runtime/function/fleet.ts";
+import { severalHosts } from "../../../runtime/http/fleet.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the answer holds
 type Body = any;

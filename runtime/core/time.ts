@@ -1,0 +1,2 @@
+/** RFC 3339, UTC. */
+export const timestamp = () => new Date().toISOString();
