@@ -1,12 +1,11 @@
 /** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { HyperError, INTERNAL } from "../core/errors.ts";
+import { errorFields, toHyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 
-/** Hypervisors that one request asks at once. */
-const AT_ONCE = 64;
+const MAX_CONCURRENT_HOSTS = 64;
 
 /** The aliases that a request names; undefined when it names one, or none. Throws `invalid_input`. */
 export function severalHosts(text: string | undefined): string[] | undefined {
@@ -44,7 +43,7 @@ export async function onEach<T>(
   work: (host: string) => Promise<T>,
   log: Logger = own,
 ) {
-  const results = await pLimit(AT_ONCE).map(hosts, async (host) => {
+  const results = await pLimit(MAX_CONCURRENT_HOSTS).map(hosts, async (host) => {
     try {
       return { host, status: "success" as const, data: await work(host) };
     } catch (error) {
@@ -57,9 +56,7 @@ export async function onEach<T>(
 }
 
 function failure(host: string, log: Logger, error: unknown) {
-  if (error instanceof HyperError) {
-    return { error: error.message, code: error.code as string, ...error.details };
-  }
-  log.error({ host, error }, "one of several hypervisors");
-  return { error: INTERNAL, code: "internal" };
+  const known = toHyperError(error);
+  if (known.code === "internal") log.error({ host, error }, "one of several hypervisors");
+  return errorFields(known);
 }
