@@ -44,7 +44,8 @@ export interface Tokens {
   byHash: Map<string, Caller>;
 }
 
-export const tokenFile = () => settings().access.tokens ?? `${configFolder()}/tokens.json`;
+export const tokenFile = ({ tokens } = settings().access) =>
+  tokens ?? `${configFolder()}/tokens.json`;
 
 export const hashOf = (token: string) => createHash("sha256").update(token).digest("hex");
 
@@ -53,8 +54,7 @@ const NONE: Tokens = { exist: false, byHash: new Map() };
 let cached: { stamp: string; tokens: Tokens } | undefined;
 
 /** All tokens, as the file has them now. Throws when the file's existence cannot be determined. */
-export function readTokens(): Tokens {
-  const path = tokenFile();
+export function readTokens(path = tokenFile()): Tokens {
   const stat = statSync(path, { throwIfNoEntry: false });
   // a file that is replaced is another inode, whatever its clock says
   const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;

@@ -2,10 +2,11 @@
  * The function contract. A function file has one default export made by `defineFunction`: it can be called
  * from a script, it serves itself (`bun functions/libvirt/networks.ts`), and the router mounts it.
  */
+import { join, relative } from "node:path";
 import type * as z from "zod";
 import { ACCESS, type Access } from "../access/caller.ts";
 import { HyperError, INTERNAL, inputError } from "../core/errors.ts";
-import { type Arrival, arrivalOf, type Server } from "../http/peer.ts";
+import type { Arrival, Server } from "../http/peer.ts";
 import { pipeline } from "../http/pipeline.ts";
 import { unknownKeys } from "../http/validation.ts";
 import {
@@ -76,10 +77,17 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   const call = async (input: z.input<I>, options?: ContextOptions) => {
     const parsed = spec.input.safeParse(input);
     if (!parsed.success) throw unknownKeys(spec, inputError(parsed.error));
-    return run(parsed.data, options);
+    return run(parsed.data, options, { requestedHosts: options?.host });
   };
   const app = pipeline(spec, (input, ...rest) => run(input as z.output<I>, ...rest));
   const fetch: HyperFunction["fetch"] = (request, from) =>
     app.fetch(request, { arrival: arrivalOf(from) });
   return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
+}
+
+/** From a server alone: the function is what Bun was told to run. Undefined for a request of this process. */
+function arrivalOf(from: Server | Arrival | undefined): Arrival | undefined {
+  if (!from || "path" in from) return from;
+  const file = relative(join(import.meta.dirname, "../../functions"), Bun.main);
+  return { server: from, path: `/${file.replace(/^(\.\.\/)+/, "").replace(/\.ts$/, "")}` };
 }

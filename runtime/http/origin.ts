@@ -5,7 +5,6 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../core/settings.ts";
 import { isLoopback } from "./peer.ts";
 
 /** For pages of the configured origins; without such, no other origin's page reads an answer. */
@@ -18,9 +17,9 @@ const allowed = cors({
 });
 
 /** For a page that is allowed, what its answer needs; throws `forbidden` for another origin's. */
-export function crossOrigin(c: Context): MiddlewareHandler | undefined {
+export function crossOrigin(c: Context, origins: string[]): MiddlewareHandler | undefined {
   const origin = c.req.header("Origin");
-  if (origin !== undefined && settings().cors.origins.includes(origin)) return allowed;
+  if (origin !== undefined && origins.includes(origin)) return allowed;
   const site = c.req.header("Sec-Fetch-Site");
   const ours = site ? site === "same-origin" || site === "none" || followed(c) : isOwn(c, origin);
   if (ours) return undefined;

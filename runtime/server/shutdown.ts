@@ -24,17 +24,17 @@ export function endOnSignals(listener: Listener) {
     });
   }
   process.on("exit", () => {
-    for (const call of callsInFlight()) reportUnknown(call);
+    for (const call of callsInFlight) reportUnknown(call);
   });
 }
 
 async function end(listener: Listener) {
   const { shutdown } = settings().limits;
   const stopped = listener.stop();
-  const open = callsInFlight().length;
-  if (open > 0) log.info(`ending; ${open} calls have ${shutdown} s to end`);
+  const { size } = callsInFlight;
+  if (size > 0) log.info(`ending; ${size} calls have ${shutdown} s to end`);
   await Promise.race([allAnswered(), sleep(shutdown * 1000)]);
-  const late = callsInFlight();
+  const late = [...callsInFlight];
   if (late.length > 0) {
     log.warn({ calls: late.map(({ id }) => id) }, "calls are cut off, since they took too long");
     for (const call of late) call.abort();
