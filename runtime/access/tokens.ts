@@ -69,7 +69,7 @@ function load(path: string, { mode, uid }: Stats): Tokens {
   const byHash = new Map<string, Caller>();
   try {
     if (uid !== 0 && uid !== process.getuid?.()) throw new Error(`${path} belongs to another user`);
-    // what root has made for another user cannot be read unless by others; it holds hashes
+    // a file that root has made for this user must be readable by others; it holds hashes alone
     const open = mode & (uid === process.getuid?.() ? 0o077 : 0o022);
     if (open) throw new Error(`${path} is open to other users; chmod 600 ${path}`);
     const { success, data, error } = tokenRecords().safeParse(

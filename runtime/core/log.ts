@@ -4,7 +4,7 @@ import type { DestinationStream, Logger as PinoLogger } from "pino";
 type Said = [text: string] | [about: object, text: string];
 
 export interface Logger {
-  /** One for all: what is said is written from this level on. */
+  /** One level for all loggers: lines below it are not written. */
   level: string;
   debug(...said: Said): void;
   info(...said: Said): void;
@@ -21,7 +21,7 @@ if (!LEVELS.includes(level)) throw new Error(`LOG_LEVEL: must be one of ${LEVELS
 class Lines implements Logger {
   readonly #call: object;
 
-  /** `call` is said in each line. */
+  /** The fields of `call` are in each line. */
   constructor(call: object) {
     this.#call = call;
   }
@@ -59,13 +59,13 @@ class Lines implements Logger {
   }
 }
 
-/** For what no call is to blame for, or many are. */
+/** For lines that belong to no single call. */
 export const log: Logger = new Lines({});
 
 /** For one call, whose ID is in its lines. */
 export const logOf = (request_id: string): Logger => new Lines({ request_id });
 
-/** A disk that is full costs lines, and no answers: they wait, and what is more than 1 MB is lost. */
+/** A full disk costs lines, and no answers: up to 1 MB of lines waits, and more is lost. */
 function file({ destination }: typeof import("pino")): DestinationStream {
   const lines = destination({ dest: 2, sync: true, maxLength: 1e6 });
   return lines.on("error", () => {});

@@ -16,11 +16,11 @@ import {
   createContext,
 } from "../hypervisor/context.ts";
 
-/** What a function file declares. */
+/** The declaration in a function file. */
 export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   /** GET reads the query string, POST a JSON body. */
   method: "GET" | "POST";
-  /** What a caller must be allowed: to look; to change what runs; to create, destroy or touch files. */
+  /** The right that a caller needs: access/caller.ts has the three. */
   access: Access;
   /** One line for people: the endpoint list, the API description, the command line. */
   summary: string;
@@ -28,7 +28,7 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   input: I;
   /** The shape of `data` in the answer. */
   output: O;
-  /** 201 for what creates. @default 200 */
+  /** 201 for a function that creates something. @default 200 */
   status?: 200 | 201;
   /** The sentence of a successful answer; null when the answer is `data` itself, without the envelope. */
   message: string | null | ((data: z.output<O>, input: z.output<I>) => string);
@@ -44,7 +44,7 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   run(input: z.output<I>, ctx: Context): Promise<z.input<O>>;
 }
 
-/** What a function file exports: callable, fetchable and described. */
+/** The export of a function file: callable, fetchable and described. */
 export interface HyperFunction<
   I extends z.ZodObject = z.ZodObject,
   O extends z.ZodType = z.ZodType,
@@ -85,7 +85,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
 }
 
-/** From a server alone: the function is what Bun was told to run. Undefined for a request of this process. */
+/** From a server alone, the function is the file that Bun was told to run. Undefined for a request of this process. */
 function arrivalOf(from: Server | Arrival | undefined): Arrival | undefined {
   if (!from || "path" in from) return from;
   const file = relative(join(import.meta.dirname, "../../functions"), Bun.main);

@@ -6,7 +6,7 @@ import { type Logger, log, logOf } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
 import type { Arrival } from "./peer.ts";
 
-/** What a Hono application of ours is given with a request, and keeps with it. */
+/** The bindings of a request in our Hono applications. */
 export interface Env {
   Bindings: {
     /** Undefined for a request that this process has made itself. */

@@ -16,7 +16,7 @@ const allowed = cors({
   maxAge: 600,
 });
 
-/** For a page that is allowed, what its answer needs; throws `forbidden` for another origin's. */
+/** The CORS step for a page of a configured origin; undefined for no page, or our own. Throws `forbidden` for others. */
 export function crossOrigin(c: Context, origins: string[]): MiddlewareHandler | undefined {
   const origin = c.req.header("Origin");
   if (origin !== undefined && origins.includes(origin)) return allowed;
@@ -27,7 +27,7 @@ export function crossOrigin(c: Context, origins: string[]): MiddlewareHandler | 
   throw new HyperError("forbidden", text, { details: { missing: "origin" } });
 }
 
-/** A link may lead here: the page that has it does not see what it opens. */
+/** A link from another site is allowed: its page cannot read the answer. */
 const followed = (c: Context) =>
   c.req.header("Sec-Fetch-Dest") === "document" && c.req.method === "GET";
 

@@ -2,7 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { ownerOf } from "../access/socket-owner.ts";
 
-/** What we ask of Bun's server, in types that stand without Bun's: other projects' scripts see them. */
+/** The part of Bun's server that is used here, in types of our own: scripts of other projects see them without Bun's. */
 export interface Server {
   readonly hostname?: string | undefined;
   readonly port?: number | undefined;
@@ -24,7 +24,7 @@ export interface Peer {
   port: number;
   /** From this machine, over the loopback interface. */
   loopback: boolean;
-  /** One of the configured proxies: what it forwards is somebody else's. */
+  /** One of the configured proxies, which forwards the calls of others. */
   proxy: boolean;
 }
 
@@ -39,7 +39,7 @@ export function peerOf(request: Request, { server }: Arrival, proxies: string[])
   return { address, port: found.port, loopback: isLoopback(address), proxy };
 }
 
-/** The address that a call is logged under and limited by: the caller's that a proxy tells, else the peer's. */
+/** The address for the log and the limits: the one that a proxy has forwarded, else the peer's. */
 export function clientAddress(
   request: Request,
   { address = "unix", proxy }: Peer,
@@ -51,7 +51,7 @@ export function clientAddress(
   return hops.findLast((hop) => isIP(hop) > 0 && !isProxy(hop, proxies)) ?? address;
 }
 
-/** The user at the other end of a connection within this machine; undefined when nobody can tell. */
+/** The user at the other end of a connection within this machine; undefined when the kernel does not tell. */
 export function peerUser({ address = "", port, loopback }: Peer, { server }: Arrival) {
   if (!loopback) return undefined;
   const six = address.includes(":");
@@ -61,7 +61,6 @@ export function peerUser({ address = "", port, loopback }: Peer, { server }: Arr
   return ownerOf({ address, port }, { address: own, port: to });
 }
 
-// not asked of node:net where that can be helped: it takes a start 7 ms
 export const isLoopback = (name: string) =>
   name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 

@@ -16,7 +16,7 @@ import { onEach, severalHosts } from "./fleet.ts";
 import { Admission } from "./limits.ts";
 import { validation } from "./validation.ts";
 
-/** What the answer is made of, beside what decides who may have it (function/define.ts explains each). */
+/** The part of a function's declaration that the pipeline needs (function/define.ts explains each field). */
 export interface Answered extends Declaration {
   status?: 200 | 201;
   message: string | null | ((data: never, input: never) => string);

@@ -1,4 +1,4 @@
-/** The end of a server: what is being answered is answered, and nothing is left behind. */
+/** The end of a server: calls at work are answered, or roll back, and no session is left behind. */
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { log } from "../core/log.ts";
@@ -10,7 +10,7 @@ import type { Listener } from "./listener.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/** For calls that have been told to stop to undo what they have begun. */
+/** For cancelled calls to roll back. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
 /** The first signal lets calls end; a second one does not. */
