@@ -1,5 +1,6 @@
 /** GET /libvirt/domains: all domains of the hypervisor, running or not. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { parseDomstats } from "#runtime/libvirt/stats/domstats.ts";
@@ -24,7 +25,7 @@ export default defineFunction({
     ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} ${total === 1 ? "domain" : "domains"}`,
+  message: ({ total }) => plural(total, "domain"),
 
   async run(_input, ctx) {
     const lists = ["--persistent", "--autostart", "--with-managed-save", "--with-snapshot"];

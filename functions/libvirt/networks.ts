@@ -1,5 +1,6 @@
 /** GET /libvirt/networks: all networks of the hypervisor, running or not. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { lines } from "#runtime/libvirt/virsh-output.ts";
 
@@ -26,7 +27,7 @@ export default defineFunction({
     ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} ${total === 1 ? "network" : "networks"}`,
+  message: ({ total }) => plural(total, "network"),
 
   async run(_input, { virsh }) {
     const lists = await virsh.all(LISTS.map((list) => ["net-list", ...list]));

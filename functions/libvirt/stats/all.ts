@@ -1,5 +1,6 @@
 /** GET /libvirt/stats/all: the statistics of every running domain; what changes seldom may be up to 10 s old. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { DomainStats, readRunning } from "#runtime/libvirt/stats/stats.ts";
 
@@ -16,7 +17,7 @@ export default defineFunction({
       ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} running ${total === 1 ? "domain" : "domains"}`,
+  message: ({ total }) => plural(total, "running domain"),
 
   async run(_input, ctx) {
     const domains = await readRunning(ctx);
