@@ -4,7 +4,8 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
-import { domainRef, domainState, findInterface } from "#runtime/libvirt/domain/domain.ts";
+import { domainRef, domainState } from "#runtime/libvirt/domain/domain.ts";
+import { findInterface } from "#runtime/libvirt/domain/interface.ts";
 import { DomainName, Mac } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
