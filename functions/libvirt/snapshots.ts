@@ -3,7 +3,7 @@ import * as z from "zod";
 import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
-import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot.ts";
+import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot/read.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
