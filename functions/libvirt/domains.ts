@@ -4,7 +4,7 @@ import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { parseDomstats } from "#runtime/libvirt/stats/domstats.ts";
-import { STATES } from "#runtime/libvirt/stats/sections.ts";
+import { DOMAIN_STATES } from "#runtime/libvirt/stats/sections.ts";
 
 export default defineFunction({
   method: "GET",
@@ -44,7 +44,7 @@ export default defineFunction({
     const domains = all.map(({ uuid, name }) => ({
       name,
       uuid,
-      state: STATES[Number(stats.get(name)?.fields["state.state"])] ?? "no state",
+      state: DOMAIN_STATES[Number(stats.get(name)?.fields["state.state"])] ?? "no state",
       persistent: persistent?.has(uuid) ?? false,
       autostart: autostart?.has(uuid) ?? false,
       managed_save: saved?.has(uuid) ?? false,
