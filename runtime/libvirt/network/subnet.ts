@@ -1,6 +1,7 @@
-/** Addresses of a virtual network: the bridge's own, its prefix, and a DHCP range within. */
+/** The addresses of a virtual network: the bridge's own with its prefix, and a DHCP range within. */
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
+import type { Element } from "../xml.ts";
 
 /** One IPv4 or IPv6 address. */
 export const Address = z.union([z.ipv4(), z.ipv6()], { error: "must be an IPv4 or IPv6 address" });
@@ -23,7 +24,25 @@ export function bridgeAddress(subnet: string): BridgeAddress {
   return { family, address, prefix: Number(prefix ?? (family === "ipv4" ? 24 : 64)) };
 }
 
-/** What is wrong with a bridge's address, as a sentence. */
+/** The bridge's address in an `<ip>` of a network's definition. */
+export function addressOf(ip: Element): BridgeAddress {
+  return {
+    family: ip["@family"] === "ipv6" ? "ipv6" : "ipv4",
+    address: `${ip["@address"]}`,
+    prefix: prefixOf(ip["@prefix"], ip["@netmask"]),
+  };
+}
+
+/** libvirt keeps the form that the definition was written with: a prefix length or a netmask. */
+function prefixOf(prefix: unknown, netmask: unknown): number {
+  if (typeof prefix === "string") return Number(prefix);
+  const bits = `${netmask}`
+    .split(".")
+    .map((part) => Number(part).toString(2).replaceAll("0", "").length);
+  return bits.reduce((sum, count) => sum + count, 0);
+}
+
+/** The problem with a bridge's address as a sentence, or undefined. */
 export function bridgeProblem({ family, address, prefix }: BridgeAddress): string | undefined {
   const longest = family === "ipv4" ? 30 : 126;
   if (prefix < 1 || prefix > longest) return `the prefix must be 1 to ${longest}, not ${prefix}`;
@@ -35,7 +54,7 @@ export function bridgeProblem({ family, address, prefix }: BridgeAddress): strin
   return undefined;
 }
 
-/** What is wrong with a DHCP range, as a sentence. */
+/** The problem with a DHCP range as a sentence, or undefined. */
 export function rangeProblem(
   bridge: BridgeAddress,
   start: string,
