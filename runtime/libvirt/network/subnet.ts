@@ -26,20 +26,27 @@ export function bridgeAddress(subnet: string): BridgeAddress {
 
 /** The bridge's address in an `<ip>` of a network's definition. */
 export function addressOf(ip: Element): BridgeAddress {
-  return {
-    family: ip["@family"] === "ipv6" ? "ipv6" : "ipv4",
-    address: `${ip["@address"]}`,
-    prefix: prefixOf(ip["@prefix"], ip["@netmask"]),
-  };
+  const family = ip["@family"] === "ipv6" ? "ipv6" : "ipv4";
+  const [address, prefix, netmask] = [`${ip["@address"]}`, ip["@prefix"], ip["@netmask"]];
+  if (typeof prefix === "string") return { family, address, prefix: Number(prefix) };
+  if (typeof netmask === "string") return { family, address, prefix: bitsOf(netmask) };
+  return { family, address, prefix: family === "ipv6" ? 64 : classPrefix(address) };
 }
 
-/** libvirt keeps the form that the definition was written with: a prefix length or a netmask. */
-function prefixOf(prefix: unknown, netmask: unknown): number {
-  if (typeof prefix === "string") return Number(prefix);
-  const bits = `${netmask}`
+/** The number of ones in a netmask. */
+function bitsOf(netmask: string): number {
+  const bits = netmask
     .split(".")
     .map((part) => Number(part).toString(2).replaceAll("0", "").length);
   return bits.reduce((sum, count) => sum + count, 0);
+}
+
+/** Without prefix and netmask libvirt takes the address's class. Above class C it has none, and nothing starts. */
+function classPrefix(address: string): number {
+  const first = Number.parseInt(address, 10);
+  if (first < 128) return 8;
+  if (first < 192) return 16;
+  return first < 224 ? 24 : 32;
 }
 
 /** The problem with a bridge's address as a sentence, or undefined. */

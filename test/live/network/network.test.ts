@@ -214,6 +214,23 @@ describe("GET /libvirt/network", () => {
     });
   });
 
+  test.each([
+    ["10.40.0.1", 8],
+    ["172.20.0.1", 16],
+    ["192.168.100.1", 24],
+  ])(
+    "%s without netmask has its class, /%i, and others can be created",
+    async (address, prefix) => {
+      await defineNetwork("classful", xml`<bridge name="vbclass"/><ip address="${address}"/>`);
+      await virsh("net-start", "classful");
+      const { stdout } = await run("ip", ["-o", "-4", "addr", "show", "dev", "vbclass"]);
+      expect(stdout).toContain(` ${address}/${prefix} `);
+      expect(expectSuccess(await get("classful")).ips).toMatchObject([{ address, prefix }]);
+      const { ips } = expectSuccess(await create({ name: "beside", start: true }), 201);
+      expect(ips[0].address).toBe(prefix === 24 ? "192.168.101.1" : "192.168.100.1");
+    },
+  );
+
   test("a transient one", async () => {
     await defineNetwork("passing", xml``, "net-create");
     const data = expectSuccess(await get("passing"));

@@ -30,6 +30,10 @@ describe("freeSubnet", () => {
     ],
     [["address='192.168.96.1' prefix='20'"], "192.168.112.1"],
     [["address='10.0.0.1' prefix='8'"], "192.168.100.1"],
+    [["address='10.0.0.1'"], "192.168.100.1"],
+    [["address='192.168.7.1'"], "192.168.100.1"],
+    [["address='192.168.100.1'"], "192.168.101.1"],
+    [["address='172.16.0.1'", "family='ipv6' address='fd00::1'"], "192.168.100.1"],
     [["family='ipv6' address='fd00::1' prefix='64'"], "192.168.100.1"],
   ])("beside %j: %s", async (ips, address) => {
     expect(await third(...ips)).toBe(address);

@@ -133,6 +133,22 @@ describe("readNetwork", () => {
     expect((await readNetwork(having(text), "default")).ips[0]?.prefix).toBe(prefix);
   });
 
+  // as `ip addr` shows the bridges of libvirt 9.0
+  test.each([
+    ["address='10.0.0.1'", "ipv4", 8],
+    ["address='127.255.0.1'", "ipv4", 8],
+    ["address='128.0.0.1'", "ipv4", 16],
+    ["address='172.16.0.1'", "ipv4", 16],
+    ["address='191.255.0.1'", "ipv4", 16],
+    ["address='192.168.7.1'", "ipv4", 24],
+    ["address='223.1.1.1'", "ipv4", 24],
+    ["family='ipv6' address='fd00:1::1'", "ipv6", 64],
+    ["family='ipv6' address='10::1'", "ipv6", 64],
+  ])("%s without prefix and netmask: %s, /%i", async (attributes, family, prefix) => {
+    const text = `<network><name>n</name><ip ${attributes}/></network>`;
+    expect((await readNetwork(having(text), "n")).ips).toMatchObject([{ family, prefix }]);
+  });
+
   test("a network that does not exist", async () => {
     const { virsh } = answering(() => new HyperError("not_found", "Network not found: x"));
     await expect(readNetwork({ virsh }, "x")).rejects.toMatchObject({ code: "not_found" });
