@@ -24,7 +24,7 @@ export async function networkDefinition(
     isRouted(forward) && !request.subnet ? await freeSubnet(ctx) : addressesOf(request);
   return xml`<network>
   <name>${name}</name>
-  ${forward !== "none" && xml`<forward mode="${forward}"/>`}
+  ${forwardElement(forward, address)}
   ${bridge && xml`<bridge name="${bridge}"/>`}
   ${address && ipElement(address, dhcp)}
 </network>`;
@@ -37,6 +37,13 @@ function addressesOf({ subnet, ip_start, ip_end }: NetworkRequest) {
   const address = subnet ? bridgeAddress(subnet) : undefined;
   const dhcp = ip_start && ip_end ? { start: ip_start, end: ip_end } : undefined;
   return [address, dhcp] as const;
+}
+
+/** libvirt masquerades IPv6 only when the definition says so. */
+function forwardElement(forward: NetworkRequest["forward"], address: BridgeAddress | undefined) {
+  if (forward === "none") return undefined;
+  const nat = forward === "nat" && address?.family === "ipv6" && xml`<nat ipv6="yes"/>`;
+  return xml`<forward mode="${forward}">${nat}</forward>`;
 }
 
 function ipElement({ family, address, prefix }: BridgeAddress, dhcp: DhcpRange | undefined) {

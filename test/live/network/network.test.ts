@@ -287,6 +287,17 @@ describe("POST /libvirt/network/create", () => {
     }
   }
 
+  test.each([
+    ["nat", "fd00:26::1", /-s fd00:26::\/64 ! -d fd00:26::\/64 .*MASQUERADE/],
+    ["nat", "fd00:27:1::1/48", /-s fd00:27:1::\/48 ! -d fd00:27:1::\/48 .*MASQUERADE/],
+    ["route", "fd00:28::1", undefined],
+  ])("%s of %s: the hypervisor masquerades it: %s", async (forward, subnet, rule) => {
+    expectSuccess(await create({ name: "made", forward, subnet, start: true }), 201);
+    const { stdout } = await run("ip6tables", ["-t", "nat", "-S"]);
+    if (rule) expect(stdout).toMatch(rule);
+    else expect(stdout).not.toContain("MASQUERADE");
+  });
+
   test("a name alone: a subnet that no other has, with DHCP, that starts", async () => {
     await defineNetwork("others", xml`<ip address="192.168.96.1" netmask="255.255.248.0"/>`); // to 103
     const first = expectSuccess(await create({ name: "first", start: true }), 201);

@@ -90,6 +90,20 @@ describe("the definition", () => {
     });
   });
 
+  test.each<[Input, string | undefined]>([
+    [{ name: "lan", subnet: "fd00::1" }, "yes"],
+    [{ name: "lan", subnet: "2001:db8::1/48", forward: "nat" }, "yes"],
+    [{ name: "lan", subnet: "fd00::1", ip_start: "fd00::2", ip_end: "fd00::9" }, "yes"],
+    [{ name: "lan", subnet: "fd00::1", forward: "route" }, undefined],
+    [{ name: "lan", subnet: "fd00::1", forward: "open" }, undefined],
+    [{ name: "lan", subnet: "10.0.0.1" }, undefined],
+    [{ name: "lan" }, undefined],
+  ])("%j: NAT of IPv6 is %s", async (input, ipv6) => {
+    const fake = hypervisor();
+    await create(input, fake);
+    expect(attribute(fake.definition(), "ipv6", "forward", "nat")).toBe(ipv6);
+  });
+
   test.each([`it's "x" <a> & b`, "x\"><bridge name='y'>", "&amp;", "a  b", "$(id);\\", "ü漢"])(
     "the name %j stays a name",
     async (name) => {
