@@ -11,6 +11,7 @@ import {
   bridgeAddress,
   bridgeProblem,
   rangeProblem,
+  rangeSizeProblem,
   Subnet,
 } from "#runtime/libvirt/network/subnet.ts";
 import { undo } from "#runtime/libvirt/undo.ts";
@@ -51,7 +52,9 @@ const Input = z
     const problem = bridgeProblem(address);
     if (problem) return refuse("subnet", problem);
     const range = ip_start && ip_end && rangeProblem(address, ip_start, ip_end);
-    if (range) refuse("ip_start", `DHCP range: ${range}`);
+    if (range) return refuse("ip_start", `DHCP range: ${range}`);
+    const size = ip_start && ip_end && rangeSizeProblem(ip_start, ip_end);
+    if (size) refuse("ip_end", `DHCP range: ${size}`);
   });
 
 /** A chosen subnet is taken only once the network is defined, and libvirt can choose one bridge name twice. */

@@ -84,6 +84,14 @@ export function rangeProblem(
   return undefined;
 }
 
+/** libvirt 9.0 calls every range too large whose ends differ in more than their last two bytes, however short. */
+export function rangeSizeProblem(start: string, end: string): string | undefined {
+  const [from, to] = [ipaddr.parse(start).toByteArray(), ipaddr.parse(end).toByteArray()];
+  if (compare(from.slice(0, -2), to.slice(0, -2)) === 0) return undefined;
+  const block = from.length === 4 ? 16 : 112;
+  return `${start} to ${end} is too large for libvirt: a range must lie within one /${block}, at most 65536 addresses`;
+}
+
 /** Whether two IPv4 subnets share addresses. */
 export function overlap(
   a: Pick<BridgeAddress, "address" | "prefix">,

@@ -273,6 +273,16 @@ describe("POST /libvirt/network/create", () => {
         ],
       },
     ],
+    [
+      "the largest DHCP ranges",
+      { forward: "none", subnet: "10.26.0.1/8", ip_start: "10.27.0.0", ip_end: "10.27.255.255" },
+      { ips: [{ dhcp: [{ start: "10.27.0.0", end: "10.27.255.255" }] }] },
+    ],
+    [
+      "the largest DHCP ranges of IPv6",
+      { forward: "none", subnet: "fd00:26::1", ip_start: "fd00:26::2", ip_end: "fd00:26::ffff" },
+      { ips: [{ dhcp: [{ start: "fd00:26::2", end: "fd00:26::ffff" }] }] },
+    ],
     ["IPv6 with a prefix", { subnet: "fd00:25::1/80" }, { ips: [{ prefix: 80 }] }],
     ["a bridge's name", { bridge: "vb-named", forward: "none" }, { bridge: "vb-named" }],
     ["autostart alone", { autostart: true, forward: "none" }, { autostart: true, active: false }],
@@ -351,6 +361,9 @@ describe("POST /libvirt/network/create", () => {
   });
 
   const wrong: [object, RegExp][] = [
+    [{ subnet: "10.0.0.1/8", ip_start: "10.0.0.2", ip_end: "10.9.0.1" }, /^ip_end: .*too large/],
+    [{ subnet: "10.0.0.1/8", ip_start: "10.0.0.2", ip_end: "10.1.0.0" }, /^ip_end: .*too large/],
+    [{ subnet: "fd00::1", ip_start: "fd00::2", ip_end: "fd00::1:0" }, /^ip_end: .*too large/],
     [{ forward: "nats" }, /^forward: .*nat/],
     [{ forward: "bridge" }, /^bridge: /],
     [{ forward: "bridge", bridge: "br0", subnet: "10.0.0.1" }, /^subnet: /],
