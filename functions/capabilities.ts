@@ -1,4 +1,4 @@
-/** GET /capabilities: the functions of this server, and what the chosen hypervisor can do. */
+/** GET /capabilities: the functions of this server, and the versions and tools of a hypervisor. */
 import * as z from "zod";
 import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";

@@ -32,9 +32,9 @@ function samplesOf(domain: string, job: Record<string, string>): Sample[] {
   const labels = { domain };
   const type = Number(job["Job type"]);
   const samples: Sample[] = [{ name: "libvirt_domain_job_info_type", labels, value: type }];
-  for (const what of ["elapsed", "remaining"] as const) {
-    const ms = job[`time_${what}`];
-    const name = `libvirt_domain_job_info_time_${what}_seconds` as const;
+  for (const time of ["elapsed", "remaining"] as const) {
+    const ms = job[`time_${time}`];
+    const name = `libvirt_domain_job_info_time_${time}_seconds` as const;
     if (ms !== undefined) samples.push({ name, labels, value: Number(ms) / 1000 });
   }
   for (const kind of ["data", "memory", "disk"] as const) {

@@ -20,7 +20,7 @@ const Input = z
   .strictObject({
     name: NewName,
     bridge: InterfaceName.optional().describe(
-      "the bridge to make; with forward bridge, the one to use",
+      "name of the bridge to create; with forward bridge, of the existing bridge to use",
     ),
     forward: z
       .enum(["nat", "route", "open", "bridge", "none"])

@@ -16,7 +16,7 @@ export default defineFunction({
     children: z
       .boolean()
       .default(false)
-      .describe("also those taken after it; else they get its parent"),
+      .describe("also delete the snapshots taken after it; otherwise they get its parent"),
   }),
   output: z.object({ domain_name: z.string(), snapshot_name: z.string() }),
   message: ({ domain_name, snapshot_name }) =>

@@ -1,4 +1,4 @@
-/** POST /libvirt/snapshot/revert: put a domain back to what it was when a snapshot was taken. */
+/** POST /libvirt/snapshot/revert: put a domain back to its state when a snapshot was taken. */
 import * as z from "zod";
 import type { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
@@ -19,7 +19,7 @@ export default defineFunction({
     state: z
       .enum(["running", "paused"])
       .optional()
-      .describe("start it afterwards; else it is in the state that the snapshot has"),
+      .describe("start it afterwards; otherwise it gets the state of the snapshot"),
   }),
   output: z.object({ domain_name: z.string(), snapshot_name: z.string(), state: z.string() }),
   message: ({ domain_name, snapshot_name }) => `Domain ${domain_name} reverted to ${snapshot_name}`,

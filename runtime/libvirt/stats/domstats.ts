@@ -9,7 +9,7 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { lines } from "../virsh-output.ts";
 
-/** A domain to ask about: its name as libvirt has it, and the words for `--domain`. */
+/** A domain to ask about: its name in libvirt, and the words for `--domain`. */
 export interface StatsTarget {
   name: string;
   ref: string;
@@ -64,7 +64,8 @@ export async function domstats(
   );
   const answers = new Map(batches.flatMap((batch) => [...batch]));
   const silent = targets.filter(({ name }) => !answers.has(name));
-  const why = "QEMU does not answer its monitor; what only it knows is missing until it does";
+  const why =
+    "QEMU does not answer its monitor; the fields that only it knows are missing until it does";
   for (const [name, { fields, at }] of await query(ctx, silent, LIBVIRTD_GROUPS)) {
     answers.set(name, { fields, at, stuck: why });
   }

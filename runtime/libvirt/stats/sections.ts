@@ -156,15 +156,15 @@ function networks(fields: Fields, off: string | undefined, reasons: Reasons) {
   else if (fields["net.count"] === undefined) reasons.networks = UNTOLD;
   else if (keys.length === 0) reasons.networks = "the domain has no interface";
   else if (uncounted > 0) {
-    reasons.networks = `libvirt has no counters of ${uncounted} of the domain's ${keys.length} interfaces: it counts what passes through a device of the host`;
+    reasons.networks = `libvirt has no counters of ${uncounted} of the domain's ${keys.length} interfaces: it counts the traffic of interfaces with a device on the host`;
   }
   for (const nic of list) explain("networks", { ...nic }, () => UNTOLD, reasons);
   return list;
 }
 
 function network(fields: Fields, key: string): z.input<typeof Network> {
-  const way = (direction: "rx" | "tx", what: string) =>
-    count(fields, `${key}.${direction}.${what}`);
+  const way = (direction: "rx" | "tx", unit: string) =>
+    count(fields, `${key}.${direction}.${unit}`);
   return {
     interface: fields[`${key}.name`] ?? "",
     rx_bytes: way("rx", "bytes"),

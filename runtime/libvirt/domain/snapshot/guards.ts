@@ -1,4 +1,4 @@
-/** Refuses what would rewrite or merge an image that other images have as their backing file. */
+/** Refuses operations on snapshots that would rewrite or merge the backing files of other images. */
 import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
 import { readDisks } from "../../disk.ts";
