@@ -25,7 +25,7 @@ export default defineFunction({
               left: z.array(z.string()),
             }),
           )
-          .describe("what a server that was killed in the middle of an operation has left there"),
+          .describe("resources left by a server that was killed in the middle of an operation"),
       }),
     ),
   }),
