@@ -48,7 +48,7 @@ export function admission(callee?: Described): MiddlewareHandler<Env> {
 
 function admit(c: Context<Env>, call: Call, next: Next): unknown {
   const peer = peerOf(c.req.raw, call.arrival);
-  if (!peer) throw new HyperError("cancelled", "the caller went away");
+  if (!peer) throw new HyperError("cancelled", "the client disconnected");
   call.address = clientAddress(c.req.raw, peer);
   checkHeaders(c);
   checkPlain(call.arrival, peer);

@@ -29,7 +29,7 @@ function gate(kind: Kind, host = ""): Semaphore {
   const found = gates[kind].get(host);
   if (found) return found;
   const { per_host, total, queue, wait } = settings().limits;
-  const made = new Semaphore(host ? per_host : total, queue, wait * 1000);
+  const made = new Semaphore({ slots: host ? per_host : total, queue, waitMs: wait * 1000 });
   gates[kind].set(host, made);
   return made;
 }
@@ -54,8 +54,8 @@ export class Admission {
     const first = this.#entered.size === 0;
     const [own, all] = [gate(this.#kind, host), gate(this.#kind)];
     const wait = first && !(own.free && all.free) ? this.#wait([own, all]) : undefined;
-    if (!wait) this.#hold(own.count());
-    if (!wait && first) this.#hold(all.count());
+    if (!wait) this.#hold(own.take());
+    if (!wait && first) this.#hold(all.take());
     this.#entered.set(host, wait);
     return wait;
   }
@@ -66,7 +66,7 @@ export class Admission {
   }
 
   async #wait(gates: Semaphore[]) {
-    for (const one of gates) this.#hold(await one.enter(this.#signal));
+    for (const one of gates) this.#hold(await one.acquire(this.#signal));
   }
 
   /** A place that comes too late is given back. */

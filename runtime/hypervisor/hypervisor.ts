@@ -198,11 +198,11 @@ export class Hypervisor {
 
   #run(lane: Lane, argvs: string[][], options: CallOptions): Promise<Outcome[]> {
     const { timeout = this.#timeout, signal } = options;
-    if (signal?.aborted) throw new HyperError("cancelled", "the caller went away");
+    if (signal?.aborted) throw new HyperError("cancelled", "the client disconnected");
     // A change is never cut off in the middle, and the test driver would lose its state with the session.
     const cancel = lane === "change" || this.isTest ? undefined : signal;
     const work = async (session: Session) => {
-      if (signal?.aborted) throw new HyperError("cancelled", "the caller went away"); // while it was opened
+      if (signal?.aborted) throw new HyperError("cancelled", "the client disconnected"); // while it was opened
       const lines = argvs.map(commandLine);
       if (lane === "read" && lines.length > 1 && lines.length <= MAX_COMMANDS_PER_FRAME) {
         const answers = await session.runInOneFrame(lines, timeout, cancel);

@@ -101,7 +101,7 @@ export class Session {
           () => giveUp("timeout", `no answer within ${timeout / 1000} s`),
           timeout,
         );
-        onAbort = () => giveUp("aborted", "the caller went away");
+        onAbort = () => giveUp("aborted", "the client disconnected");
         signal?.addEventListener("abort", onAbort, { once: true });
         this.#call = {
           first,

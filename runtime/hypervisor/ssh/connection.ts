@@ -62,7 +62,7 @@ export class Connection {
 
   /** Resolves to the channel on which the command runs, as soon as there is room for one. */
   async open(command: string): Promise<ClientChannel> {
-    const leave = await this.channels.take();
+    const leave = await this.channels.acquire();
     try {
       const { client, shell } = await this.get();
       const channel = await openChannel(client, command);

@@ -81,7 +81,7 @@ function inTurn<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const gone = () => reject(new HyperError("cancelled", "the caller went away"));
+    const gone = () => reject(new HyperError("cancelled", "the client disconnected"));
     if (signal?.aborted) return gone();
     signal?.addEventListener("abort", gone, { once: true });
     limit(async () => {
