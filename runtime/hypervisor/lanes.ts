@@ -7,6 +7,8 @@ import { HyperError } from "../core/errors.ts";
 
 export type Lane = "read" | "stats" | "change" | "agent";
 
+export const isRead = (lane: Lane) => lane === "read" || lane === "stats";
+
 /** Of lines of words. */
 const verbs = (...lines: string[]) => new Set(lines.join(" ").split(" "));
 

@@ -1,4 +1,5 @@
 /** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
+import { MAX_COMMANDS_PER_FRAME } from "../hypervisor/session-frames.ts";
 import { chunks, type Target } from "../libvirt/stats/domstats.ts";
 import { keyValues } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
@@ -6,12 +7,10 @@ import type { Scrape } from "./scrape.ts";
 
 /** Milliseconds: libvirt answers at once unless there is a job. */
 const PATIENCE = 1000;
-/** Commands that virsh takes together. */
-const FRAME = 16;
 
 /** Of domains whose QEMU answers; one that does not would hold this up too. */
 export async function jobSamples({ ctx, turns }: Scrape, targets: Target[]): Promise<Sample[]> {
-  const each = await turns.map(chunks(targets, FRAME), async (some) => {
+  const each = await turns.map(chunks(targets, MAX_COMMANDS_PER_FRAME), async (some) => {
     const commands = some.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
     const said = await ctx.virsh.settled(commands, { timeout: PATIENCE });
     return some.flatMap(({ name }, i) => {

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/hypervisor.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { keyValues, lines } from "../virsh-output.ts";
 import { attribute, children, parseXml, textOf } from "../xml.ts";
 import { type BridgeAddress, overlap } from "./subnet.ts";
