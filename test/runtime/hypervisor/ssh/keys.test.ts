@@ -7,7 +7,7 @@ import ssh2, { type AnyAuthMethod } from "ssh2";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { HyperError } from "../../../../runtime/core/errors.ts";
 import { authMethods } from "../../../../runtime/hypervisor/ssh/keys.ts";
-import type { Target } from "../../../../runtime/hypervisor/ssh/target.ts";
+import type { SshTarget } from "../../../../runtime/hypervisor/ssh/target.ts";
 import { until } from "../../../fixtures/fake.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hypersdk-keys-"));
@@ -41,21 +41,23 @@ afterEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const target = (names: string[], given: Partial<Target> = {}, required = false): Target => ({
+const target = (names: string[], given: Partial<SshTarget> = {}, required = false): SshTarget => ({
   host: "kvm1",
   port: 22,
   user: "root",
   keys: names.map((name) => ({ path: path(name), required })),
   agent: undefined,
+  identitiesOnly: false,
   knownHosts: [],
   hostKeyAlias: undefined,
   jump: undefined,
+  notRead: undefined,
   ...given,
 });
 
-const refused = (names: string[], alias = "kvm1"): HyperError => {
+const refused = async (names: string[], alias = "kvm1"): Promise<HyperError> => {
   try {
-    authMethods(target(names, {}, true), alias);
+    await authMethods(target(names, {}, true), alias);
   } catch (error) {
     return error as HyperError;
   }
@@ -70,65 +72,68 @@ function opens(method: AnyAuthMethod | undefined) {
 }
 
 describe("key files", () => {
-  test("in order, those that are there", () => {
-    const { methods, tried, unread } = authMethods(target(["absent", "plain"]), "kvm1");
+  test("in order, those that are there", async () => {
+    const { methods, tried, unusable } = await authMethods(target(["absent", "plain"]), "kvm1");
     expect(methods).toMatchObject([{ type: "publickey", username: "root" }]);
     expect(opens(methods[0])).toBe(true);
     expect(tried).toEqual([path("plain")]);
-    expect(unread).toEqual([]);
+    expect(unusable).toEqual([]);
   });
 
   test.each(["encrypted", "ecdsa", "rsa", "pem"])(
     "%s, with its passphrase in the environment",
-    (name) => {
+    async (name) => {
       vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
-      const { methods, unread } = authMethods(target([name], {}, true), "kvm1");
-      expect(unread).toEqual([]);
+      const { methods, unusable } = await authMethods(target([name], {}, true), "kvm1");
+      expect(unusable).toEqual([]);
       expect(methods.map(opens)).toEqual([true]);
     },
   );
 
-  test.each(["encrypted", "ecdsa", "rsa", "pem"])("%s, without or with a wrong one", (name) => {
-    const without = refused([name]);
-    expect(without).toMatchObject({
-      code: "unreachable",
-      message: `hypervisor kvm1: ${path(name)} is encrypted; put its passphrase into the environment as HYPERSDK_SSH_PASSPHRASE_KVM1`,
-    });
-    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "wrong secret");
-    const wrong = refused([name]);
-    expect(wrong).toMatchObject({
-      code: "unreachable",
-      message: `hypervisor kvm1: the passphrase in the environment does not open ${path(name)}`,
-    });
-    expect(Bun.inspect(wrong)).not.toMatch(/wrong secret|PRIVATE KEY/);
-  });
+  test.each(["encrypted", "ecdsa", "rsa", "pem"])(
+    "%s, without or with a wrong one",
+    async (name) => {
+      const without = await refused([name]);
+      expect(without).toMatchObject({
+        code: "unreachable",
+        message: `hypervisor kvm1: ${path(name)} is encrypted; put its passphrase into the environment as HYPERSDK_SSH_PASSPHRASE_KVM1`,
+      });
+      vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "wrong secret");
+      const wrong = await refused([name]);
+      expect(wrong).toMatchObject({
+        code: "unreachable",
+        message: `hypervisor kvm1: the passphrase in the environment does not open ${path(name)}`,
+      });
+      expect(Bun.inspect(wrong)).not.toMatch(/wrong secret|PRIVATE KEY/);
+    },
+  );
 
-  test("an empty passphrase is none", () => {
+  test("an empty passphrase is none", async () => {
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "");
-    expect(refused(["encrypted"]).message).toMatch(/is encrypted; put its passphrase/);
+    expect((await refused(["encrypted"])).message).toMatch(/is encrypted; put its passphrase/);
   });
 
-  test("a host's own passphrase wins over the one for all", () => {
+  test("a host's own passphrase wins over the one for all", async () => {
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "another");
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE_KVM_1_EXAMPLE", SECRET);
-    const { methods } = authMethods(target(["encrypted"], {}, true), "kvm-1.example");
+    const { methods } = await authMethods(target(["encrypted"], {}, true), "kvm-1.example");
     expect(methods.map(opens)).toEqual([true]);
-    expect(refused(["encrypted"], "kvm2").message).toMatch(/does not open/);
+    expect((await refused(["encrypted"], "kvm2")).message).toMatch(/does not open/);
   });
 
-  test("a key, a passphrase that has changed", () => {
+  test("a key, a passphrase that has changed", async () => {
     make("changing", SECRET, "-t", "ed25519");
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "wrong");
-    expect(refused(["changing"]).message).toMatch(/does not open/);
+    expect((await refused(["changing"])).message).toMatch(/does not open/);
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
-    expect(authMethods(target(["changing"]), "kvm1").methods.map(opens)).toEqual([true]);
+    expect((await authMethods(target(["changing"]), "kvm1")).methods.map(opens)).toEqual([true]);
     writeFileSync(path("changing"), readFileSync(path("text")));
-    expect(refused(["changing"]).message).toMatch(/is not a private key/);
+    expect((await refused(["changing"])).message).toMatch(/is not a private key/);
   });
 
-  test("a passphrase hurts no key that has none", () => {
+  test("a passphrase hurts no key that has none", async () => {
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
-    expect(authMethods(target(["plain"]), "kvm1").methods.map(opens)).toEqual([true]);
+    expect((await authMethods(target(["plain"]), "kvm1")).methods.map(opens)).toEqual([true]);
   });
 
   test.each<[string, RegExp]>([
@@ -137,28 +142,31 @@ describe("key files", () => {
     ["empty", /^hypervisor kvm1: .*\/empty is not a private key that can be read \(/],
     ["plain.pub", /^hypervisor kvm1: .*\/plain.pub is a public key; /],
     [".", /^hypervisor kvm1: .* cannot be read$/],
-  ])("%s, asked for", (name, message) => {
-    expect(refused([name])).toMatchObject({ code: "unreachable" });
-    expect(refused([name]).message).toMatch(message);
+  ])("%s, asked for", async (name, message) => {
+    expect(await refused([name])).toMatchObject({ code: "unreachable" });
+    expect((await refused([name])).message).toMatch(message);
   });
 
-  test("of keys that nobody asked for, those that cannot be read are only told of", () => {
-    const { methods, tried, unread } = authMethods(target(["text", "encrypted", "plain"]), "kvm1");
+  test("of keys that nobody asked for, those that cannot be read are only told of", async () => {
+    const { methods, tried, unusable } = await authMethods(
+      target(["text", "encrypted", "plain"]),
+      "kvm1",
+    );
     expect(methods).toHaveLength(1);
     expect(tried).toEqual([path("plain")]);
-    expect(unread).toEqual([
+    expect(unusable).toEqual([
       expect.stringMatching(/text is not a private key/),
       expect.stringMatching(/encrypted is encrypted; put its passphrase/),
     ]);
   });
 
-  test("a key that its user may not read", () => {
+  test("a key that its user may not read", async () => {
     make("locked", "", "-t", "ed25519");
     chmodSync(path("locked"), 0);
     const child = `import { authMethods } from "${import.meta.dirname}/../../../../runtime/hypervisor/ssh/keys.ts";
       if (process.getuid() === 0) process.setuid(65534);
       const keys = [{ path: "${path("locked")}", required: true }];
-      try { authMethods({ user: "root", keys }, "kvm1") } catch ({ message }) { console.log(message) }`;
+      try { await authMethods({ user: "root", keys }, "kvm1") } catch ({ message }) { console.log(message) }`;
     chmodSync(folder, 0o755);
     const said = execFileSync(process.execPath, ["-e", child], { encoding: "utf8" });
     expect(said.trim()).toBe(`hypervisor kvm1: ${path("locked")} cannot be read`);
@@ -180,14 +188,17 @@ describe("ssh-agent", () => {
     await until(() => !existsSync(agent.socket), "the agent has ended");
   });
 
-  test("comes after the files", () => {
-    const { methods, tried } = authMethods(target(["plain"], { agent: agent.socket }), "kvm1");
+  test("comes after the files", async () => {
+    const { methods, tried } = await authMethods(
+      target(["plain"], { agent: agent.socket }),
+      "kvm1",
+    );
     expect(methods.map(({ type }) => type)).toEqual(["publickey", "agent"]);
     expect(tried).toEqual([path("plain"), "the ssh-agent"]);
   });
 
   test("is one that ssh2 can ask", async () => {
-    const { methods } = authMethods(target([], { agent: agent.socket }), "kvm1");
+    const { methods } = await authMethods(target([], { agent: agent.socket }), "kvm1");
     const method = methods[0] as { agent: string };
     const keys = await new Promise<string[]>((resolve, reject) =>
       ssh2.createAgent(method.agent).getIdentities((error, found = []) => {
