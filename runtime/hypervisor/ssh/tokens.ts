@@ -23,7 +23,13 @@ export function tokensOf({ host, user, port, asked, hostKeyAlias, proxyJump }: F
   const C = createHash("sha1").update(`${l}${host}${port}${user}${j}`).digest("hex");
   const names = { h: host, n: asked, k: hostKeyAlias ?? asked, p: `${port}`, r: user, j, C };
   const local = { l, L: l.split(".")[0] ?? l, i: `${process.getuid?.()}`, d: home() };
-  return { ...names, ...local, u: localUser() };
+  return {
+    ...names,
+    ...local,
+    get u() {
+      return localUser(); // only where it is asked for, because it may take a process
+    },
+  };
 }
 
 /** Bun's `userInfo()` knows only the environment, which a service may not have. */

@@ -1,6 +1,14 @@
 /** The ways to log in: key files, passphrases from the environment, and a real ssh-agent. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ssh2, { type AnyAuthMethod } from "ssh2";
@@ -186,6 +194,107 @@ describe("ssh-agent", () => {
     process.kill(agent.pid);
     // it removes its socket, in the folder that goes next
     await until(() => !existsSync(agent.socket), "the agent has ended");
+  });
+
+  /** The key that a method of the agent offers, in base64, and whether the agent signs for it. */
+  const offered = (method: AnyAuthMethod | undefined) =>
+    new Promise<{ key: string; signs: boolean }>((resolve, reject) => {
+      if (method?.type !== "agent") return reject(new Error("no method of an agent"));
+      const agent = method.agent as ssh2.BaseAgent<ssh2.ParsedKey>;
+      agent.getIdentities((error, keys = []) => {
+        const [key] = keys as ssh2.ParsedKey[];
+        if (error || !key || keys.length !== 1) return reject(error ?? new Error(`${keys}`));
+        agent.sign(key, Buffer.from("text"), {}, (failure, signature) => {
+          const signs = !failure && Buffer.isBuffer(signature);
+          resolve({ key: key.getPublicSSH().toString("base64"), signs });
+        });
+      });
+    });
+  const publicKey = (name: string) => readFileSync(path(`${name}.pub`), "utf8").split(" ")[1];
+
+  describe("signs for a key that is not in a file", () => {
+    beforeAll(() => {
+      // ssh-add takes a passphrase from a program alone
+      const ask = path("askpass");
+      writeFileSync(ask, `#!/bin/sh\ncat '${path("secret")}'\n`, { mode: 0o755 });
+      writeFileSync(path("secret"), SECRET);
+      const variables = { SSH_AUTH_SOCK: agent.socket, SSH_ASKPASS: ask };
+      const env = { ...process.env, ...variables, SSH_ASKPASS_REQUIRE: "force", DISPLAY: ":0" };
+      for (const name of ["encrypted", "rsa", "pem"]) {
+        execFileSync("ssh-add", ["-q", path(name)], { env, stdio: "pipe" });
+      }
+      make("token", "", "-t", "ed25519");
+      execFileSync("ssh-add", ["-q", path("token")], { env, stdio: "pipe" });
+      unlinkSync(path("token"));
+      // the public half is in the private file alone, or beside it alone
+      writeFileSync(path("alone"), readFileSync(path("encrypted")));
+      writeFileSync(path("broken"), "no key");
+      writeFileSync(path("broken.pub"), readFileSync(path("token.pub")));
+    });
+
+    afterAll(() => {
+      const env = { ...process.env, SSH_AUTH_SOCK: agent.socket };
+      execFileSync("ssh-add", ["-q", "-D"], { env });
+      execFileSync("ssh-add", ["-q", path("plain")], { env });
+    });
+
+    test.each([
+      ["encrypted, OpenSSH", "encrypted", "encrypted"],
+      ["encrypted, without a .pub", "alone", "encrypted"],
+      ["encrypted, RSA", "rsa", "rsa"],
+      ["encrypted, PEM", "pem", "pem"],
+      ["a .pub", "token.pub", "token"],
+      ["no file, with a .pub beside it", "token", "token"],
+      ["no private key, with a .pub beside it", "broken", "token"],
+    ])("%s", async (_what, name, key) => {
+      for (const required of [true, false]) {
+        const given = { agent: agent.socket, identitiesOnly: true };
+        const { methods, tried, unusable } = await authMethods(
+          target([name], given, required),
+          "a",
+        );
+        expect(methods).toHaveLength(1);
+        expect(await offered(methods[0])).toEqual({ key: publicKey(key), signs: true });
+        expect(tried).toEqual([`${path(name)} in the ssh-agent`]);
+        expect(unusable).toEqual([]);
+      }
+    });
+
+    test("and offers its other keys after it, unless only the files' count", async () => {
+      const { methods } = await authMethods(target(["token.pub"], { agent: agent.socket }), "a");
+      expect(methods.map(({ type }) => type)).toEqual(["agent", "agent"]);
+      expect(methods[1]).toMatchObject({ agent: agent.socket });
+      const only = { agent: agent.socket, identitiesOnly: true };
+      expect((await authMethods(target([], only), "a")).methods).toEqual([]);
+    });
+
+    test("a passphrase in the environment opens the file itself", async () => {
+      vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
+      const { methods } = await authMethods(target(["encrypted"], { agent: agent.socket }), "a");
+      expect(methods.map(({ type }) => type)).toEqual(["publickey", "agent"]);
+    });
+  });
+
+  test("a required key that it does not hold", async () => {
+    for (const [name, message] of [
+      ["ecdsa", /ecdsa is encrypted; .*; the ssh-agent does not hold it$/],
+      ["ecdsa.pub", /ecdsa.pub is a public key; .*; the ssh-agent does not hold it$/],
+      ["absent", /keyfile .*absent does not exist; the ssh-agent does not hold it$/],
+    ] as const) {
+      const asked = authMethods(target([name], { agent: agent.socket }, true), "kvm1");
+      await expect(asked).rejects.toThrow(message);
+    }
+  });
+
+  test("an agent that is gone is told of once, beside the keys that it might hold", async () => {
+    const given = { agent: path("no-socket"), identitiesOnly: true };
+    const { methods, unusable } = await authMethods(target(["encrypted", "rsa.pub"], given), "a");
+    expect(methods).toEqual([]);
+    expect(unusable).toEqual([
+      expect.stringMatching(/encrypted is encrypted/),
+      expect.stringMatching(/rsa.pub is a public key/),
+      "the ssh-agent fails (Failed to connect to agent)",
+    ]);
   });
 
   test("comes after the files", async () => {
