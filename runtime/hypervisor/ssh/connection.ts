@@ -36,7 +36,7 @@ export class Connection {
   #retryAt = 0;
   #reason = "";
   #idle: NodeJS.Timeout | undefined;
-  #closed = false;
+  #closing = new AbortController();
   readonly channels = new ChannelLimit(MAX_CHANNELS);
   /** The programs that run there. The next connection ends those that a lost connection has left. */
   readonly running = new Set<RemoteGroup>();
@@ -54,7 +54,7 @@ export class Connection {
 
   /** The connection, made if there is none. Throws `unreachable` until the back-off has passed. */
   get(): Promise<Connected> {
-    if (this.#closed)
+    if (this.#closing.signal.aborted)
       throw new HyperError("cancelled", "the connection to this hypervisor was closed");
     const wait = this.#retryAt - Date.now();
     if (!this.#current && wait > 0) {
@@ -108,7 +108,7 @@ export class Connection {
 
   /** Ends the programs there, which may hang, and the connection. */
   async close() {
-    this.#closed = true;
+    this.#closing.abort();
     clearTimeout(this.#idle);
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS).unref());
     await Promise.race([Promise.all([...this.running].map((one) => this.kill(one))), late]);
@@ -118,7 +118,7 @@ export class Connection {
   async #connect(): Promise<Connected> {
     const began = performance.now();
     try {
-      const target = await sshTarget(this.#uri, this.alias);
+      const target = await sshTarget(this.#uri, this.alias, this.#closing.signal);
       const entry = firstHop(target);
       const limit = logins.get(entry) ?? pLimit(this.#settings.logins);
       logins.set(entry, limit);
@@ -133,7 +133,7 @@ export class Connection {
         this.#current = undefined;
       });
       watchConnection(this.alias, connected, this.#settings.keepalive);
-      if (this.#closed) connected.end();
+      if (this.#closing.signal.aborted) connected.end();
       return connected;
     } catch (error) {
       this.#current = undefined;

@@ -29,11 +29,12 @@ export function explainHostKey(
 }
 
 export function explainFailure(
-  { message, level, code }: Error & { level?: string; code?: string },
+  { message, level, code, path }: NodeJS.ErrnoException & { level?: string },
   target: SshTarget,
   { tried, unusable }: AuthMethods,
 ): string {
   const at = nameOf(target);
+  if (code === "EACCES" && path) return `${path} cannot be read`;
   if (level === "client-authentication") {
     const keys = tried.join(", ") || "no key at all";
     const causes = [`${at} refuses the login with ${keys}`, ...unusable].join("; ");

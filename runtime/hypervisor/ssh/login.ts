@@ -30,8 +30,8 @@ const HOST_KEYS: ServerHostKeyAlgorithm[] = [
 /** `timeout` (milliseconds) bounds each hop. */
 export async function login(target: SshTarget, alias: string, timeout: number): Promise<Login> {
   const auth = await authMethods(target, alias);
-  const via = target.jump && (await login(target.jump, alias, timeout));
-  const hostKey = new HostKeyCheck(target);
+  let via: Login | undefined;
+  let hostKey: HostKeyCheck | undefined;
   const client = new Client();
   let reason = "the connection was closed";
   client.on("error", (error: Error & { level?: string }) => {
@@ -39,6 +39,8 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
   });
   const closed = new Promise<string>((resolve) => client.once("close", () => resolve(reason)));
   try {
+    hostKey = new HostKeyCheck(target);
+    via = target.jump && (await login(target.jump, alias, timeout));
     const { host, port } = target;
     const socket = via?.socket ?? connect({ host, port, noDelay: true });
     const sock = via ? ((await forward(via, target, timeout)) as Socket) : socket;
@@ -53,7 +55,7 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
     client.destroy();
     via?.end();
     if (error instanceof HyperError) throw error;
-    const why = hostKey.problem() ?? explainFailure(error as Error, target, auth);
+    const why = hostKey?.problem() ?? explainFailure(error as Error, target, auth);
     const text = `hypervisor ${alias}: ${target.notRead ? `${why}. ${target.notRead}` : why}`;
     throw new HyperError("unreachable", text, { cause: error });
   }

@@ -30,6 +30,7 @@ export interface SshTarget {
 interface Given extends Destination {
   keyfile?: string;
   knownHosts?: string;
+  signal?: AbortSignal;
 }
 
 const MAX_JUMPS = 8;
@@ -38,7 +39,11 @@ const USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2";
 const GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2";
 
 /** Throws `unreachable` with the reason why ssh_config cannot be used. */
-export async function sshTarget(uri: string, alias: string): Promise<SshTarget> {
+export async function sshTarget(
+  uri: string,
+  alias: string,
+  signal?: AbortSignal,
+): Promise<SshTarget> {
   const url = new URL(uri);
   const path = (key: string) => {
     const value = url.searchParams.get(key);
@@ -52,8 +57,10 @@ export async function sshTarget(uri: string, alias: string): Promise<SshTarget> 
       ...(url.username && { user: decodeURIComponent(url.username) }),
       ...(keyfile && { keyfile }),
       ...(knownHosts && { knownHosts }),
+      ...(signal && { signal }),
     });
   } catch (cause) {
+    if (cause instanceof HyperError && cause.code === "cancelled") throw cause;
     const text = `hypervisor ${alias}: ${(cause as Error).message}`;
     throw new HyperError("unreachable", text, { cause });
   }
@@ -73,8 +80,8 @@ async function resolveTarget(given: Given, jumps = 0): Promise<SshTarget> {
   const tokens = tokensOf({ host, user, port, asked: given.host, hostKeyAlias, proxyJump });
   const paths = (files: string[]) =>
     files.filter((file) => file !== "none").map((file) => expand(file, tokens));
-  const keys = paths(config("IdentityFile") ?? KEY_FILES);
-  const knownHosts = [
+  const keys = () => paths(config("IdentityFile") ?? KEY_FILES);
+  const knownHosts = () => [
     ...filesOf(one("UserKnownHostsFile") ?? USER_KNOWN_HOSTS),
     ...filesOf(one("GlobalKnownHostsFile") ?? GLOBAL_KNOWN_HOSTS),
   ];
@@ -84,12 +91,12 @@ async function resolveTarget(given: Given, jumps = 0): Promise<SshTarget> {
     user,
     keys: given.keyfile
       ? [{ path: given.keyfile, required: true }]
-      : keys.map((path) => ({ path, required: false })),
+      : keys().map((path) => ({ path, required: false })),
     agent: agentOf(one("IdentityAgent") ?? "SSH_AUTH_SOCK", tokens),
     identitiesOnly: one("IdentitiesOnly") === "yes",
-    knownHosts: given.knownHosts ? [given.knownHosts] : paths(knownHosts),
+    knownHosts: given.knownHosts ? [given.knownHosts] : paths(knownHosts()),
     hostKeyAlias,
-    jump: proxyJump ? await jumpOf(substitute(proxyJump, tokens), jumps) : undefined,
+    jump: proxyJump ? await jumpOf(substitute(proxyJump, tokens), jumps, given.signal) : undefined,
     notRead,
   };
 }
@@ -101,7 +108,7 @@ async function readOrDefaults(
   given: Given,
 ): Promise<{ config: UserConfig; notRead: string | undefined }> {
   try {
-    return { config: await readUserConfig(given), notRead: undefined };
+    return { config: await readUserConfig(given, given.signal), notRead: undefined };
   } catch (error) {
     if (!(error instanceof NotRead)) throw error;
     if (!mayExist(`${home()}/.ssh/config`)) return { config: () => undefined, notRead: undefined };
@@ -123,7 +130,11 @@ function agentOf(value: string, tokens: Tokens): string | undefined {
 }
 
 /** `user@host:port,host2`: the last one reaches the hypervisor. */
-async function jumpOf(value: string, jumps: number): Promise<SshTarget | undefined> {
+async function jumpOf(
+  value: string,
+  jumps: number,
+  signal?: AbortSignal,
+): Promise<SshTarget | undefined> {
   if (value === "none") return undefined;
   if (jumps >= MAX_JUMPS) throw new Error("~/.ssh/config: ProxyJump goes round in circles");
   let before: SshTarget | undefined;
@@ -131,7 +142,7 @@ async function jumpOf(value: string, jumps: number): Promise<SshTarget | undefin
     const parts = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(hop.trim());
     if (!parts) throw new Error(`~/.ssh/config: ProxyJump ${value} cannot be read`);
     const [, user, host = "", port] = parts;
-    const given = { host: host.replace(/^\[(.*)\]$/, "$1") };
+    const given = { host: host.replace(/^\[(.*)\]$/, "$1"), ...(signal && { signal }) };
     const destination = { ...given, ...(user && { user }), ...(port && { port: Number(port) }) };
     const target = await resolveTarget(destination, jumps + 1);
     before = { ...target, jump: before ?? target.jump };

@@ -26,7 +26,10 @@ export type UserConfig = (keyword: string) => string[] | undefined;
 /** Thrown when OpenSSH cannot be asked, and its files are not read. */
 export class NotRead extends Error {}
 
-export function readUserConfig({ host, port, user }: Destination): Promise<UserConfig> {
+export function readUserConfig(
+  { host, port, user }: Destination,
+  signal?: AbortSignal,
+): Promise<UserConfig> {
   for (const [what, name = "x"] of [["host", host] as const, ["user", user] as const]) {
     const unsafe = name === "" || UNSAFE.test(name) || (what === "host" && /[@/]/.test(name));
     if (unsafe) throw new Error(`the ${what} name ${JSON.stringify(name)} is not valid`);
@@ -39,7 +42,7 @@ export function readUserConfig({ host, port, user }: Destination): Promise<UserC
         ...(port ? ["-p", `${port}`] : []),
         ...(user ? ["-l", user] : []),
       ];
-      return parse(await ask(["ssh", "-T", "-G", ...options, "--", host], file?.path));
+      return parse(await ask(["ssh", "-T", "-G", ...options, "--", host], signal, file?.path));
     } finally {
       file?.remove();
     }
@@ -47,8 +50,9 @@ export function readUserConfig({ host, port, user }: Destination): Promise<UserC
 }
 
 /** `file`: the name under which ssh knows the user's configuration, for its messages. */
-async function ask(argv: string[], file?: string): Promise<string> {
-  const result = await runLocally(argv, { timeout: READ_TIMEOUT_MS }).catch((error: HyperError) => {
+async function ask(argv: string[], signal?: AbortSignal, file?: string): Promise<string> {
+  const options = { timeout: READ_TIMEOUT_MS, ...(signal && { signal }) };
+  const result = await runLocally(argv, options).catch((error: HyperError) => {
     const missing = error.code === "unsupported";
     throw missing ? new NotRead("ssh is not installed on this machine", { cause: error }) : error;
   });

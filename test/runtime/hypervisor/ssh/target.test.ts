@@ -291,6 +291,12 @@ describe("OpenSSH itself", () => {
     warn.mockRestore();
   });
 
+  test("ends with its connection", async () => {
+    fakeSsh("while :; do :; done");
+    const asked = sshTarget("qemu+ssh://kvm1/system", "first", AbortSignal.timeout(100));
+    await expect(asked).rejects.toMatchObject({ code: "cancelled" });
+  });
+
   test.each([
     "qemu+ssh://-oProxyCommand=x/system",
     "qemu+ssh://a%60id%60/system",
