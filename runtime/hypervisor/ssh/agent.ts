@@ -1,4 +1,4 @@
-/** The keys of an ssh-agent, which signs with private halves that nobody else has. */
+/** The keys of an ssh-agent, which signs with private keys that it never hands out. */
 import type { Socket } from "node:net";
 import ssh2, { type BaseAgent, type ParsedKey } from "ssh2";
 
