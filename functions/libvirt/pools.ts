@@ -1,7 +1,7 @@
 /** GET /libvirt/pools: all storage pools of the hypervisor, running or not. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
-import { unlessGone } from "#runtime/hypervisor/hypervisor.ts";
+import { unlessGone } from "#runtime/hypervisor/outcomes.ts";
 import { keyValues, lines } from "#runtime/libvirt/virsh-output.ts";
 import { parseXml, textOf } from "#runtime/libvirt/xml.ts";
 

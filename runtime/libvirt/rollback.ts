@@ -53,7 +53,7 @@ const folder = () => join(stateFolder(), "work");
 
 /** Between steps: a caller who has gone wants none of it. */
 export function throwIfCancelled({ signal }: Context) {
-  if (signal.aborted) throw new HyperError("cancelled", "the caller went away");
+  if (signal.aborted) throw new HyperError("cancelled", "the client disconnected");
 }
 
 /** Run `steps`. When they fail, everything noted is removed, the last first, and the error says what is left. */

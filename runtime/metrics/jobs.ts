@@ -1,4 +1,5 @@
 /** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
+import { MAX_COMMANDS_PER_FRAME } from "../hypervisor/session-frames.ts";
 import { chunks, type StatsTarget } from "../libvirt/stats/domstats.ts";
 import { keyValues } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
@@ -6,15 +7,13 @@ import type { Scrape } from "./scrape.ts";
 
 /** libvirt answers at once where there is no job. */
 const JOB_TIMEOUT_MS = 1000;
-/** Commands that the session runs in one round trip. */
-const DOMAINS_PER_FRAME = 16;
 
 /** For domains whose QEMU answers: a stuck one would delay the others of its frame. */
 export async function jobSamples(
   { ctx, limit }: Scrape,
   targets: StatsTarget[],
 ): Promise<Sample[]> {
-  const samples = await limit.map(chunks(targets, DOMAINS_PER_FRAME), async (domains) => {
+  const samples = await limit.map(chunks(targets, MAX_COMMANDS_PER_FRAME), async (domains) => {
     const commands = domains.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
     const outcomes = await ctx.virsh.settled(commands, { timeout: JOB_TIMEOUT_MS });
     return domains.flatMap(({ name }, i) => {

@@ -1,7 +1,7 @@
 /** The choice of a subnet for a network that comes without one. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/hypervisor.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { lines } from "../virsh-output.ts";
 import { children, parseXml } from "../xml.ts";
 import { addressOf, type BridgeAddress, overlap } from "./subnet.ts";

@@ -2,7 +2,7 @@
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/hypervisor.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import { lines } from "../virsh-output.ts";
 import { attribute, children, type Element, parseXml, textOf } from "../xml.ts";

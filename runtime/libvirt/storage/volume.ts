@@ -1,7 +1,7 @@
 /** What libvirt says of a volume. */
 import * as z from "zod";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/hypervisor.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { Name, PRINTABLE } from "../names.ts";
 import { attribute, parseXml, textOf, xml } from "../xml.ts";
 import { readVolumeNames } from "./volume-names.ts";

@@ -14,8 +14,8 @@ import {
 } from "../../../runtime/libvirt/rollback.ts";
 import { answering } from "../../fixtures/fake.ts";
 
-const state = mkdtempSync(join(tmpdir(), "withRollback-"));
-const notes = join(state, "hypersdk/withRollback");
+const state = mkdtempSync(join(tmpdir(), "work-"));
+const notes = join(state, "hypersdk/work");
 process.env.XDG_STATE_HOME = state;
 mkdirSync(notes, { recursive: true });
 afterEach(() => {
@@ -213,7 +213,7 @@ describe("leftovers", () => {
     expect(noteFiles().length).toBe(2);
   });
 
-  test("of a living process are at withRollback; of one that has its ID by now they are leftovers", async () => {
+  test("of a living process are at work; of one that has its ID by now they are leftovers", async () => {
     put("a", { pid: process.pid, processStartTime: self });
     expect(await leftovers(hypervisor().ctx)).toEqual([]);
     put("a", { pid: process.pid, processStartTime: `${Number(self) - 1}` });
