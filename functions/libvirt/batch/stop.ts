@@ -42,7 +42,7 @@ async function untilOff({ virsh }: Context, domain: string, timeoutSeconds: numb
   for (;;) {
     const [state] = await virsh.settled([["domstate", "--domain", domain]]);
     if (typeof state === "string" && state.trim() === "shut off") return;
-    if (state instanceof HyperError && state.code === "not_found") return; // a transient domain is gone once it is off
+    if (state instanceof HyperError && state.code === "not_found") return; // it was transient
     if (state instanceof HyperError) throw state;
     if (performance.now() > deadline) {
       throw new HyperError(
