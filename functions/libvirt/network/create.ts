@@ -13,7 +13,7 @@ import {
   rangeProblem,
   Subnet,
 } from "#runtime/libvirt/network/subnet.ts";
-import { undo } from "#runtime/libvirt/undo.ts";
+import { rollback } from "#runtime/libvirt/rollback.ts";
 import { xml } from "#runtime/libvirt/xml.ts";
 
 const Input = z
@@ -90,7 +90,7 @@ export default defineFunction({
         // it may run by now, so it is not for us to take away
         throw new HyperError(code, `${message} The network is left defined.`, { cause: error });
       }
-      await undo(error, "the network is left defined", () =>
+      await rollback(error, "the network is left defined", () =>
         ctx.virsh(["net-undefine", "--network", name]),
       );
     }

@@ -55,11 +55,11 @@ export default defineFunction({
       { source: domain, target: name },
       {
         edit: (doc) => addMark(doc, mark),
-        async prepare(copies, noted) {
+        async prepare(copies, journal) {
           // its own customize step can write a machine-id back, so that is emptied last
           const options = ["--truncate", "/etc/machine-id"];
           if (seal && copies.length > 0)
-            await runGuestfs(ctx, noted, "virt-sysprep", copies, options);
+            await runGuestfs(ctx, journal, "virt-sysprep", copies, options);
         },
       },
     );

@@ -64,13 +64,13 @@ export default defineFunction({
           if (vcpus) setVcpus(doc, vcpus);
           if (network) setNetwork(doc, network);
         },
-        async prepare(disks, noted) {
+        async prepare(disks, journal) {
           if (commands.length === 0) return;
           const options = customize.packages?.length ? [] : ["--no-network"];
           const file = ["--commands-from-file", "/dev/stdin"];
           await runGuestfs(
             ctx,
-            noted,
+            journal,
             "virt-customize",
             disks,
             [...options, ...file],

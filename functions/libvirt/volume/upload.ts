@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
+import { rollback } from "#runtime/libvirt/rollback.ts";
 import { imageNode, readImage } from "#runtime/libvirt/storage/import-file.ts";
 import { conversionError, inspectImage, Path } from "#runtime/libvirt/storage/import-image.ts";
 import {
@@ -12,7 +13,6 @@ import {
   VolumeName,
   volumeXml,
 } from "#runtime/libvirt/storage/volume.ts";
-import { undo } from "#runtime/libvirt/undo.ts";
 
 export default defineFunction({
   method: "POST",
@@ -51,7 +51,7 @@ export default defineFunction({
       if (done.exitCode !== 0) throw conversionError(source_path, done);
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     } catch (error) {
-      return undo(error, "the volume is left unfinished", () =>
+      return rollback(error, "the volume is left unfinished", () =>
         ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]),
       );
     }

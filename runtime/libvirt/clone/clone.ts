@@ -4,7 +4,8 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import { domainRef, listDomains } from "../domain/domain.ts";
-import { type Journal, throwIfCancelled, withRollback } from "../rollback.ts";
+import type { Journal } from "../journal.ts";
+import { throwIfCancelled, withRollback } from "../rollback.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
 import { makeDisks, retargetDisk } from "./disks.ts";
@@ -22,7 +23,7 @@ export interface CloneSteps {
   /** Change the definition before it is stored. */
   edit?(doc: XmlDocument): void;
   /** Work on the disks before the domain exists. */
-  prepare?(disks: Copy[], noted: Journal): Promise<void>;
+  prepare?(disks: Copy[], journal: Journal): Promise<void>;
   /** Work on the domain; a failure removes it. */
   finish?(domain: string): Promise<void>;
 }
@@ -55,21 +56,21 @@ export async function cloneDomain(
   }
   const doc = new XmlDocument(text);
   const plans = await planDisks(ctx, doc, request);
-  return withRollback(ctx, `clone of ${source} to ${target}`, async (noted) => {
-    await makeDisks(ctx, noted, plans, { linked, paused });
+  return withRollback(ctx, `clone of ${source} to ${target}`, async (journal) => {
+    await makeDisks(ctx, journal, plans, { linked, paused });
     if ((await ctx.virsh(["domstate", "--domain", ref])).trim() !== state) {
       throw new HyperError("in_use", `source: domain ${source} went on while it was copied`);
     }
-    await copyNvram(ctx, noted, doc, source, target);
+    await copyNvram(ctx, journal, doc, source, target);
     const identity = assignIdentity(doc, target, newMac);
     resolveConflicts(doc, source, target);
     for (const plan of plans) retargetDisk(doc, plan);
     for (const mark of doc.find("metadata", "hypersdk:template")) doc.remove(mark); // a clone is no template
     steps.edit?.(doc);
     const disks = plans.map(({ target: disk, path, format }) => ({ target: disk, path, format }));
-    await steps.prepare?.(disks, noted);
+    await steps.prepare?.(disks, journal);
     throwIfCancelled(ctx);
-    await noted.track({ kind: "domain", name: identity.uuid }, () =>
+    await journal.track({ kind: "domain", name: identity.uuid }, () =>
       ctx.virsh(["define", "--file", { text: `${doc}` }]),
     );
     throwIfCancelled(ctx);
@@ -82,7 +83,7 @@ export async function cloneDomain(
 /** The firmware's variables; where the source has not started yet, libvirt makes them from the template. */
 async function copyNvram(
   ctx: Context,
-  noted: Journal,
+  journal: Journal,
   doc: XmlDocument,
   source: string,
   target: string,
@@ -96,7 +97,7 @@ async function copyNvram(
   if ((await ctx.exec(["test", "-e", copy])).exitCode === 0) {
     throw new HyperError("already_exists", `the NVRAM file ${copy} exists already`);
   }
-  await noted.track({ kind: "file", path: copy }, async () => {
+  await journal.track({ kind: "file", path: copy }, async () => {
     const done = await ctx.exec(["cp", "--preserve=mode,ownership", "--", path, copy]);
     if (done.exitCode !== 0) throw programError("cp", done);
   });

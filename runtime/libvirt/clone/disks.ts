@@ -3,7 +3,8 @@ import pLimit, { type LimitFunction } from "p-limit";
 import { settings } from "../../core/settings.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
-import { type Journal, throwIfCancelled } from "../rollback.ts";
+import type { Journal } from "../journal.ts";
+import { throwIfCancelled } from "../rollback.ts";
 import { IMAGE_TIMEOUT, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { descend, type XmlDocument } from "../xml-document.ts";
 import { isDevice, type Plan } from "./plan.ts";
@@ -20,30 +21,30 @@ function copyLimit(host: string): LimitFunction {
 /** Between copies a caller who has gone is noticed. */
 export async function makeDisks(
   ctx: Context,
-  noted: Journal,
+  journal: Journal,
   plans: Plan[],
   { linked, paused }: { linked: boolean; paused: boolean },
 ) {
   for (const plan of plans) {
-    if (linked) await makeOverlay(ctx, noted, plan);
-    else await copyLimit(ctx.host)(() => makeCopy(ctx, noted, plan, paused));
+    if (linked) await makeOverlay(ctx, journal, plan);
+    else await copyLimit(ctx.host)(() => makeCopy(ctx, journal, plan, paused));
   }
 }
 
-function makeOverlay(ctx: Context, noted: Journal, { pool, name, from }: Plan) {
+function makeOverlay(ctx: Context, journal: Journal, { pool, name, from }: Plan) {
   const backing = { path: from.path, format: from.format };
-  return createVolume(ctx, noted, pool, { name, capacity: from.size, format: "qcow2", backing });
+  return createVolume(ctx, journal, pool, { name, capacity: from.size, format: "qcow2", backing });
 }
 
 /** qemu-img copies, and not libvirtd, whose copy cannot be stopped and is refused while the source is paused. */
 async function makeCopy(
   ctx: Context,
-  noted: Journal,
+  journal: Journal,
   { pool, name, from, path, format }: Plan,
   paused: boolean,
 ) {
   throwIfCancelled(ctx);
-  await createVolume(ctx, noted, pool, { name, capacity: from.size, format });
+  await createVolume(ctx, journal, pool, { name, capacity: from.size, format });
   const share = paused ? ["-U"] : [];
   const fresh = isDevice(path) ? [] : ["--target-is-zero"];
   const formats = ["-f", from.format, "-O", format];
@@ -53,9 +54,9 @@ async function makeCopy(
 }
 
 /** A new volume; libvirt refuses a name that is taken. */
-function createVolume(ctx: Context, noted: Journal, pool: string, volume: NewVolume) {
+function createVolume(ctx: Context, journal: Journal, pool: string, volume: NewVolume) {
   const create = ["vol-create", "--pool", pool, "--file", volumeXml(volume)];
-  return noted.track({ kind: "volume", pool, name: volume.name }, () => ctx.virsh(create));
+  return journal.track({ kind: "volume", pool, name: volume.name }, () => ctx.virsh(create));
 }
 
 /** Have a disk of the clone's definition refer to its copy. */

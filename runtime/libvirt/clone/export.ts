@@ -5,7 +5,8 @@ import { timestamp } from "../../core/time.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import { domainRef } from "../domain/domain.ts";
-import { type Journal, withRollback } from "../rollback.ts";
+import type { Journal } from "../journal.ts";
+import { withRollback } from "../rollback.ts";
 import { allowedPath } from "../storage/import-image.ts";
 import { IMAGE_TIMEOUT } from "../storage/volume.ts";
 import { xml } from "../xml.ts";
@@ -37,9 +38,9 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
   const real = await allowedPath(ctx, `${folder}/${name}`, "export_path");
   if ((await ctx.exec(["test", "-e", real])).exitCode === 0) throw taken(real);
   const partial = `${real}.partial-${randomBytes(4).toString("hex")}`;
-  return withRollback(ctx, `export of ${name} to ${real}`, async (noted) => {
-    await makeParents(ctx, noted, real);
-    await noted.track({ kind: "folder", path: partial }, () =>
+  return withRollback(ctx, `export of ${name} to ${real}`, async (journal) => {
+    await makeParents(ctx, journal, real);
+    await journal.track({ kind: "folder", path: partial }, () =>
       run(ctx, ["mkdir", "-m", "700", "--", partial]),
     );
     const doc = new XmlDocument(text);
@@ -64,7 +65,7 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
 const MISSING = 'for path; do [ -e "$path" ] || printf "%s\\0" "$path"; done';
 
 /** One by one, so that exactly those that were made here can be removed again. */
-async function makeParents(ctx: Context, noted: Journal, real: string) {
+async function makeParents(ctx: Context, journal: Journal, real: string) {
   const names = real.split("/").slice(1, -1);
   const parents = names.map((_, i) => `/${names.slice(0, i + 1).join("/")}`);
   const { stdout } = await run(ctx, ["sh", "-c", MISSING, "sh", ...parents]);
@@ -75,7 +76,7 @@ async function makeParents(ctx: Context, noted: Journal, real: string) {
       const isThere = (await ctx.exec(["test", "-d", path])).exitCode === 0;
       throw isThere ? taken(path) : programError("mkdir", done);
     };
-    await noted.track({ kind: "parent", path }, make).catch((error: HyperError) => {
+    await journal.track({ kind: "parent", path }, make).catch((error: HyperError) => {
       if (error.code !== "already_exists") throw error; // else somebody else was first: it is theirs
     });
   }

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
-import type { Journal } from "../rollback.ts";
+import type { Journal } from "../journal.ts";
 import type { Copy } from "./plan.ts";
 
 /** It works on big images too, and the machine may have to be emulated. */
@@ -52,7 +52,7 @@ cat | "$@"`;
 /** `commands`, if any, are read as lines, so no secret is in an argv. */
 export async function runGuestfs(
   ctx: Context,
-  noted: Journal,
+  journal: Pick<Journal, "track">,
   program: string,
   disks: Copy[],
   options: string[],
@@ -61,7 +61,7 @@ export async function runGuestfs(
   const images = disks.flatMap(({ path, format }) => ["--format", format, "-a", path]);
   // cut off, libguestfs leaves its temporary files: here they can be found and removed
   const folder = `/tmp/hypersdk-${randomUUID()}`;
-  await noted.track({ kind: "folder", path: folder }, () =>
+  await journal.track({ kind: "folder", path: folder }, () =>
     run(ctx, ["sh", "-c", PREPARE, "sh", folder], QEMU),
   );
   const places = [`LIBGUESTFS_TMPDIR=${folder}`, `XDG_RUNTIME_DIR=${folder}`];
