@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { refuseInUse } from "#runtime/libvirt/storage/usage.ts";
+import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
 import { KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
@@ -20,7 +20,7 @@ export default defineFunction({
 
   async run({ pool, volume, force }, ctx) {
     const found = await readVolume(ctx, pool, volume);
-    await refuseInUse(ctx, found, force);
+    await assertUnused(ctx, found, force);
     await ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]);
     return { pool, volume, path: found.path };
   },

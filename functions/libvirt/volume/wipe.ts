@@ -4,7 +4,7 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { refuseInUse } from "#runtime/libvirt/storage/usage.ts";
+import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
 import { IMAGE_TIMEOUT, KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
@@ -37,7 +37,7 @@ export default defineFunction({
 
   async run({ pool, volume, algorithm, force }, ctx) {
     const found = await readVolume(ctx, pool, volume);
-    await refuseInUse(ctx, found, force);
+    await assertUnused(ctx, found, force);
     if (algorithm === "trim") {
       await trim(ctx, found);
     } else {
