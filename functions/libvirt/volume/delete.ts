@@ -1,4 +1,4 @@
-/** POST /libvirt/volume/delete: remove a volume that nothing stands on. */
+/** POST /libvirt/volume/delete: remove a volume that no domain uses and no image is based on. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
@@ -19,9 +19,9 @@ export default defineFunction({
   examples: [{ pool: "default", volume: "old-disk" }],
 
   async run({ pool, volume, force }, ctx) {
-    const found = await readVolume(ctx, pool, volume);
-    await assertUnused(ctx, found, force);
+    const target = await readVolume(ctx, pool, volume);
+    await assertUnused(ctx, target, force);
     await ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]);
-    return { pool, volume, path: found.path };
+    return { pool, volume, path: target.path };
   },
 });

@@ -3,8 +3,9 @@ import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { rollback } from "#runtime/libvirt/rollback.ts";
-import { imageNode, readImage } from "#runtime/libvirt/storage/import-file.ts";
+import { imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
 import { conversionError, inspectImage, Path } from "#runtime/libvirt/storage/import-image.ts";
+import { convertImage } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
   IMAGE_TIMEOUT,
@@ -37,18 +38,20 @@ export default defineFunction({
   async run({ pool, volume, source_path, format }, ctx) {
     const image = await inspectImage(ctx, source_path);
     const file = ["--file", volumeXml({ name: volume, capacity: image.virtualSize, format })];
-    // libvirt refuses a name that is taken, so from here on the volume is ours to remove
+    // libvirt refuses a name that is taken, so the volume is ours to remove
     await ctx.virsh(["vol-create", "--pool", pool, ...file]);
     try {
-      const { path, type, format: made } = await readVolume(ctx, pool, volume);
-      const fresh = type === "file" ? ["--target-is-zero"] : []; // so that sparse stays sparse
-      const format = ["-O", type === "file" ? (made ?? "raw") : "raw"]; // a partition's is "none"
-      const argv = ["qemu-img", "convert", "-n", ...fresh, ...format, imageNode(image), path];
-      const done = await readImage(ctx, image, argv, {
-        timeout: IMAGE_TIMEOUT,
-        signal: ctx.signal,
-      });
-      if (done.exitCode !== 0) throw conversionError(source_path, done);
+      const target = await readVolume(ctx, pool, volume);
+      const isFile = target.type === "file";
+      const conversion = {
+        source: imageNode(image),
+        target: target.path,
+        targetFormat: isFile ? (target.format ?? "raw") : "raw", // libvirt calls a partition's "none"
+        existing: { zero: isFile }, // so that sparse stays sparse
+      };
+      const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+      const result = await convertImage(onImage(ctx, image), conversion, limits);
+      if (result.exitCode !== 0) throw conversionError(source_path, result);
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     } catch (error) {
       return rollback(error, "the volume is left unfinished", () =>
