@@ -1,4 +1,4 @@
-/** GET /libvirt/volumes?pool=: the volumes of a storage pool. */
+/** GET /libvirt/volumes?pool=: the volumes of a storage pool, of "default" unless told otherwise. */
 import * as z from "zod";
 import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
@@ -9,7 +9,7 @@ export default defineFunction({
   method: "GET",
   access: "read",
   summary: "List the volumes of a pool",
-  input: z.strictObject({ pool: PoolName }),
+  input: z.strictObject({ pool: PoolName.default("default") }),
   output: z.object({
     volumes: z.array(Volume),
     total: z.int(),

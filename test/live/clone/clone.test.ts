@@ -422,6 +422,15 @@ describe("clone/multiple", () => {
     await other.stop();
   });
 
+  test("a source that does not exist is a 404", async () => {
+    for (const source of ["gone", "42", "3f6a4a5e-4d0e-4b8a-9a5a-0d6c2f6f1a01"]) {
+      const input = { source, name_prefix: "c", count: 2 };
+      const answer = await server.post("/libvirt/clone/multiple", input);
+      expectError(answer, 404, "not_found", /./);
+    }
+    expect(await names()).toEqual([]);
+  });
+
   test.each([
     { count: 0 },
     { count: 1001 },

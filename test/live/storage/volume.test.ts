@@ -212,6 +212,13 @@ describe("volumes and volume/info", () => {
     expect(expectSuccess(await info("empty"))).toMatchObject({ capacity_bytes: 0 });
   });
 
+  test("without a pool they are those of default", async () => {
+    const ours = await server.get("/libvirt/volumes");
+    const named = await server.get("/libvirt/volumes?pool=default");
+    expect(expectSuccess(ours)).toEqual(named.body.data);
+    expect(ours.body.message).toMatch(/in pool default$/);
+  });
+
   test("300 volumes", async () => {
     await sh("for i in $(seq 300); do : >v$i; done");
     await virsh("pool-refresh", "store");

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import resize from "../../../../functions/libvirt/volume/resize.ts";
 import upload from "../../../../functions/libvirt/volume/upload.ts";
 import wipe from "../../../../functions/libvirt/volume/wipe.ts";
+import volumes from "../../../../functions/libvirt/volumes.ts";
 import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
@@ -39,7 +40,8 @@ describe("upload", () => {
   const input = { pool: "p", volume: "v", source_path: "/data/x" };
   const image = ([program, verb]: string[], converted: Answer = {}): Answer => {
     if (program === "realpath") return { stdout: "/data/x\0/data\0" };
-    if (program === "sh") return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n/data/x` };
+    if (program === "sh")
+      return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
     if (verb === "info") return { stdout: '{"format":"raw","virtual-size":1048576}' };
     return converted;
   };
@@ -83,6 +85,17 @@ describe("upload", () => {
     expect(fake.verbs()).not.toContain("vol-delete");
     expect(fake.programs.map(([, verb]) => verb)).not.toContain("convert");
   });
+});
+
+test("volumes: of the pool default, unless told otherwise", async () => {
+  const asked = async (input: { pool?: string }) => {
+    const fake = hypervisor("file", () => ({}));
+    await volumes(input, fake);
+    return fake.calls[0];
+  };
+  expect(await asked({})).toEqual(["vol-list", "--pool", "default"]);
+  expect(await asked({ pool: "p" })).toEqual(["vol-list", "--pool", "p"]);
+  await expect(asked({ pool: "" })).rejects.toMatchObject({ code: "invalid_input" });
 });
 
 describe("wipe: trim", () => {
