@@ -5,6 +5,7 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
+  assertImage,
   IMAGE_TIMEOUT,
   KnownVolume,
   readVolume,
@@ -38,6 +39,7 @@ export default defineFunction({
 
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
     const source = await readVolume(ctx, pool, source_volume);
+    assertImage(source, "source_volume");
     const writer = (await readStorage(ctx))
       .disksUsing(source)
       .find((use) => use.running && !use.shared && !use.below);

@@ -7,7 +7,7 @@ import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
 import { readStorage, type Use } from "#runtime/libvirt/storage/usage.ts";
-import { KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
+import { assertImage, KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -28,6 +28,7 @@ export default defineFunction({
 
   async run({ pool, volume, capacity, shrink }, ctx) {
     const before = await readVolume(ctx, pool, volume);
+    assertImage(before, "volume");
     const smaller = capacity < before.capacity_bytes;
     if (smaller && !shrink) {
       const text = `capacity: ${capacity} bytes is less than the present ${before.capacity_bytes}; shrink: true cuts off the rest`;

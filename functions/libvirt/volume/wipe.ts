@@ -6,7 +6,12 @@ import type { Context } from "#runtime/hypervisor/context.ts";
 import { needProgram } from "#runtime/libvirt/host.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
-import { IMAGE_TIMEOUT, KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
+import {
+  assertImage,
+  IMAGE_TIMEOUT,
+  KnownVolume,
+  readVolume,
+} from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -38,6 +43,7 @@ export default defineFunction({
 
   async run({ pool, volume, algorithm, force }, ctx) {
     const target = await readVolume(ctx, pool, volume);
+    assertImage(target, "volume");
     await assertUnused(ctx, target, force);
     if (algorithm === "trim") {
       await trim(ctx, target);

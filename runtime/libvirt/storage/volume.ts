@@ -1,5 +1,6 @@
 /** Storage volumes: how they are read, and the definition of a new one. */
 import * as z from "zod";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/hypervisor.ts";
 import { Name, PRINTABLE } from "../names.ts";
@@ -60,6 +61,13 @@ export function parseVolume(pool: string, text: string): z.output<typeof Volume>
 /** Reads one volume; throws `not_found`. */
 export async function readVolume({ virsh }: Pick<Context, "virsh">, pool: string, name: string) {
   return parseVolume(pool, await virsh(["vol-dumpxml", "--pool", pool, "--vol", name]));
+}
+
+/** Throws `invalid_input` for a volume that is no image, such as a folder in a directory pool. */
+export function assertImage({ name, pool, type }: z.output<typeof Volume>, field: string) {
+  if (!/^(dir|netdir|ploop)$/.test(type)) return;
+  const text = `${field}: ${JSON.stringify(name)} of pool ${pool} is a folder (type ${type}), not a disk image`;
+  throw new HyperError("invalid_input", text);
 }
 
 /**

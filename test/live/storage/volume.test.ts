@@ -406,6 +406,28 @@ describe("clone", () => {
     }
   });
 
+  test("a folder in the pool is no image: nothing is made of it", async () => {
+    await sh("mkdir sub 'lost+found'; touch sub/file");
+    await virsh("pool-refresh", "store");
+    for (const name of ["sub", "lost+found"]) {
+      const copy = { source_volume: name, target_volume: "copy" };
+      expectError(
+        await post("clone", copy),
+        400,
+        "invalid_input",
+        /^source_volume: .* is a folder/,
+      );
+      expectError(await post("wipe", { volume: name }), 400, "invalid_input", /is a folder/);
+      expectError(
+        await post("resize", { volume: name, capacity: 1 }),
+        400,
+        "invalid_input",
+        /folder/,
+      );
+    }
+    expect((await sh("ls -A . sub")).stdout).toBe(".:\nlost+found\nsub\n\nsub:\nfile\n");
+  });
+
   test("an ISO image stays one", async () => {
     await sh("truncate -s 1M x.iso; printf CD001 | dd of=x.iso bs=1 seek=32769 conv=notrunc");
     await virsh("pool-refresh", "store");

@@ -1,5 +1,6 @@
 /** What a real libvirt in a directory pool cannot show: other kinds of volumes, and a way back that fails. */
 import { describe, expect, test } from "vitest";
+import clone from "../../../../functions/libvirt/volume/clone.ts";
 import resize from "../../../../functions/libvirt/volume/resize.ts";
 import upload from "../../../../functions/libvirt/volume/upload.ts";
 import wipe from "../../../../functions/libvirt/volume/wipe.ts";
@@ -84,6 +85,31 @@ describe("upload", () => {
     await expect(upload(input, fake)).rejects.toMatchObject({ code: "already_exists" });
     expect(fake.verbs()).not.toContain("vol-delete");
     expect(fake.programs.map(([, verb]) => verb)).not.toContain("convert");
+  });
+});
+
+describe("a volume that is a folder", () => {
+  const calls: [string, (fake: ReturnType<typeof hypervisor>) => Promise<unknown>, string][] = [
+    [
+      "clone",
+      (fake) => clone({ pool: "p", source_volume: "v", target_volume: "w" }, fake),
+      "source_volume",
+    ],
+    ["resize", (fake) => resize({ pool: "p", volume: "v", capacity: 1 }, fake), "volume"],
+    ["wipe", (fake) => wipe({ pool: "p", volume: "v" }, fake), "volume"],
+    ["wipe, trim", (fake) => wipe({ pool: "p", volume: "v", algorithm: "trim" }, fake), "volume"],
+  ];
+  test.each(
+    calls.flatMap(([what, call, field]) =>
+      ["dir", "netdir"].map((type) => ({ what, call, field, type })),
+    ),
+  )("$type: no $what", async ({ call, field, type }) => {
+    const fake = hypervisor(type, () => ({}));
+    await expect(call(fake)).rejects.toMatchObject({
+      code: "invalid_input",
+      message: `${field}: "v" of pool p is a folder (type ${type}), not a disk image`,
+    });
+    expect(fake.verbs()).toEqual(["vol-dumpxml"]);
   });
 });
 
