@@ -5,7 +5,7 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { rollback } from "#runtime/libvirt/rollback.ts";
 import { imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
 import { conversionError, inspectImage, Path } from "#runtime/libvirt/storage/import-image.ts";
-import { convertImage } from "#runtime/libvirt/storage/qemu-img.ts";
+import { convertImage, intoVolume } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
   IMAGE_TIMEOUT,
@@ -42,13 +42,8 @@ export default defineFunction({
     await ctx.virsh(["vol-create", "--pool", pool, ...file]);
     try {
       const target = await readVolume(ctx, pool, volume);
-      const isFile = target.type === "file";
-      const conversion = {
-        source: imageNode(image),
-        target: target.path,
-        targetFormat: isFile ? (target.format ?? "raw") : "raw", // libvirt calls a partition's "none"
-        existing: { zero: isFile }, // so that sparse stays sparse
-      };
+      const into = intoVolume(target, image.virtualSize);
+      const conversion = { source: imageNode(image), ...into };
       const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
       const result = await convertImage(onImage(ctx, image), conversion, limits);
       if (result.exitCode !== 0) throw conversionError(source_path, result);

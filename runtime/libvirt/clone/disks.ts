@@ -5,7 +5,7 @@ import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
 import { throwIfCancelled } from "../rollback.ts";
-import { convertImage } from "../storage/qemu-img.ts";
+import { convertImage, intoVolume, shrinkImage } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { descend, type XmlDocument } from "../xml-document.ts";
 import { isDevice, type Plan } from "./plan.ts";
@@ -32,9 +32,12 @@ export async function makeDisks(
   }
 }
 
-function makeOverlay(ctx: Context, journal: Journal, { pool, name, from }: Plan) {
+async function makeOverlay(ctx: Context, journal: Journal, { pool, name, from, path }: Plan) {
   const backing = { path: from.path, format: from.format };
-  return createVolume(ctx, journal, pool, { name, capacity: from.size, format: "qcow2", backing });
+  await createVolume(ctx, journal, pool, { name, capacity: from.size, format: "qcow2", backing });
+  if (from.size % 1024 === 0) return;
+  const result = await shrinkImage(ctx.exec, path, "qcow2", from.size);
+  if (result.exitCode !== 0) throw programError("qemu-img resize", result);
 }
 
 /** Copies with qemu-img: libvirtd's own copy cannot be cancelled, and is refused while the source is paused. */
@@ -46,15 +49,11 @@ async function makeCopy(
 ) {
   throwIfCancelled(ctx);
   await createVolume(ctx, journal, pool, { name, capacity: from.size, format });
-  const files = {
-    source: from.path,
-    sourceFormat: from.format,
-    target: path,
-    targetFormat: format,
-  };
-  const existing = { zero: !isDevice(path) };
+  const volume = { path, format, type: isDevice(path) ? "block" : "file" };
+  const into = intoVolume(volume, from.size);
+  const files = { source: from.path, sourceFormat: from.format, ...into };
   const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
-  const result = await convertImage(ctx.exec, { ...files, existing, shared: paused }, limits);
+  const result = await convertImage(ctx.exec, { ...files, shared: paused }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img convert", result);
 }
 

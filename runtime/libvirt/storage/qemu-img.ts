@@ -48,12 +48,32 @@ export interface Conversion {
   sourceFormat?: string;
   target: string;
   targetFormat: string;
-  /** The target exists already, such as a new volume; `zero` if it reads as zeros so far. */
+  /** The target exists already; `zero` if it reads as zeros so far. Otherwise it is created, or made anew. */
   existing?: { zero: boolean };
   /** The source may be open for writing elsewhere: a paused guest has it. */
   shared?: boolean;
   compress?: boolean;
 }
+
+/**
+ * How an image of this size is copied into a volume that libvirt has just made. libvirt calls qemu-img with a whole
+ * number of KiB, so that an image of another size is made anew in the volume's file; a VHD as well, whose size QEMU
+ * would round up to a disk geometry.
+ */
+export function intoVolume(
+  volume: { path: string; type: string; format: string | null },
+  size: number,
+): Pick<Conversion, "target" | "targetFormat" | "existing"> {
+  const isFile = volume.type === "file";
+  const targetFormat = isFile ? (volume.format ?? "raw") : "raw"; // libvirt calls a partition's "none"
+  const isAnew = isFile && (targetFormat === "vpc" || (targetFormat !== "raw" && size % 1024 > 0));
+  const into = { target: volume.path, targetFormat };
+  return isAnew ? into : { ...into, existing: { zero: isFile } }; // zero, so that sparse stays sparse
+}
+
+/** Shrinks an image to a size that libvirt has rounded up. */
+export const shrinkImage = (exec: Exec, path: string, format: string, size: number) =>
+  exec(["qemu-img", "resize", "-q", "--shrink", "-f", format, path, `${size}`]);
 
 /** Copies an image as one without a backing file; the caller judges the exit code. */
 export function convertImage(
@@ -66,6 +86,7 @@ export function convertImage(
     ...(shared ? ["-U"] : []),
     ...(existing?.zero ? ["--target-is-zero"] : []),
     ...(compress ? ["-c"] : []),
+    ...(targetFormat === "vpc" && !existing ? ["-o", "force_size=on"] : []),
     ...(sourceFormat ? ["-f", sourceFormat] : []),
   ];
   return exec(["qemu-img", "convert", ...flags, "-O", targetFormat, source, target], options);

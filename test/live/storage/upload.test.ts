@@ -227,6 +227,35 @@ describe("conversion", () => {
   });
 });
 
+describe("the size is exactly the source's", () => {
+  const SIZES = [10 * 2 ** 20 + 512, 2 ** 20 + 1536, 3584];
+  test.each(["qcow2", "raw", "vmdk", "vdi", "vpc", "qed", "qcow"])("as %s", async (format) => {
+    for (const size of SIZES) {
+      await sh(`head -c ${size} /dev/urandom >odd`);
+      const data = expectSuccess(await upload("odd", { format }), 201);
+      expect(data).toMatchObject({ format, capacity_bytes: size });
+      expect(await qemuInfo(join(POOL, "vol"))).toMatchObject({ format, "virtual-size": size });
+      const compare = ["compare", "-f", "raw", "-F", format, join(FROM, "odd")];
+      await run("qemu-img", [...compare, join(POOL, "vol")]);
+      await virsh("vol-delete", "--pool", "default", "--vol", "vol");
+    }
+    await sh("rm odd");
+  });
+
+  test("and sparse stays sparse, owner and mode the volume's", async () => {
+    await sh(`rm -f odd; truncate -s $((1024 * 1024 * 1024 + 512)) odd`);
+    for (const [name, source] of [
+      ["even", "disk.raw"],
+      ["odd", "odd"],
+    ] as const)
+      expectSuccess(await upload(source, { volume: name }), 201);
+    expect(taken(join(POOL, "odd"))).toBeLessThan(2 ** 20);
+    const { uid, gid, mode } = statSync(join(POOL, "even"));
+    expect(statSync(join(POOL, "odd"))).toMatchObject({ uid, gid, mode });
+    await sh("rm odd");
+  });
+});
+
 describe("an image that refers to another file", () => {
   const CASES: [string, string, RegExp][] = [
     [

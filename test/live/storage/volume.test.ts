@@ -406,6 +406,17 @@ describe("clone", () => {
     }
   });
 
+  test("of exactly the source's size, also one that is no whole KiB", async () => {
+    const size = 10 * MIB + 512;
+    await sh(`head -c ${size} /dev/urandom >odd.raw; qemu-img convert -O qcow2 odd.raw odd.qcow2`);
+    await virsh("pool-refresh", "store");
+    for (const name of ["odd.raw", "odd.qcow2"]) {
+      const copy = { source_volume: name, target_volume: `copy-${name}` };
+      expect(expectSuccess(await post("clone", copy), 201).capacity_bytes).toBe(size);
+      await expectIdentical(`store/${name}`, `store/copy-${name}`);
+    }
+  });
+
   test("a folder in the pool is no image: nothing is made of it", async () => {
     await sh("mkdir sub 'lost+found'; touch sub/file");
     await virsh("pool-refresh", "store");

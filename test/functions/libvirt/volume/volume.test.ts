@@ -88,6 +88,30 @@ describe("upload", () => {
   });
 });
 
+describe("sizes that are no whole KiB, to which libvirt would round them up", () => {
+  const input = { pool: "p", volume: "v", source_path: "/data/x" };
+  const image = (size: number) => (argv: string[]) => {
+    const [program, verb] = argv;
+    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "sh")
+      return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
+    return verb === "info" ? { stdout: `{"format":"raw","virtual-size":${size}}` } : {};
+  };
+  test.each([
+    ["file", 10 * 2 ** 20 + 512, ["-O"]],
+    ["file", 1536, ["-O"]],
+    ["file", 10 * 2 ** 20, ["-n", "--target-is-zero", "-O"]],
+    ["block", 10 * 2 ** 20 + 512, ["-n", "-O"]], // a partition has the size that it has
+  ])("%s of %i bytes: qemu-img convert %j", async (type, size, flags) => {
+    const fake = hypervisor(type, image(size));
+    await upload(input, fake);
+    const convert = fake.programs.at(-1) ?? [];
+    expect(convert.slice(2, convert.indexOf("-O") + 1)).toEqual(flags);
+    expect(convert.at(-1)).toBe("/p/v");
+  });
+
+});
+
 describe("a volume that is a folder", () => {
   const calls: [string, (fake: ReturnType<typeof hypervisor>) => Promise<unknown>, string][] = [
     [
