@@ -4,7 +4,12 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { rollback } from "#runtime/libvirt/rollback.ts";
 import { imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
-import { conversionError, inspectImage, Path } from "#runtime/libvirt/storage/import-image.ts";
+import {
+  conversionError,
+  inspectImage,
+  Path,
+  SourceFormat,
+} from "#runtime/libvirt/storage/import-image.ts";
 import { convertImage, intoVolume } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
@@ -15,6 +20,9 @@ import {
   volumeXml,
 } from "#runtime/libvirt/storage/volume.ts";
 
+/** A smaller raw file is hardly a disk, for qemu-img calls raw whatever it does not know. */
+const SMALLEST_DISK_BYTES = 2 ** 20;
+
 export default defineFunction({
   method: "POST",
   access: "admin",
@@ -24,19 +32,26 @@ export default defineFunction({
     pool: PoolName,
     volume: VolumeName,
     source_path: Path.describe(
-      "a VMDK, raw, qcow2, VDI or VHDX file on the hypervisor, in an allowed folder",
+      "a VMDK, raw, qcow2, VDI, VHDX or VHD file on the hypervisor, in an allowed folder",
     ),
     format: Format.default("qcow2").describe("the format of the volume"),
+    source_format: SourceFormat.optional().describe(
+      "the format that the file must have; raw also takes a file that looks like an archive",
+    ),
   }),
   output: Volume.extend({ source_format: z.string() }),
-  message: ({ name, pool, source_format, format }) =>
-    `Volume ${name} in pool ${pool} made from ${source_format}${format === source_format ? "" : `, converted to ${format}`}`,
+  message: ({ name, pool, source_format, format, capacity_bytes }) => {
+    const converted = format === source_format ? "" : `, converted to ${format}`;
+    const small = `; it has only ${capacity_bytes} bytes, so make sure that the source is a disk image`;
+    const isSmall = source_format === "raw" && capacity_bytes < SMALLEST_DISK_BYTES;
+    return `Volume ${name} in pool ${pool} made from ${source_format}${converted}${isSmall ? small : ""}`;
+  },
   examples: [
     { pool: "default", volume: "imported-vm", source_path: "/data/vm-disk.vmdk", format: "qcow2" },
   ],
 
-  async run({ pool, volume, source_path, format }, ctx) {
-    const image = await inspectImage(ctx, source_path);
+  async run({ pool, volume, source_path, format, source_format }, ctx) {
+    const image = await inspectImage(ctx, source_path, source_format);
     const file = ["--file", volumeXml({ name: volume, capacity: image.virtualSize, format })];
     // libvirt refuses a name that is taken, so the volume is ours to remove
     await ctx.virsh(["vol-create", "--pool", pool, ...file]);

@@ -21,14 +21,15 @@ export const IMAGE_FD = "/proc/self/fd/3";
 const ID = `stat -Lc '%d:%i:%s:%z' ${IMAGE_FD}`;
 
 /**
- * Prints the file's identity, its first bytes in hexadecimal, and the path that was really opened. Writes through
+ * Prints the file's identity, its first and last bytes in hexadecimal, and the path that was really opened. Writes through
  * an older memory mapping need not change any time, so a mapped file is refused.
  */
 export const LOOK = `[ -e "$1" ] || { echo "is no file" >&2; exit 1; }
 [ -f "$1" ] || { echo "is not a regular file" >&2; exit 1; }
 exec 3<"$1" && ${ID} || exit 1
 grep -qsE "^[^ ]+ .w.s [^ ]+ [^ ]+ $(stat -Lc %i ${IMAGE_FD}) " /proc/[0-9]*/maps && { echo "is being written to" >&2; exit 1; }
-head -c 512 <&3 | od -An -v -tx1 | tr -d ' \\n' && echo && readlink -n ${IMAGE_FD}`;
+head -c 512 <&3 | od -An -v -tx1 | tr -d ' \\n' && echo &&
+  tail -c 512 ${IMAGE_FD} | od -An -v -tx1 | tr -d ' \\n' && echo && readlink -n ${IMAGE_FD}`;
 
 /** The exit code of `WITH` for a file that has changed. */
 export const FILE_CHANGED = 99;
@@ -43,7 +44,9 @@ exit $code`;
 /** Describes the image to qemu-img: of the format that was detected, and never with a backing file. */
 export function imageNode({ format }: Pick<SourceImage, "format">): string {
   const file = { driver: "file", filename: IMAGE_FD };
-  return `json:${JSON.stringify({ driver: format, backing: null, file })}`;
+  // for most VHDs QEMU would compute a smaller size, from their geometry
+  const size = format === "vpc" ? { force_size_calc: "current_size" } : {};
+  return `json:${JSON.stringify({ driver: format, ...size, backing: null, file })}`;
 }
 
 /** Runs a program that reads the image as `IMAGE_FD`. */

@@ -110,6 +110,16 @@ describe("sizes that are no whole KiB, to which libvirt would round them up", ()
     expect(convert.at(-1)).toBe("/p/v");
   });
 
+  test("a raw file that is hardly a disk deserves a word", () => {
+    const { message, input: schema } = upload.spec;
+    const said = (capacity_bytes: number, source_format: string) => {
+      const volume = { pool: "p", name: "v", capacity_bytes, source_format };
+      return typeof message === "function" && message(volume as never, schema.parse(input));
+    };
+    expect(said(4096, "raw")).toMatch(/it has only 4096 bytes, so make sure that the source is a/);
+    expect(said(4096, "qcow2")).not.toMatch(/only/);
+    expect(said(2 ** 20, "raw")).not.toMatch(/only/);
+  });
 });
 
 describe("a volume that is a folder", () => {
