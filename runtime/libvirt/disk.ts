@@ -1,7 +1,7 @@
-/** The one reading of a domain's `<disk>`: what the guest sees, and what stands behind it on the hypervisor. */
+/** The parser of a domain's `<disk>`: the device that the guest sees, and its images on the hypervisor. */
 import { attribute, children, type Element, textOf } from "./xml.ts";
 
-/** One image of a disk: the one that the guest writes to, or one below it. */
+/** One image of a disk: the image that the guest writes to, or one below it. */
 export interface DiskLayer {
   /** file, block, volume, network, dir, nvme, vhostuser or vhostvdpa. */
   kind: string;
@@ -31,12 +31,12 @@ export interface Disk extends DiskLayer {
   readonly: boolean;
   /** Several domains may write to it at once. */
   shareable: boolean;
-  /** What the guest writes is forgotten when it stops. */
+  /** The guest's writes are discarded when it stops. */
   transient: boolean;
   /** Transient, so that several domains may start from the same image. */
   sharesBacking: boolean;
   serial?: string;
-  /** The images below, from the top down. A running domain tells them all, one that is off mostly none. */
+  /** The images below, from the top down. libvirt names them all while the domain runs, and mostly none while it is off. */
   backingChain: DiskLayer[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Journals of operations, one file each. Every resource is noted before it is made, so that what a killed
- * server leaves behind is found and named by the next one (GET /status).
+ * Journals of operations, one file each. Every resource is noted before it is made, so that the leftovers of a
+ * killed server are found and named by the next one (GET /status).
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -47,7 +47,7 @@ export class Journal {
     mkdirSync(folder(), { recursive: true, mode: 0o700 });
   }
 
-  /** Notes a resource, then makes it. One that turns out to exist already is somebody else's, and stays. */
+  /** Notes a resource, then makes it. A resource that turns out to exist already is not ours, and stays. */
   async track<T>(resource: Resource, make: () => Promise<T>): Promise<T> {
     this.resources.push(resource);
     this.#save();
@@ -77,7 +77,7 @@ export class Journal {
 /** Resources that servers which ended midway have noted, and that still exist. */
 export async function leftovers(ctx: Context) {
   const files = existsSync(folder()) ? readdirSync(folder()) : [];
-  const found: { host: string; operation: string; started: string; left: string[] }[] = [];
+  const unfinished: { host: string; operation: string; started: string; left: string[] }[] = [];
   for (const name of files.filter((file) => file.endsWith(".json"))) {
     const file = join(folder(), name);
     const note = readNote(file);
@@ -90,9 +90,10 @@ export async function leftovers(ctx: Context) {
         left.push(describeResource(resource));
     }
     if (left.length === 0) rmSync(file, { force: true });
-    else found.push({ host: note.host, operation: note.operation, started: note.started, left });
+    else
+      unfinished.push({ host: note.host, operation: note.operation, started: note.started, left });
   }
-  return found;
+  return unfinished;
 }
 
 /** Undefined for a file that is gone by now, or is being written. */

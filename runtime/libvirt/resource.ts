@@ -1,4 +1,4 @@
-/** What an operation makes on a hypervisor, and how it is looked for and removed. */
+/** Resources that an operation makes on a hypervisor, and how they are looked for and removed. */
 import * as z from "zod";
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";

@@ -1,4 +1,4 @@
-/** Nothing is half made: an operation that fails removes what it has made, or says exactly what is left. */
+/** Rollback: an operation that fails removes everything that it has made, or names exactly what is left. */
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { Journal } from "./journal.ts";
@@ -34,7 +34,7 @@ export async function withRollback<T>(
 }
 
 /**
- * Rolls a single step back, then throws the error that made it necessary. `left` says what remains if that
+ * Rolls a single step back, then throws the error that made it necessary. `left` names what remains if that
  * fails too.
  */
 export async function rollback(

@@ -1,4 +1,4 @@
-/** POST /libvirt/volume/wipe: overwrite a volume's bytes, so that what it held cannot be read from it again. */
+/** POST /libvirt/volume/wipe: overwrite a volume's bytes, so that its data cannot be read again. */
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";

@@ -33,7 +33,7 @@ export function assignIdentity(doc: XmlDocument, name: string, newMac: boolean):
   return { uuid, macs };
 }
 
-/** Removes or renames what only one running domain can have: ports, sockets, files, device names. */
+/** Removes or renames resources that only one running domain can have: ports, sockets, files, device names. */
 export function resolveConflicts(doc: XmlDocument, source: string, target: string) {
   for (const device of doc.find("devices", "interface")) {
     for (const span of descend([device], ["target"]).filter(({ attributes }) => attributes.dev))

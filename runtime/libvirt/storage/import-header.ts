@@ -1,4 +1,4 @@
-/** What the first and last bytes of an image tell, before a program opens it and where qemu-img does not look. */
+/** Checks of an image's first and last bytes, before a program opens it and where qemu-img does not look. */
 
 /** As QEMU detects it (vmdk_probe): comments and blank lines, then the version. */
 const VMDK_DESCRIPTOR = /^(?:(?:#[^\n]*| *\r?)\n)*version=[123]\r?\n|^# Disk DescriptorFile/;
@@ -47,7 +47,7 @@ export function isFixedVhd({ tail, size }: Ends): boolean {
   return isVhdFooter(tail) && Number(tail.readBigUInt64BE(48)) <= size - 512;
 }
 
-/** Files that qemu-img takes for raw disks: their first bytes in hexadecimal, what they are, what to do. */
+/** Files that qemu-img takes for raw disks: their first bytes in hexadecimal, a name, and advice. */
 const ARCHIVES: [magic: string, name: string, advice: string][] = [
   ["fd377a585a00", "an xz archive", "unpack it first (xz -d)"],
   ["1f8b08", "a gzip archive", "unpack it first (gzip -d)"],
@@ -64,7 +64,7 @@ const ARCHIVES: [magic: string, name: string, advice: string][] = [
   ["efbbbf3c3f786d6c", "an XML file, such as an OVF descriptor", "give the disk's file"],
 ];
 
-/** What a file is that is no disk image, and what to do with it; undefined for everything else. */
+/** Names a file that is no disk image, with advice; undefined for every other file. */
 export function archiveProblem(head: Buffer): string | undefined {
   const hex = head.toString("hex");
   const archive = ARCHIVES.find(([magic]) => hex.startsWith(magic));

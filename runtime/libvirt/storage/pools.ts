@@ -10,7 +10,7 @@ type Virsh = Pick<Context, "virsh">;
 const Bytes = z.number().nullable().describe("null while the pool is inactive");
 
 export const Pool = z.object({
-  name: z.string(),
+  name: z.string().meta({ "x-libvirt": "pool" }),
   uuid: z.string(),
   type: z.string().describe("dir, fs, logical, netfs …"),
   path: z.string().nullable(),
