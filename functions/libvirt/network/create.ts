@@ -14,7 +14,7 @@ import {
   rangeSizeProblem,
   Subnet,
 } from "#runtime/libvirt/network/subnet.ts";
-import { undo } from "#runtime/libvirt/undo.ts";
+import { rollback } from "#runtime/libvirt/rollback.ts";
 
 const Input = z
   .strictObject({
@@ -94,7 +94,7 @@ export default defineFunction({
         // the network may run by now, so it must not be removed
         throw new HyperError(code, `${message} The network is left defined.`, { cause: error });
       }
-      await undo(error, "the network is left defined", () =>
+      await rollback(error, "the network is left defined", () =>
         ctx.virsh(["net-undefine", "--network", name]),
       );
     }
