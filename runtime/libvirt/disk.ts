@@ -36,7 +36,7 @@ export interface Disk extends DiskLayer {
   /** Transient, so that several domains may start from the same image. */
   sharesBacking: boolean;
   serial?: string;
-  /** The images below, from the top down. libvirt names them all while the domain runs, and mostly none while it is off. */
+  /** The images below, from the top down: all of them while the domain runs, mostly none while it is off. */
   backingChain: DiskLayer[];
 }
 
