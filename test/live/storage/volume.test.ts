@@ -533,9 +533,12 @@ describe.each(ENDPOINTS)("%s: what is refused changes nothing", (path, good, nam
   test("fields that are missing, unknown or of another kind", async () => {
     for (const field of Object.keys(good)) {
       const { [field]: _, ...rest } = good;
-      const answer = await call(rest);
-      expectError(answer, 400, "invalid_input", new RegExp(`^${field}: `));
-      expect(answer.body.issues).toMatchObject([{ path: field }]);
+      if (path !== "volumes") {
+        // which are those of the pool default without one
+        const answer = await call(rest);
+        expectError(answer, 400, "invalid_input", new RegExp(`^${field}: `));
+        expect(answer.body.issues).toMatchObject([{ path: field }]);
+      }
       if (!isGet) {
         expectError(
           await call({ ...good, [field]: {} }),
