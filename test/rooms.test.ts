@@ -25,6 +25,7 @@ const ROOMS = [
   "server",
   "client",
   "build",
+  "dev",
   "cli",
   "program",
 ];

@@ -16,14 +16,16 @@ export default defineFunction({
   summary: "List networks",
   input: z.strictObject({}),
   output: z.object({
-    networks: z.array(
-      z.object({
-        name: z.string(),
-        active: z.boolean(),
-        persistent: z.boolean(),
-        autostart: z.boolean(),
-      }),
-    ),
+    networks: z
+      .array(
+        z.object({
+          name: z.string(),
+          active: z.boolean(),
+          persistent: z.boolean(),
+          autostart: z.boolean(),
+        }),
+      )
+      .meta({ "x-libvirt": "network" }),
     total: z.int(),
   }),
   message: ({ total }) => `${total} ${total === 1 ? "network" : "networks"}`,

@@ -13,20 +13,22 @@ export default defineFunction({
   summary: "List storage pools",
   input: z.strictObject({}),
   output: z.object({
-    pools: z.array(
-      z.object({
-        name: z.string(),
-        uuid: z.string(),
-        type: z.string().describe("dir, fs, logical, netfs …"),
-        path: z.string().nullable(),
-        active: z.boolean(),
-        persistent: z.boolean(),
-        autostart: z.boolean(),
-        capacity_bytes: Bytes,
-        allocation_bytes: Bytes,
-        available_bytes: Bytes,
-      }),
-    ),
+    pools: z
+      .array(
+        z.object({
+          name: z.string(),
+          uuid: z.string(),
+          type: z.string().describe("dir, fs, logical, netfs …"),
+          path: z.string().nullable(),
+          active: z.boolean(),
+          persistent: z.boolean(),
+          autostart: z.boolean(),
+          capacity_bytes: Bytes,
+          allocation_bytes: Bytes,
+          available_bytes: Bytes,
+        }),
+      )
+      .meta({ "x-libvirt": "pool" }),
     total: z.int(),
   }),
   message: ({ total }) => `${total} ${total === 1 ? "pool" : "pools"}`,

@@ -4,9 +4,9 @@
  */
 
 import { type ErrorCode, HyperError } from "../core/errors.ts";
-import type { Call, CallOptions } from "./api.ts";
+import type { Call, CallOptions } from "./types.ts";
 
-export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
+export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./types.ts";
 export { HyperError };
 
 export interface ClientOptions {

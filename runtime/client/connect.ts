@@ -5,9 +5,9 @@ import { HyperError } from "../core/errors.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 import { loadFunction } from "../function/load.ts";
 import { closeHypervisors } from "../hypervisor/registry.ts";
-import type { Call, CallOptions } from "./api.ts";
+import type { Call, CallOptions } from "./types.ts";
 
-export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
+export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./types.ts";
 export { HyperError };
 
 export interface ConnectOptions {

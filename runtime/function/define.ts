@@ -125,11 +125,7 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
             { signal, ...(alias !== undefined && { host: alias }) },
             { requestedHosts: requestedHosts ?? alias },
           );
-    const several = spec.scope === "server" ? undefined : severalHosts(host);
-    if (several && spec.method === "POST") {
-      const text = "host: a call that changes something takes one hypervisor";
-      throw new HyperError("invalid_input", text);
-    }
+    const several = spec.scope === "server" ? undefined : severalHosts(host, spec.method);
     const theirs = several && (call ? call.ofThese(several) : several);
     if (theirs && spec.scope !== "fleet") {
       const each = await onEach(theirs, (alias) => ask(alias), call?.log);

@@ -8,15 +8,20 @@ import { settings, unknownHypervisor } from "../core/settings.ts";
 /** Hypervisors that one request asks at once. */
 const AT_ONCE = 64;
 
+/** Whether a request names several hypervisors: a list of aliases, or `*` for all. */
+export const isSeveral = (text = "") => text === "*" || text.includes(",");
+
 /** The aliases that a request names; undefined when it names one, or none. Throws `invalid_input`. */
-export function severalHosts(text: string | undefined): string[] | undefined {
+export function severalHosts(text: string | undefined, method = "GET"): string[] | undefined {
+  if (text === undefined || !isSeveral(text)) return undefined;
   const { hosts } = settings();
-  if (text === "*") return Object.keys(hosts);
-  if (!text?.includes(",")) return undefined;
-  const named = [...new Set(text.split(",").map((alias) => alias.trim()))];
+  const listed = [...new Set(text.split(",").map((alias) => alias.trim()))];
+  const named = text === "*" ? Object.keys(hosts) : listed;
   const unknown = named.filter((alias) => !Object.hasOwn(hosts, alias));
-  if (unknown.length === 0) return named;
-  throw unknownHypervisor(unknown);
+  if (unknown.length > 0) throw unknownHypervisor(unknown);
+  if (method === "GET") return named;
+  const problem = "host: a call that changes something takes one hypervisor";
+  throw new HyperError("invalid_input", problem);
 }
 
 /** `data` of an answer for several hypervisors, in the order asked for. */
