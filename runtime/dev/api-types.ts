@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FUNCTIONS, functionPaths } from "../function/load.ts";
 
-export const API_FILE = join(import.meta.dirname, "../client/api.ts");
+const ROOT = join(import.meta.dirname, "../..");
+export const API_FILE = join(ROOT, "runtime/client/api.ts");
 const FROM_API_FILE = "../../functions";
 
 const HEADER = `/**
@@ -35,14 +36,15 @@ function methodOf(source: string, path: string): string {
 }
 
 /** Returns whether the file has changed. */
-export async function writeApiTypes(): Promise<boolean> {
-  const text = await apiTypes();
-  if (readFileSync(API_FILE, "utf8") === text) return false;
-  writeFileSync(API_FILE, text);
+export async function writeApiTypes(root = ROOT): Promise<boolean> {
+  const text = await apiTypes(join(root, "functions"));
+  const file = join(root, "runtime/client/api.ts");
+  if (readFileSync(file, "utf8") === text) return false;
+  writeFileSync(file, text);
   return true;
 }
 
 if (import.meta.main) {
   const changed = await writeApiTypes();
-  console.log(`runtime/client/api.ts ${changed ? "written" : "is up to date"}`);
+  console.log(`runtime/client/api.ts ${changed ? "was written" : "is up to date"}`);
 }
