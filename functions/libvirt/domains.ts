@@ -11,19 +11,17 @@ export default defineFunction({
   summary: "List domains",
   input: z.strictObject({}),
   output: z.object({
-    domains: z
-      .array(
-        z.object({
-          name: z.string(),
-          uuid: z.string(),
-          state: z.string().describe("running, paused, shut off …"),
-          persistent: z.boolean(),
-          autostart: z.boolean(),
-          managed_save: z.boolean().describe("starts from its saved memory"),
-          snapshots: z.boolean().describe("has snapshots"),
-        }),
-      )
-      .meta({ "x-libvirt": "domain" }),
+    domains: z.array(
+      z.object({
+        name: z.string(),
+        uuid: z.string(),
+        state: z.string().describe("running, paused, shut off …"),
+        persistent: z.boolean(),
+        autostart: z.boolean(),
+        managed_save: z.boolean().describe("starts from its saved memory"),
+        snapshots: z.boolean().describe("has snapshots"),
+      }),
+    ),
     total: z.int(),
   }),
   message: ({ total }) => `${total} ${total === 1 ? "domain" : "domains"}`,

@@ -16,16 +16,14 @@ export default defineFunction({
   summary: "List networks",
   input: z.strictObject({}),
   output: z.object({
-    networks: z
-      .array(
-        z.object({
-          name: z.string(),
-          active: z.boolean(),
-          persistent: z.boolean(),
-          autostart: z.boolean(),
-        }),
-      )
-      .meta({ "x-libvirt": "network" }),
+    networks: z.array(
+      z.object({
+        name: z.string().meta({ "x-libvirt": "network" }),
+        active: z.boolean(),
+        persistent: z.boolean(),
+        autostart: z.boolean(),
+      }),
+    ),
     total: z.int(),
   }),
   message: ({ total }) => `${total} ${total === 1 ? "network" : "networks"}`,

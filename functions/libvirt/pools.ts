@@ -13,22 +13,20 @@ export default defineFunction({
   summary: "List storage pools",
   input: z.strictObject({}),
   output: z.object({
-    pools: z
-      .array(
-        z.object({
-          name: z.string(),
-          uuid: z.string(),
-          type: z.string().describe("dir, fs, logical, netfs …"),
-          path: z.string().nullable(),
-          active: z.boolean(),
-          persistent: z.boolean(),
-          autostart: z.boolean(),
-          capacity_bytes: Bytes,
-          allocation_bytes: Bytes,
-          available_bytes: Bytes,
-        }),
-      )
-      .meta({ "x-libvirt": "pool" }),
+    pools: z.array(
+      z.object({
+        name: z.string().meta({ "x-libvirt": "pool" }),
+        uuid: z.string(),
+        type: z.string().describe("dir, fs, logical, netfs …"),
+        path: z.string().nullable(),
+        active: z.boolean(),
+        persistent: z.boolean(),
+        autostart: z.boolean(),
+        capacity_bytes: Bytes,
+        allocation_bytes: Bytes,
+        available_bytes: Bytes,
+      }),
+    ),
     total: z.int(),
   }),
   message: ({ total }) => `${total} ${total === 1 ? "pool" : "pools"}`,

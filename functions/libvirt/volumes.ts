@@ -10,7 +10,7 @@ export default defineFunction({
   summary: "List the volumes of a pool",
   input: z.strictObject({ pool: PoolName }),
   output: z.object({
-    volumes: z.array(Volume).meta({ "x-libvirt": "volume" }),
+    volumes: z.array(Volume),
     total: z.int(),
     unreadable: z
       .array(z.string())
