@@ -7,7 +7,7 @@ import { loadFunctions } from "#runtime/function/load.ts";
 export default defineFunction({
   method: "GET",
   access: "read",
-  summary: "Show caller the caller is and what they may do",
+  summary: "Show who the caller is and what they may do",
   scope: "server",
   input: z.strictObject({}),
   output: z.object({

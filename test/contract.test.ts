@@ -3,10 +3,32 @@ import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
+import type { Caller } from "../runtime/access/caller.ts";
+import { domainFields, filterDomains } from "../runtime/access/domain-scope.ts";
 import type { HyperFunction } from "../runtime/function/define.ts";
 import { FUNCTIONS, loadFunctions } from "../runtime/function/load.ts";
 
 const loaded = await loadFunctions();
+
+/** A caller who may do everything, with no domain of this hypervisor. */
+const limited: Caller = {
+  ...{ kind: "token", name: "limited", role: "admin", functions: null, hosts: null },
+  ...{ domains: ["own-*"], expires: null },
+};
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+/** An answer of the declared shape in which every text is "foreign". */
+function sample(schema: Schema, root: Schema = schema): unknown {
+  const first = schema.anyOf?.[0] ?? schema.oneOf?.[0];
+  if (schema.$ref) return sample(root.$defs?.[schema.$ref.split("/").at(-1) ?? ""] as Schema, root);
+  if (first) return sample(first as Schema, root);
+  if (schema.enum || schema.const !== undefined) return schema.const ?? schema.enum?.[0];
+  if (schema.type === "array") return [sample(schema.items as Schema, root)];
+  if (schema.type !== "object") return schema.type === "string" ? "foreign" : 1;
+  const fields = Object.entries(schema.properties ?? {});
+  return Object.fromEntries(fields.map(([key, field]) => [key, sample(field as Schema, root)]));
+}
 
 test("there are functions, and nothing else in their folder", () => {
   expect(loaded.length).toBeGreaterThan(10);
@@ -60,6 +82,26 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
     expect(input).toMatchObject({ type: "object", additionalProperties: false });
     z.toJSONSchema(one.spec.output, { io: "input" });
     expect(Object.keys(one.spec.input.shape)).not.toContain("host"); // ?host= is the hypervisor
+  });
+
+  test("shows a caller who is limited to some domains nothing of another's", () => {
+    const { fields, lists } = domainFields(one.spec);
+    if (one.spec.scope === "server" || fields.length > 0) return; // checked by its input, or about no domain
+    if (lists.length === 0) return; // refused to such a caller
+    const answer = sample(z.toJSONSchema(one.spec.output));
+    expect(JSON.stringify(answer)).toContain("foreign");
+    expect(JSON.stringify(filterDomains(limited, one.spec, answer))).not.toContain("foreign");
+  });
+
+  test("says of each list with the names of domains that it holds domains", () => {
+    const { properties = {} } = z.toJSONSchema(one.spec.output) as Schema;
+    const holders = Object.keys(properties).filter((name) => /domain|template|vm|guest/.test(name));
+    const answer = sample(z.toJSONSchema(one.spec.output)) as Record<string, unknown>;
+    const items = holders.filter((name) => {
+      const list = answer[name];
+      return Array.isArray(list) && typeof list[0] === "object" && "name" in (list[0] ?? {});
+    });
+    expect(items).toEqual(domainFields(one.spec).lists.map(({ list }) => list));
   });
 
   test("has examples that are good inputs", () => {

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
+import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseDomstats } from "#runtime/libvirt/stats/domstats.ts";
 import { STATES } from "#runtime/libvirt/stats/sections.ts";
 
@@ -13,7 +14,7 @@ export default defineFunction({
   output: z.object({
     domains: z.array(
       z.object({
-        name: z.string(),
+        name: NameOfDomain,
         uuid: z.string(),
         state: z.string().describe("running, paused, shut off …"),
         persistent: z.boolean(),

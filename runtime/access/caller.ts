@@ -34,8 +34,8 @@ export const everything = (kind: Caller["kind"], name: string): Caller => ({ kin
 /** A script, the command line, a test: it could do without us whatever it asks for. */
 export const PROCESS: Caller = everything("process", "this process");
 
-/** A caller in words: `token "ci"`. */
-export const said = ({ kind, name }: Caller) => `${kind} ${JSON.stringify(name)}`;
+/** A caller for people: `token "ci"`. */
+export const describeCaller = ({ kind, name }: Caller) => `${kind} ${JSON.stringify(name)}`;
 
 export function mayCall({ role, functions }: Caller, path: string, access: Access): boolean {
   if (functions) return matches(functions, path);
@@ -77,5 +77,5 @@ export function checkDomain(caller: Caller, name: string) {
 
 /** `missing` is for programs: `access:admin`, `function:/libvirt/clone`, `host:kvm1`, `domain:db1`. */
 export function forbidden(caller: Caller, missing: string, text: string): HyperError {
-  return new HyperError("forbidden", `${said(caller)} ${text}`, { details: { missing } });
+  return new HyperError("forbidden", `${describeCaller(caller)} ${text}`, { details: { missing } });
 }

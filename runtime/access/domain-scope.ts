@@ -1,73 +1,94 @@
-/** A caller who is limited to some domains: which fields of a function name them, and which lists hold them. */
+/** A caller who is limited to some domains: the fields of a function that name domains, and the lists that hold them. */
 import * as z from "zod";
 import { type Access, type Caller, checkDomain, forbidden, maySee } from "./caller.ts";
 
-/** What access is decided by in a function's description. */
-export interface Described {
+/** The part of a function's declaration that decides who may call it. */
+export interface Declaration {
   method: "GET" | "POST";
   access: Access;
-  input: z.ZodType;
+  input: z.ZodObject;
   output: z.ZodType;
   scope?: "server" | "fleet";
 }
 
-interface Domains {
-  /** Fields of the input that name a domain or several: those with DomainName's mark. */
+interface DomainFields {
+  /** The fields of the input that name one domain or several: those with the mark of `DomainName`. */
   fields: string[];
-  /** Lists of the answer that hold what belongs to one domain each, by its `name`. */
-  lists: string[];
+  /** The lists of the answer whose items belong to one domain each, which a marked field of the item names. */
+  lists: { list: string; field: string }[];
 }
 
-/** The lists that hold domains, whatever function answers with them. */
-const LISTS = ["domains", "templates"];
+const cache = new WeakMap<Declaration, DomainFields>();
 
-const known = new WeakMap<Described, Domains>();
-
-export function domainsOf(spec: Described): Domains {
-  const found = known.get(spec) ?? {
-    // a field that is read in one way and used in another has its mark on one side alone
-    fields: [...new Set([...marked(spec.input, "input"), ...marked(spec.input, "output")])],
-    lists: LISTS.filter((name) => schemaOf(spec.output, "output").properties?.[name]),
+/** Read from the marks of the schemas, so that a new function needs no entry anywhere else. */
+export function domainFields(spec: Declaration): DomainFields {
+  const cached = cache.get(spec);
+  if (cached) return cached;
+  const fields = {
+    // a field that is transformed has its mark on one side alone
+    fields: [...new Set([...markedIn(spec.input, "input"), ...markedIn(spec.input, "output")])],
+    lists: markedLists(spec.output),
   };
-  known.set(spec, found);
-  return found;
+  cache.set(spec, fields);
+  return fields;
 }
 
-/** Throws `forbidden` for a domain that is not the caller's, and for what nobody can tell to be about one. */
-export function checkDomains(caller: Caller, path: string, spec: Described, input: object) {
+/** Throws `forbidden` for a domain that is not the caller's, and for a function that is not about domains alone. */
+export function checkDomains(caller: Caller, path: string, spec: Declaration, input: object) {
   if (!caller.domains) return;
-  const { fields, lists } = domainsOf(spec);
+  const { fields, lists } = domainFields(spec);
   if (fields.length === 0 && lists.length === 0 && spec.scope !== "server") {
     const text = `may not call ${path}, which is not about domains alone; it is limited to ${caller.domains.join(", ")}`;
     throw forbidden(caller, `function:${path}`, text);
   }
   for (const field of fields) {
     const names = [(input as Record<string, unknown>)[field]].flat();
-    // `host/name` in a batch
+    // a batch names a domain of another hypervisor as `host/name`
     for (const name of names)
       if (typeof name === "string") checkDomain(caller, name.replace(/^[^/]*\//, ""));
   }
 }
 
-/** The answer without the domains that are not the caller's. */
-export function filterDomains<T>(caller: Caller, spec: Described, data: T): T {
+/** The answer without the domains that are not the caller's. `total` is counted anew. */
+export function filterDomains<T>(caller: Caller, spec: Declaration, data: T): T {
   if (!caller.domains) return data;
-  const { lists } = domainsOf(spec);
+  const { lists } = domainFields(spec);
   if (lists.length === 0) return data;
-  const seen = { ...data } as Record<string, unknown>;
-  for (const list of lists) {
-    const items = seen[list] as { name: string }[];
-    seen[list] = items.filter(({ name }) => maySee(caller, name));
-    seen.total = (seen[list] as unknown[]).length;
+  const filtered = { ...data } as Record<string, unknown>;
+  for (const { list, field } of lists) {
+    const items = filtered[list] as Record<string, string>[];
+    const own = items.filter((item) => maySee(caller, `${item[field]}`));
+    Object.assign(filtered, { [list]: own, total: own.length });
   }
-  return seen as T;
+  return filtered as T;
+}
+
+interface JsonSchema {
+  $ref?: string;
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+  $defs?: Record<string, JsonSchema>;
+  "x-libvirt"?: string;
 }
 
 const schemaOf = (schema: z.ZodType, io: "input" | "output") =>
-  z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  z.toJSONSchema(schema, { io, unrepresentable: "any" }) as JsonSchema;
 
-function marked(input: z.ZodType, io: "input" | "output"): string[] {
+function markedIn(input: z.ZodType, io: "input" | "output"): string[] {
   return Object.entries(schemaOf(input, io).properties ?? {})
     .filter(([, field]) => JSON.stringify(field).includes('"x-libvirt":"domain"'))
     .map(([name]) => name);
+}
+
+function markedLists(output: z.ZodType): DomainFields["lists"] {
+  const { properties = {}, $defs = {} } = schemaOf(output, "output");
+  const named = (schema: JsonSchema | undefined) => {
+    const id = schema?.$ref?.replace("#/$defs/", "");
+    return id === undefined ? schema : $defs[id];
+  };
+  return Object.entries(properties).flatMap(([list, schema]) => {
+    const fields = Object.entries(named(named(schema)?.items)?.properties ?? {});
+    const marked = fields.find(([, field]) => named(field)?.["x-libvirt"] === "domain");
+    return marked ? [{ list, field: marked[0] }] : [];
+  });
 }

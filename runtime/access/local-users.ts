@@ -2,7 +2,6 @@
 import { execFile } from "node:child_process";
 import { userInfo } from "node:os";
 import { promisify } from "node:util";
-import { atOnce } from "../core/at-once.ts";
 import { log } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
 
@@ -11,39 +10,33 @@ export interface User {
   trusted: boolean;
 }
 
-/** Milliseconds until a user's groups are looked up again. */
-const FRESH = 30_000;
+const CACHE_MS = 30_000;
 
-/** What the kernel says for a user of another user namespace: anybody. */
-const OVERFLOW = 65534;
+/** The kernel's uid for a user of another user namespace: it can be anybody. */
+const OVERFLOW_UID = 65534;
 
-const known = new Map<number, { at: number; user: User | Promise<User> }>();
+const cache = new Map<number, { at: number; user: Promise<User> }>();
 
-/** A promise only where they are looked up now. */
-export function lookUpUser(uid: number): User | Promise<User> {
-  const found = known.get(uid);
-  if (found && performance.now() - found.at < FRESH) return found.user;
+export function lookUpUser(uid: number): Promise<User> {
+  const cached = cache.get(uid);
+  if (cached && performance.now() - cached.at < CACHE_MS) return cached.user;
   const user = lookUp(uid);
-  const entry = { at: performance.now(), user };
-  known.set(uid, entry);
-  return atOnce(user, (user) => {
-    entry.user = user;
-    return user;
-  });
+  cache.set(uid, { at: performance.now(), user });
+  return user;
 }
 
-function lookUp(uid: number): User | Promise<User> {
+async function lookUp(uid: number): Promise<User> {
   if (uid === 0) return { name: "root", trusted: true };
-  if (uid === process.getuid?.() && uid !== OVERFLOW) {
+  if (uid === process.getuid?.() && uid !== OVERFLOW_UID) {
     return { name: userInfo().username, trusted: true };
   }
-  return ask(uid);
+  return askId(uid);
 }
 
-async function ask(uid: number): Promise<User> {
+async function askId(uid: number): Promise<User> {
   const { group } = settings().access;
   try {
-    // it asks wherever this machine keeps its users
+    // `id` asks wherever this machine keeps its users (files, LDAP, sssd)
     const env = { ...process.env, LC_ALL: "C" };
     const { stdout } = await promisify(execFile)("id", ["--", `+${uid}`], { env, timeout: 5000 });
     const [, name = `${uid}`] = stdout.match(/^uid=\d+\((.*?)\) gid=/) ?? [];

@@ -37,12 +37,8 @@ const REQUEST = 72;
 const HEADER = 16;
 const SOCK_DIAG_BY_FAMILY = 20;
 
-/** What `bun:ffi` is made of. That module prepares for every type of C, which takes a first answer 0.6 ms. */
-const native = () => (Bun as { FFI?: FFI }).FFI ?? (require("bun:ffi") as FFI);
-type FFI = Pick<typeof import("bun:ffi"), "dlopen" | "ptr">;
-
 export function openNetlink(): Ask {
-  const { dlopen, ptr } = native();
+  const { dlopen, ptr } = require("bun:ffi") as typeof import("bun:ffi"); // with its first use
   const int = "i32";
   const { symbols } = dlopen("libc.so.6", {
     socket: { args: [int, int, int], returns: int },
@@ -99,7 +95,7 @@ function writeAddresses(request: DataView, local: string, remote: string) {
   room.set(bytes(remote), 16);
 }
 
-/** In any state but closed: a socket that nobody holds any more has no inode, and says that it is root's. */
+/** A closed socket has inode 0 and reports uid 0, so it must not be trusted. */
 const owned = (inode: number, uid: number) => (inode === 0 ? undefined : uid);
 
 /** The same from /proc, where netlink is not to be had. */

@@ -1,17 +1,17 @@
 /**
- * The tokens' file: one record a token, with the hash of its secret. A change counts within 10 ms.
- * A file that cannot be read, or that others could have written, holds no token that counts.
+ * The tokens' file: one record a token, with the hash of its secret. A change counts with the next call.
+ * If the file is unreadable, or writable by others, no token is accepted.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, type Stats } from "node:fs";
+import { readFileSync, type Stats, statSync } from "node:fs";
 import * as z from "zod";
 import { inputError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
-import { configFolder, isNotFound, mayExist } from "../core/paths.ts";
+import { configFolder } from "../core/paths.ts";
 import { settings } from "../core/settings.ts";
 import { ACCESS, type Caller } from "./caller.ts";
 
-/** Made when a file is read, not with each start. */
+/** The schema is built when a file is read, not with each start. */
 const record = () => {
   const list = z.array(z.string().min(1)).min(1);
   return z
@@ -37,7 +37,7 @@ export type Token = z.output<ReturnType<typeof record>>;
 export const tokenRecords = () => z.strictObject({ tokens: z.array(record()) });
 
 export interface Tokens {
-  /** There is one at least, be it expired; or nobody knows, since the file cannot be read. */
+  /** There is at least one, be it expired. True also when the file cannot be read. */
   exist: boolean;
   /** Why the file does not count. */
   problem?: string;
@@ -48,46 +48,21 @@ export const tokenFile = () => settings().access.tokens ?? `${configFolder()}/to
 
 export const hashOf = (token: string) => createHash("sha256").update(token).digest("hex");
 
-let read: { stamp: string; tokens: Tokens; at: number } | undefined;
-
 const NONE: Tokens = { exist: false, byHash: new Map() };
 
-/** Milliseconds until the file is looked at again: a system call takes a call of a millisecond 20 µs. */
-const FRESH = 10;
+let cached: { stamp: string; tokens: Tokens } | undefined;
 
-/** All tokens, as the file has them now. Throws when nobody can tell whether there is one. */
-export function readTokens(): Tokens | Promise<Tokens> {
-  const at = performance.now();
-  if (read && at - read.at < FRESH) return read.tokens;
+/** All tokens, as the file has them now. Throws when the file's existence cannot be determined. */
+export function readTokens(): Tokens {
   const path = tokenFile();
-  const before = read?.stamp ?? path;
-  if (before !== path || mayExist(path)) return look(path, at);
-  read = { stamp: path, tokens: NONE, at }; // nothing there, as before: it needs no promise
-  return NONE;
-}
-
-async function look(path: string, at: number): Promise<Tokens> {
-  const stat = await statOf(path);
+  const stat = statSync(path, { throwIfNoEntry: false });
   // a file that is replaced is another inode, whatever its clock says
   const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;
-  if (read?.stamp === stamp) {
-    read.at = Math.max(read.at, at);
-    return read.tokens;
-  }
+  if (cached?.stamp === stamp) return cached.tokens;
   const tokens = stat ? load(path, stat) : NONE;
   if (tokens.problem) log.error({ path }, `tokens: ${tokens.problem}; no token counts`);
-  if (!read || at >= read.at) read = { stamp, tokens, at }; // somebody may have looked later, and be done
+  cached = { stamp, tokens };
   return tokens;
-}
-
-/** Undefined when there is nothing. `node:fs` can tell, too, and takes a start 2 ms to load. */
-async function statOf(path: string): Promise<Stats | undefined> {
-  try {
-    return await Bun.file(path).stat();
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }
 
 function load(path: string, { mode, uid }: Stats): Tokens {

@@ -17,14 +17,15 @@ export async function caller(target: Target): Promise<AnyCall> {
     const { createClient } = await import("../client/client.ts");
     return createClient(server, { host, token }) as AnyCall;
   }
-  const { isSeveral, onEach, severalHosts } = await import("../http/fleet.ts");
+  const { isSeveral, onEach, oneHypervisorOnly, severalHosts } = await import("../http/fleet.ts");
   if (!isSeveral(host)) {
     const { connect } = await import("../client/connect.ts");
     return connect(host?.includes("://") ? { uri: host } : { host }) as AnyCall;
   }
   // as a server does with `?host=kvm1,kvm2`
   return async (endpoint, input, options) => {
-    const aliases = severalHosts(host, endpoint.split(" ")[0]) ?? [];
+    const aliases = severalHosts(host) ?? [];
+    if (!endpoint.startsWith("GET ")) throw oneHypervisorOnly();
     return onEach(aliases, async (alias) =>
       (await caller({ host: alias }))(endpoint, input, options),
     );

@@ -58,6 +58,19 @@ export class HyperError extends Error {
 /** The only text that a caller gets of an unexpected error. */
 export const INTERNAL = "internal error; the server's log says more";
 
+/** An unexpected error in the words that a caller may see; the error itself becomes the cause, for the log. */
+export function toHyperError(error: unknown): HyperError {
+  if (error instanceof HyperError) return error;
+  return new HyperError("internal", INTERNAL, { cause: error });
+}
+
+/** The fields by which any answer tells an error. */
+export const errorFields = ({ message, code, details }: HyperError) => ({
+  error: message,
+  code: code as string,
+  ...details,
+});
+
 /** One line a problem, each naming the field and what is allowed. */
 export function inputError(error: z.core.$ZodError): HyperError {
   const issues = error.issues.map((issue) => ({

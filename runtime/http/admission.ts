@@ -1,83 +1,76 @@
-/** What stands before every function, and before what is no function: who calls, from where, how often. */
+/** Admission of every request, unknown paths included: where it comes from, who calls, and how often. */
 import type { Context, MiddlewareHandler, Next } from "hono";
-import { checkCall } from "../access/caller.ts";
-import type { Described } from "../access/domain-scope.ts";
-import { atOnce } from "../core/at-once.ts";
+import { type Caller, checkCall, PROCESS } from "../access/caller.ts";
+import type { Declaration } from "../access/domain-scope.ts";
 import { HyperError } from "../core/errors.ts";
 import { settings } from "../core/settings.ts";
 import { checkAudit } from "./audit.ts";
-import { identify } from "./authenticate.ts";
-import { Call } from "./call.ts";
+import { authenticate } from "./authenticate.ts";
+import { Call, type Env } from "./call.ts";
 import { failure } from "./envelope.ts";
-import { begin, end } from "./in-flight.ts";
+import { inFlight } from "./in-flight.ts";
 import { countCall } from "./limits.ts";
 import { crossOrigin } from "./origin.ts";
 import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
-
-/** What a Hono application of ours is given with a request, and keeps with it. */
-export interface Env {
-  Bindings: { arrival?: Arrival | undefined; call?: Call };
-}
+import { reportAnswer } from "./report.ts";
 
 /**
- * The outermost step of every answer, of one function's or, without one, of paths that have none: whatever comes
- * of it is on record. A request that did not come to a server was made by code of this process, which could do
- * without us whatever it asks for: it is not held up.
+ * The outermost step of every answer, so that whatever comes of a request is on record. A request without an
+ * arrival was made by code of this process, which could do without the server: it is admitted as it is.
  */
-export function admission(callee?: Described): MiddlewareHandler<Env> {
+export function admission(spec?: Declaration): MiddlewareHandler<Env> {
   return async (c, next) => {
-    const at = c.env?.arrival;
-    if (!at) return next();
-    const call = new Call(c, requestId(c), at.path ? at : { ...at, path: c.req.path }, callee);
+    const { arrival } = c.env;
+    if (!arrival) return admitProcess(c, next, spec);
+    const call = new Call(c, arrival, spec);
     c.env.call = call;
-    begin(call);
-    try {
+    await inFlight(call, async () => {
       try {
-        await admit(c, call, next);
+        await admit(c, call, arrival, next);
       } catch (error) {
         c.error = call.caller ? (error as Error) : refused(call, error as Error);
         c.res = failure(c.error, c);
       }
       c.res.headers.set("X-Request-Id", call.id);
-      call.answered(c.res.status, c.error);
-    } finally {
-      end(call);
-    }
+      reportAnswer(call, c.res.status, c.error);
+    });
   };
 }
 
-function admit(c: Context<Env>, call: Call, next: Next): unknown {
-  const peer = peerOf(c.req.raw, call.arrival);
-  if (!peer) throw new HyperError("cancelled", "the caller went away");
+function admitProcess(c: Context<Env>, next: Next, spec: Declaration | undefined) {
+  const call = new Call(c, undefined, spec);
+  call.caller = PROCESS;
+  c.env.call = call;
+  return next();
+}
+
+/** Lets a request through to `next`, with the headers that a page of a configured origin needs. */
+async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) {
+  const peer = peerOf(c.req.raw, arrival);
+  if (!peer) throw new HyperError("cancelled", "the client disconnected");
   call.address = clientAddress(c.req.raw, peer);
   checkHeaders(c);
-  checkPlain(call.arrival, peer);
+  checkPlain(arrival, peer);
+  const enter = async () => {
+    identify(call, await authenticate(c, arrival, peer));
+    await next();
+  };
   const cors = crossOrigin(c);
-  if (!cors) return enter(c, call, peer, next);
-  const preflight = cors(c, async () => enter(c, call, peer, next));
-  return preflight.then((answer) => {
-    if (answer) c.res = answer;
-  });
+  if (!cors) return enter();
+  const preflight = await cors(c, enter);
+  if (preflight) c.res = preflight;
 }
 
-function enter(c: Context<Env>, call: Call, peer: Peer, next: Next): Promise<void> {
-  return atOnce(identify(c, call.arrival, peer), (caller) => {
-    countCall(`${caller.kind} ${caller.kind === "socket" ? call.address : caller.name}`);
-    call.caller = caller;
-    const { callee, arrival } = call;
-    if (callee) checkCall(caller, arrival.path, callee.access);
-    if (callee && callee.access !== "read") checkAudit();
-    return next();
-  });
+/** Refuses a caller who calls too often, or may not call the function. */
+function identify(call: Call, caller: Caller) {
+  countCall(`${caller.kind} ${caller.kind === "socket" ? call.address : caller.name}`);
+  call.caller = caller;
+  const { spec, path } = call;
+  if (spec) checkCall(caller, path, spec.access);
+  if (spec && spec.access !== "read") checkAudit();
 }
 
-/** A proxy's own, or a new one. */
-function requestId(c: Context): string {
-  const given = c.req.header("X-Request-Id") ?? "";
-  return /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
-}
-
-/** Nobody answers for a call that was not let in: it is counted by its address. Returns what is wrong with it. */
+/** A rejected call has no caller yet, so its address is rate-limited. Returns what is wrong with the call. */
 function refused({ address }: Call, error: Error): Error {
   if (error instanceof HyperError && error.code === "rate_limited") return error; // counted already
   try {
@@ -88,7 +81,7 @@ function refused({ address }: Call, error: Error): Error {
   }
 }
 
-/** Bun itself ends what has more than 16 KB, without a word of ours. */
+/** Bun itself refuses more than 16 KB, with an answer that has no body. */
 function checkHeaders(c: Context) {
   const { max_headers } = settings().limits;
   let size = c.req.raw.url.length;
@@ -99,7 +92,7 @@ function checkHeaders(c: Context) {
   throw new HyperError("headers_too_large", `URL and headers: at most ${max_headers} bytes`);
 }
 
-/** Behind a proxy that does the TLS, nobody else may come without. */
+/** Where a proxy does the TLS, only the proxy and this machine may connect without TLS. */
 function checkPlain({ server }: Arrival, { address, loopback, proxy }: Peer) {
   if (settings().access.proxies.length === 0 || server.protocol === "https") return;
   if (address === undefined || loopback || proxy) return;

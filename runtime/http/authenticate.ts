@@ -3,7 +3,6 @@ import type { Context } from "hono";
 import { type Caller, everything } from "../access/caller.ts";
 import { lookUpUser, type User } from "../access/local-users.ts";
 import { expired, hashOf, readTokens, type Tokens } from "../access/tokens.ts";
-import { atOnce } from "../core/at-once.ts";
 import { HyperError } from "../core/errors.ts";
 import { settings } from "../core/settings.ts";
 import { checkHostHeader } from "./origin.ts";
@@ -17,17 +16,16 @@ import { type Arrival, type Peer, peerUser } from "./peer.ts";
  * none   loopback            no             the user: own, root, member of the group; else 403
  * none   any                 yes            401
  */
-export function identify(c: Context, at: Arrival, peer: Peer): Caller | Promise<Caller> {
-  return atOnce(readTokens(), (tokens) => {
-    const given = tokenOf(c);
-    if (given !== undefined) return holder(c, given, tokens);
-    if (!localIsFree(tokens.exist)) throw unauthorized(c, NEEDED);
-    if (peer.address === undefined) return everything("socket", `${at.server.url.pathname}`);
-    if (!peer.loopback) throw unauthorized(c, NEEDED);
-    checkHostHeader(c);
-    const uid = peerUser(peer, at);
-    return uid === undefined ? trusted() : atOnce(lookUpUser(uid), trusted);
-  });
+export async function authenticate(c: Context, arrival: Arrival, peer: Peer): Promise<Caller> {
+  const tokens = readTokens();
+  const token = tokenOf(c);
+  if (token !== undefined) return holder(c, token, tokens);
+  if (!localIsFree(tokens.exist)) throw unauthorized(c, NEEDED);
+  if (peer.address === undefined) return everything("socket", `${arrival.server.url.pathname}`);
+  if (!peer.loopback) throw unauthorized(c, NEEDED);
+  checkHostHeader(c);
+  const uid = peerUser(peer, arrival);
+  return trusted(uid === undefined ? undefined : await lookUpUser(uid));
 }
 
 function holder(c: Context, token: string, { problem, byHash }: Tokens): Caller {
@@ -49,13 +47,13 @@ function trusted(user?: User): Caller {
 
 const NEEDED = "a token is needed: Authorization: Bearer TOKEN, or X-API-Key: TOKEN";
 
-/** Whether those who can be told apart by this machine itself need no token. */
+/** Whether local users and the Unix socket need no token. */
 export function localIsFree(tokensExist: boolean): boolean {
   const { local, proxies } = settings().access;
   return local ?? (!tokensExist && proxies.length === 0);
 }
 
-/** Another scheme than Bearer is not ours: a proxy may have asked for it. */
+/** Other Authorization schemes are ignored; a proxy may use them. */
 function tokenOf(c: Context): string | undefined {
   const authorization = c.req.header("Authorization");
   const bearer = authorization ? /^Bearer +(.*)$/i.exec(authorization)?.[1]?.trim() : undefined;

@@ -1,136 +1,80 @@
-/** One call over HTTP, from its arrival to its answer: its ID, its caller, its places, its lines in the logs. */
+/** One call over HTTP, from its arrival to its answer. */
 import type { Context } from "hono";
-import { type Caller, checkHost, mayUse, said } from "../access/caller.ts";
-import { checkDomains, type Described, filterDomains } from "../access/domain-scope.ts";
-import { HyperError } from "../core/errors.ts";
-import { type Logger, logOf } from "../core/log.ts";
+import type { Caller } from "../access/caller.ts";
+import type { Declaration } from "../access/domain-scope.ts";
+import { type Logger, log, logOf } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
-import { observer } from "../events/bus.ts";
-import type { CallScope, ContextOptions } from "../hypervisor/context.ts";
-import { audit, type Entry } from "./audit.ts";
-import type { Running } from "./in-flight.ts";
-import { Admission } from "./limits.ts";
 import type { Arrival } from "./peer.ts";
 
-type Run<T> = (options: ContextOptions, scope: CallScope) => Promise<T>;
+/** What a Hono application of ours is given with a request, and keeps with it. */
+export interface Env {
+  Bindings: {
+    /** Undefined for a request that this process has made itself. */
+    arrival?: Arrival | undefined;
+    call: Call;
+  };
+}
 
-export class Call implements Running {
+export class Call {
+  /** The ID in the answer's `X-Request-Id`, in the audit log and in every log line of this call. */
   readonly id: string;
   readonly log: Logger;
-  readonly arrival: Arrival;
-  readonly callee: Described | undefined;
-  /** Aborted when the caller goes away, and when the server ends and waits no longer. */
-  readonly signal: AbortSignal;
+  /** Undefined for a request that this process has made itself. */
+  readonly arrival: Arrival | undefined;
+  /** The function's path, or the request's at a path that has none. */
+  readonly path: string;
+  /** The declaration of the function; undefined at a path that has none. */
+  readonly spec: Declaration | undefined;
+  readonly method: string;
+  readonly time = new Date();
+  readonly began = performance.now();
+  /** The hypervisor that the call names; undefined for the default one. */
+  readonly requestedHost: string | undefined;
+  readonly #abort = new AbortController();
+  /** The client's address, once it is known. */
   address = "";
-  place = 0;
-  /** Undefined until it is known who calls. */
+  /** Undefined until the call is authenticated. */
   caller: Caller | undefined;
-  host: string;
-  /** What it was called with, once that is read; and what the function answered. */
+  /** The validated input, and the function's answer. */
   input: unknown = null;
   data: unknown;
-  #method: string;
-  #time = new Date();
-  #began = performance.now();
-  #abort = new AbortController();
 
-  constructor(c: Context, id: string, arrival: Arrival, callee?: Described) {
+  constructor(c: Context, arrival: Arrival | undefined, spec?: Declaration) {
     const { raw, method } = c.req;
-    this.id = id;
-    this.log = logOf(id);
+    this.id = requestId(c);
+    this.log = arrival ? logOf(this.id) : log;
     this.arrival = arrival;
-    this.callee = callee;
-    this.#method = method;
-    this.host = c.req.query("host") ?? c.req.header("X-Hypervisor") ?? settings().default_host;
-    this.signal = this.#abort.signal;
+    this.path = arrival?.path || c.req.path;
+    this.spec = spec;
+    this.method = method;
+    this.requestedHost = c.req.query("host") ?? c.req.header("X-Hypervisor");
     if (raw.signal.aborted) this.abort();
     raw.signal.addEventListener("abort", () => this.abort(), { once: true });
+  }
+
+  /** Aborted when the client disconnects, and when the server ends and waits no longer. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   abort() {
     this.#abort.abort();
   }
 
-  get #by(): Caller {
-    if (!this.caller) throw new Error("a call that was not admitted");
-    return this.caller;
+  get host(): string {
+    return this.requestedHost ?? settings().default_host;
   }
 
-  /** Throws `forbidden` where the caller may not have this function here, or about these domains. */
-  check(spec: Described, input: object, host: string | undefined) {
-    this.input = input;
-    const hosts = host === undefined ? [settings().default_host] : host.split(",");
-    const named = host === "*" || (host === undefined && spec.scope === "server") ? [] : hosts;
-    for (const alias of named) checkHost(this.#by, alias.trim());
-    checkDomains(this.#by, this.arrival.path, spec, input);
-  }
-
-  ofThese = (hosts: string[]) => hosts.filter((alias) => mayUse(this.#by, alias));
-
-  /** Its work on one hypervisor, which begins there when there is a place. */
-  async work<T>(spec: Described, host: string | undefined, run: Run<T>): Promise<T> {
-    const visit = new Admission(spec.access === "read" ? "read" : "change", this.signal);
-    const options = { signal: this.signal, log: this.log, ...(host !== undefined && { host }) };
-    const admit = async (alias: string) => visit.enter(alias);
-    try {
-      if (spec.scope === undefined) await admit(host ?? settings().default_host);
-      const data = await run(options, { caller: this.#by, admit });
-      this.data = data;
-      return filterDomains(this.#by, spec, data);
-    } finally {
-      visit.leave();
-    }
-  }
-
-  /** It would be known only to those who know who calls. */
-  get #changes(): boolean {
-    const { callee } = this;
-    return callee !== undefined && callee.access !== "read" && callee.method === this.#method;
-  }
-
-  answered(status: number, error?: Error) {
-    const { code, message } =
-      error instanceof HyperError ? error : { code: undefined, message: "" };
-    const duration_ms = Math.round((performance.now() - this.#began) * 10) / 10;
-    const { path } = this.arrival;
-    observer.request?.(this.callee && path, status, duration_ms);
-    const level = this.#changes || REFUSED.includes(status) ? "info" : "debug";
-    if (level === "info" || this.log.level === "debug" || this.log.level === "trace") {
-      const who = this.caller && said(this.caller);
-      const [method, { host, address }] = [this.#method, this];
-      const about = { method, path, host, status, code, ms: duration_ms, who, address };
-      this.log[level](about, `${method} ${path} ${status}`);
-    }
-    if (!this.#changes || !this.caller) return;
-    const refused = REFUSED.includes(status) || code === "audit_failed";
-    const result = status < 400 ? "done" : refused ? "refused" : "failed";
-    this.#audit({ result, status, ...(code && { code, error: message }), duration_ms });
-  }
-
-  recordUnknown() {
-    if (!this.#changes || !this.caller) return;
-    this.#audit({
-      result: "unknown",
-      status: null,
-      duration_ms: Math.round(performance.now() - this.#began),
-    });
-  }
-
-  #audit(outcome: Pick<Entry, "result" | "status" | "duration_ms"> & Partial<Entry>) {
-    const { kind, name } = this.caller as Caller;
-    const { successful, failed } = (this.data ?? {}) as { successful?: unknown; failed?: unknown };
-    audit({
-      time: this.#time.toISOString(),
-      request_id: this.id,
-      who: { kind, name },
-      address: this.address,
-      function: this.arrival.path,
-      host: this.host,
-      arguments: this.input,
-      ...outcome,
-      ...(typeof failed === "number" && { successful: Number(successful), failed }),
-    });
+  /** Whether the call changes something: then it stands in the audit log. */
+  get changes(): boolean {
+    return (
+      this.spec !== undefined && this.spec.access !== "read" && this.spec.method === this.method
+    );
   }
 }
 
-const REFUSED = [401, 403];
+/** The request ID that a proxy has given, or a new one. */
+function requestId(c: Context): string {
+  const given = c.req.header("X-Request-Id") ?? "";
+  return /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
+}

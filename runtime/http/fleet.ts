@@ -1,28 +1,29 @@
 /** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { HyperError, INTERNAL } from "../core/errors.ts";
+import { errorFields, HyperError, toHyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 
-/** Hypervisors that one request asks at once. */
-const AT_ONCE = 64;
-
-/** Whether a request names several hypervisors: a list of aliases, or `*` for all. */
-export const isSeveral = (text = "") => text === "*" || text.includes(",");
+const MAX_CONCURRENT_HOSTS = 64;
 
 /** The aliases that a request names; undefined when it names one, or none. Throws `invalid_input`. */
-export function severalHosts(text: string | undefined, method = "GET"): string[] | undefined {
-  if (text === undefined || !isSeveral(text)) return undefined;
+export function severalHosts(text: string | undefined): string[] | undefined {
   const { hosts } = settings();
-  const listed = [...new Set(text.split(",").map((alias) => alias.trim()))];
-  const named = text === "*" ? Object.keys(hosts) : listed;
+  if (text === "*") return Object.keys(hosts);
+  if (!text?.includes(",")) return undefined;
+  const named = [...new Set(text.split(",").map((alias) => alias.trim()))];
   const unknown = named.filter((alias) => !Object.hasOwn(hosts, alias));
-  if (unknown.length > 0) throw unknownHypervisor(unknown);
-  if (method === "GET") return named;
-  const problem = "host: a call that changes something takes one hypervisor";
-  throw new HyperError("invalid_input", problem);
+  if (unknown.length === 0) return named;
+  throw unknownHypervisor(unknown);
 }
+
+/** Whether a call names several hypervisors, of whatever server: a list of aliases, or `*` for all. */
+export const isSeveral = (text = "") => text === "*" || text.includes(",");
+
+/** The error of a change that names several hypervisors. */
+export const oneHypervisorOnly = () =>
+  new HyperError("invalid_input", "host: a call that changes something takes one hypervisor");
 
 /** `data` of an answer for several hypervisors, in the order asked for. */
 export const fleetResult = (data: z.ZodType) =>
@@ -49,7 +50,7 @@ export async function onEach<T>(
   work: (host: string) => Promise<T>,
   log: Logger = own,
 ) {
-  const results = await pLimit(AT_ONCE).map(hosts, async (host) => {
+  const results = await pLimit(MAX_CONCURRENT_HOSTS).map(hosts, async (host) => {
     try {
       return { host, status: "success" as const, data: await work(host) };
     } catch (error) {
@@ -62,9 +63,7 @@ export async function onEach<T>(
 }
 
 function failure(host: string, log: Logger, error: unknown) {
-  if (error instanceof HyperError) {
-    return { error: error.message, code: error.code as string, ...error.details };
-  }
-  log.error({ host, error }, "one of several hypervisors");
-  return { error: INTERNAL, code: "internal" };
+  const known = toHyperError(error);
+  if (known.code === "internal") log.error({ host, error }, "one of several hypervisors");
+  return errorFields(known);
 }

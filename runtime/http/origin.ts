@@ -1,6 +1,6 @@
 /**
- * A page in somebody's browser has that person's place in the network, but not his will: where an address or
- * a user is enough to call, it could call too. Browsers say whose page asks, and under which name it found us.
+ * CSRF and DNS-rebinding protection: a page in a user's browser calls from that user's address. Browsers tell
+ * the page's origin, and the host name that it was found under.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
@@ -35,18 +35,11 @@ const followed = (c: Context) =>
 const isOwn = (c: Context, origin: string | undefined) =>
   origin === undefined || origin.replace(/^https?:\/\//, "") === c.req.header("Host");
 
-/** Nearly always that of the call before. */
-let good = "";
-
-/** A name that somebody else has made lead to this machine (DNS rebinding) is not one of these. */
+/** Throws `forbidden` for a name that somebody else's DNS has made lead to this machine (DNS rebinding). */
 export function checkHostHeader(c: Context) {
   const host = c.req.header("Host") ?? "";
-  if (host && host === good) return;
   const [, name = ""] = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i.exec(host) ?? [];
-  if (name && isLoopback(name.replace(/^\[(.*)\]$/, "$1").toLowerCase())) {
-    good = host;
-    return;
-  }
+  if (name && isLoopback(name.replace(/^\[(.*)\]$/, "$1").toLowerCase())) return;
   const text = `the Host header ${JSON.stringify(host)} is not this machine's loopback address; call http://127.0.0.1 or http://localhost, or use a token`;
   throw new HyperError("forbidden", text, { details: { missing: "host header" } });
 }

@@ -37,17 +37,9 @@ export interface Peer {
   proxy: boolean;
 }
 
-/** They do not change, and asking for the port is a system call. */
-let asked: { server: Server; port: number | undefined; host: string } | undefined;
-
-function boundTo(server: Server) {
-  if (asked?.server !== server) asked = { server, port: server.port, host: server.hostname ?? "" };
-  return asked;
-}
-
 /** Undefined when the connection is closed by now. */
 export function peerOf(request: Request, { server }: Arrival): Peer | undefined {
-  if (boundTo(server).port === undefined)
+  if (server.port === undefined)
     return { address: undefined, port: 0, loopback: false, proxy: false };
   const found = server.requestIP(request);
   if (!found) return undefined;
@@ -67,7 +59,7 @@ export function clientAddress(request: Request, { address = "unix", proxy }: Pee
 export function peerUser({ address = "", port, loopback }: Peer, { server }: Arrival) {
   if (!loopback) return undefined;
   const six = address.includes(":");
-  const { port: to = 0, host } = boundTo(server);
+  const { port: to = 0, hostname: host = "" } = server;
   const ours = isLoopback(host) && host !== "localhost" && host.includes(":") === six;
   const own = ours ? host : six ? "::1" : "127.0.0.1";
   return ownerOf({ address, port }, { address: own, port: to });

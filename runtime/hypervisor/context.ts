@@ -1,5 +1,5 @@
 /** What a function's `run` may touch. Tests and scripts may replace any part of it. */
-import { type Caller, checkHost, mayUse, PROCESS } from "../access/caller.ts";
+import { type Caller, checkDomain, checkHost, mayUse, PROCESS } from "../access/caller.ts";
 import { type Logger, log } from "../core/log.ts";
 import { settings, uriOf } from "../core/settings.ts";
 import { type Arg, type CallOptions, type Hypervisor, type Outcome, unwrap } from "./hypervisor.ts";
@@ -24,11 +24,13 @@ export interface Context {
   virsh: Virsh;
   /** Run another program on the hypervisor, such as qemu-img. The caller judges its exit code. */
   exec(argv: string[], options?: Partial<ExecOptions>): Promise<ExecResult>;
-  /** Aborted when the caller goes away. */
+  /** Aborted when the client disconnects. */
   signal: AbortSignal;
   log: Logger;
   /** Who calls, and what they may do. */
   caller: Caller;
+  /** Throws `forbidden` for a domain that is not the caller's: for names that the function makes up. */
+  checkDomain(name: string): void;
   /** The aliases of all hypervisors that they may use, and the same context on another of them. */
   hosts: string[];
   forHost(host: string): Context;
@@ -70,6 +72,7 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
     };
     return {
       ...{ host: alias, uri: uriOf(alias), signal, log: callLog, caller, requestedHosts },
+      checkDomain: (name) => checkDomain(caller, name),
       virsh: virshOf(hypervisor, common),
       exec: async (argv, given) =>
         (await hypervisor()).exec(argv, { timeout: EXEC_TIMEOUT_MS, ...common, ...given }),
@@ -90,7 +93,8 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
   // a test that brings its own virsh needs no configured hypervisor
   if (options.virsh) {
     const own = { signal, log: callLog, caller, hosts: [host], forHost };
-    return { ...own, ...replaced, host } as Context;
+    const check = { checkDomain: (name: string) => checkDomain(caller, name) };
+    return { ...own, ...check, ...replaced, host } as Context;
   }
   return Object.assign(
     at(host, async () => {}),

@@ -20,6 +20,10 @@ const named = (kind: string) => ({
   description: `name or UUID of a ${kind}`,
 });
 export const DomainName = Name.meta(named("domain"));
+
+/** A domain's name in an answer. A list whose items have such a field shows a limited caller only their own domains. */
+export const NameOfDomain = z.string().meta({ "x-libvirt": "domain" });
+
 export const NetworkName = Name.meta(named("network"));
 export const PoolName = Name.meta(named("pool"));
 

@@ -41,10 +41,10 @@ const common = (answer: Answer) => ({
 });
 
 /** Throws when nobody could say who calls, or what is said could be overheard. */
-export async function checkSafe() {
+export function checkSafe() {
   const { listen, host, tls, access } = settings();
   if (listen || isLoopback(host)) return;
-  const usable = [...(await readTokens()).byHash.values()].some((token) => !expired(token));
+  const usable = [...readTokens().byHash.values()].some((token) => !expired(token));
   const missing = [
     ...(usable ? [] : [`a token in ${tokenFile()} (hypersdk token create NAME --role read)`]),
     ...(tls || access.proxies.length > 0 ? [] : ["[tls] cert and key, or [access] proxies"]),

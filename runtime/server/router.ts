@@ -1,51 +1,36 @@
 /** Mounts every function at its path: `functions/libvirt/networks.ts` is `/libvirt/networks`. */
-import { Hono } from "hono/tiny";
-import { getPath } from "hono/utils/url";
+import { Hono } from "hono";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
-import type { HyperFunction } from "../function/define.ts";
 import type { Loaded } from "../function/load.ts";
-import { admission, type Env } from "../http/admission.ts";
+import { admission } from "../http/admission.ts";
+import type { Env } from "../http/call.ts";
 import { failure } from "../http/envelope.ts";
+import type { Arrival } from "../http/peer.ts";
 
 export interface Router {
-  /** Without an arrival, the request is one that this process has made itself. */
-  fetch(request: Request, env?: Env["Bindings"]): Response | Promise<Response>;
+  /** A request without an arrival is one that this process has made itself. */
+  fetch(request: Request, env?: { arrival?: Arrival | undefined }): Response | Promise<Response>;
 }
 
-/** The whole API as one fetch: a function has one path, and Hono answers at all others. */
+/** The whole API as one fetch. A function that does not load answers 503 at its path alone. */
 export function createRouter(functions: Loaded[]): Router {
-  const mounted = new Map<string, HyperFunction>();
-  const broken = new Set<string>();
-  for (const { path, function: loaded, error } of functions) {
-    if (error) log.error({ path, error }, `${path} did not load`);
-    if (loaded) mounted.set(path, loaded);
-    else broken.add(path);
-  }
-  let others: Hono<Env> | undefined;
-  return {
-    fetch(request, env = {}) {
-      const path = getPath(request);
-      const found = mounted.get(path);
-      if (!found) {
-        others ??= elsewhere(broken);
-        return others.fetch(request, env);
-      }
-      return found.fetch(request, env.arrival && { server: env.arrival.server, path });
-    },
-  };
-}
-
-/** What is said at paths that have no function, or one that did not load. */
-function elsewhere(broken: Set<string>): Hono<Env> {
   const app = new Hono<Env>();
   app.onError(failure);
-  app.use(admission());
-  app.notFound((c) => {
-    const { path } = c.req;
-    throw broken.has(path)
-      ? new HyperError("function_unavailable", `${path} did not load; the server's log says why`)
-      : new HyperError("not_found", `no endpoint ${path}; GET /capabilities lists them`);
+  for (const { path, function: loaded, error } of functions) {
+    if (loaded) {
+      app.all(path, (c) => loaded.fetch(c.req.raw, c.env.arrival && { ...c.env.arrival, path }));
+      continue;
+    }
+    log.error({ path, error }, `${path} did not load`);
+    app.all(path, admission(), () => {
+      const text = `${path} did not load; the server's log says why`;
+      throw new HyperError("function_unavailable", text);
+    });
+  }
+  app.all("*", admission(), (c) => {
+    const text = `no endpoint ${c.req.path}; GET /capabilities lists them`;
+    throw new HyperError("not_found", text);
   });
-  return app;
+  return { fetch: (request, env = {}) => app.fetch(request, env) };
 }

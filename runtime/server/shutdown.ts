@@ -3,14 +3,15 @@ import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { log } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
-import { allAnswered, runningCalls } from "../http/in-flight.ts";
+import { allAnswered, callsInFlight } from "../http/in-flight.ts";
+import { reportUnknown } from "../http/report.ts";
 import { closeHypervisors } from "../hypervisor/registry.ts";
 import type { Listener } from "./listener.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/** Milliseconds that calls get, once they have been told to stop, to undo what they have begun. */
-const UNDO = 5000;
+/** For calls that have been told to stop to undo what they have begun. */
+const ROLLBACK_TIMEOUT_MS = 5000;
 
 /** The first signal lets calls end; a second one does not. */
 export function endOnSignals(listener: Listener) {
@@ -23,21 +24,21 @@ export function endOnSignals(listener: Listener) {
     });
   }
   process.on("exit", () => {
-    for (const call of runningCalls()) call.recordUnknown();
+    for (const call of callsInFlight()) reportUnknown(call);
   });
 }
 
 async function end(listener: Listener) {
   const { shutdown } = settings().limits;
   const stopped = listener.stop();
-  const open = runningCalls().length;
+  const open = callsInFlight().length;
   if (open > 0) log.info(`ending; ${open} calls have ${shutdown} s to end`);
   await Promise.race([allAnswered(), sleep(shutdown * 1000)]);
-  const late = runningCalls();
+  const late = callsInFlight();
   if (late.length > 0) {
     log.warn({ calls: late.map(({ id }) => id) }, "calls are cut off, since they took too long");
     for (const call of late) call.abort();
-    await Promise.race([allAnswered(), sleep(UNDO)]);
+    await Promise.race([allAnswered(), sleep(ROLLBACK_TIMEOUT_MS)]);
   }
   await Promise.race([stopped, sleep(500)]); // answers on their way
   await Promise.race([listener.stop(true), sleep(500)]);

@@ -9,7 +9,7 @@ import { endOnSignals } from "./shutdown.ts";
 
 /** Listens at the configured address. Throws when it cannot, or must not. */
 export async function startServer(functions: Loaded[]): Promise<Listener> {
-  await checkSafe();
+  checkSafe();
   if (functions.some((one) => one.function?.spec.access !== "read")) openAudit();
   const router = createRouter(functions);
   const listener = await listen((request, server) =>

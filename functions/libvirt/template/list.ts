@@ -3,6 +3,7 @@ import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
+import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseXml } from "#runtime/libvirt/xml.ts";
 
 export default defineFunction({
@@ -13,7 +14,7 @@ export default defineFunction({
   output: z.object({
     templates: z.array(
       z.object({
-        name: z.string(),
+        name: NameOfDomain,
         uuid: z.string(),
         why: z.array(z.enum(["marked", "name", "shut off"])),
         template: TemplateMark.nullable().describe("what the mark says"),

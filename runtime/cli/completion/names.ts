@@ -36,8 +36,8 @@ export interface List {
 }
 
 /**
- * The function whose answer has a list marked `x-libvirt` with this kind. Of several, the one with the shortest
- * path: `/libvirt/domains` and not `/libvirt/template/list`.
+ * The function whose answer has a list with this kind of name, by the mark `x-libvirt`. Of several, the one with the
+ * shortest path: `/libvirt/domains` and not `/libvirt/template/list`.
  */
 export function findList(
   functions: Loaded[],
@@ -58,7 +58,12 @@ const kindOf = (schema: z.ZodType) => schema.meta()?.["x-libvirt"];
 
 function listField({ output }: Spec, kind: string): string | undefined {
   const fields = Object.entries(output instanceof z.ZodObject ? output.shape : {});
-  return fields.find(([, field]) => field instanceof z.ZodArray && kindOf(field) === kind)?.[0];
+  const isList = (field: unknown) =>
+    field instanceof z.ZodArray &&
+    field.element instanceof z.ZodObject &&
+    field.element.shape.name instanceof z.ZodType &&
+    kindOf(field.element.shape.name) === kind;
+  return fields.find(([, field]) => isList(field))?.[0];
 }
 
 /** The input of a list, such as the pool of volumes; undefined when the command line does not give it yet. */

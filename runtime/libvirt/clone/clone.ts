@@ -1,5 +1,4 @@
 /** The clone engine: a new domain from another, with disks and an identity of its own. */
-import { checkDomain } from "../../access/caller.ts";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
@@ -38,7 +37,7 @@ export async function cloneDomain(
   steps: CloneSteps = {},
 ): Promise<Clone> {
   const { source, target, newMac = true, linked = false } = request;
-  checkDomain(ctx.caller, target);
+  ctx.checkDomain(target);
   const ref = await domainRef(ctx, source);
   const [info = "", text = ""] = await ctx.virsh.all([
     ["dominfo", "--domain", ref],

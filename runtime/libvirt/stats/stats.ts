@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { NameOfDomain } from "../names.ts";
 import { lines } from "../virsh-output.ts";
 import { cpuUsage } from "./cpu-usage.ts";
 import { domstats, type Stats, type Target } from "./domstats.ts";
@@ -10,7 +11,7 @@ import { Cpu, Disk, Memory, Network, SECTIONS, type Section } from "./shapes.ts"
 import { domstatsSeldom } from "./slow-fields.ts";
 
 const Base = z.object({
-  name: z.string(),
+  name: NameOfDomain,
   state: z.string(),
   reasons: z
     .record(z.string(), z.string())

@@ -1,0 +1,52 @@
+/** The end of a call in the log, in the metrics and in the audit log. */
+import { describeCaller } from "../access/caller.ts";
+import { HyperError } from "../core/errors.ts";
+import { observer } from "../events/bus.ts";
+import { audit, type Entry } from "./audit.ts";
+import type { Call } from "./call.ts";
+
+const REFUSED = [401, 403];
+
+export function reportAnswer(call: Call, status: number, error?: Error) {
+  const { code, message } = error instanceof HyperError ? error : { code: undefined, message: "" };
+  const ms = elapsed(call);
+  const { path } = call;
+  observer.request?.(call.spec && path, status, ms);
+  const level = call.changes || REFUSED.includes(status) ? "info" : "debug";
+  if (level === "info" || ["debug", "trace"].includes(call.log.level)) {
+    const who = call.caller && describeCaller(call.caller);
+    const { method, host, address } = call;
+    const fields = { method, path, host, status, code, ms, who, address };
+    call.log[level](fields, `${method} ${path} ${status}`);
+  }
+  const refused = REFUSED.includes(status) || code === "audit_failed";
+  const result = status < 400 ? "done" : refused ? "refused" : "failed";
+  record(call, { result, status, ...(code && { code, error: message }), duration_ms: ms });
+}
+
+/** For a call that the end of the process cuts off: its outcome is unknown. */
+export function reportUnknown(call: Call) {
+  record(call, { result: "unknown", status: null, duration_ms: elapsed(call) });
+}
+
+const elapsed = ({ began }: Call) => Math.round((performance.now() - began) * 10) / 10;
+
+type Outcome = Pick<Entry, "result" | "status" | "duration_ms"> & Partial<Entry>;
+
+/** Only changes are audited, and only those of known callers. */
+function record(call: Call, outcome: Outcome) {
+  if (!call.changes || !call.caller) return;
+  const { kind, name } = call.caller;
+  const { successful, failed } = (call.data ?? {}) as { successful?: unknown; failed?: unknown };
+  audit({
+    time: call.time.toISOString(),
+    request_id: call.id,
+    who: { kind, name },
+    address: call.address,
+    function: call.path,
+    host: call.host,
+    arguments: call.input,
+    ...outcome,
+    ...(typeof failed === "number" && { successful: Number(successful), failed }),
+  });
+}
