@@ -21,6 +21,7 @@ export interface Api {
   "POST /libvirt/domain/destroy": typeof import("../../functions/libvirt/domain/destroy.ts").default;
   "POST /libvirt/domain/pause": typeof import("../../functions/libvirt/domain/pause.ts").default;
   "POST /libvirt/domain/reboot": typeof import("../../functions/libvirt/domain/reboot.ts").default;
+  "POST /libvirt/domain/rename": typeof import("../../functions/libvirt/domain/rename.ts").default;
   "POST /libvirt/domain/resume": typeof import("../../functions/libvirt/domain/resume.ts").default;
   "POST /libvirt/domain/shutdown": typeof import("../../functions/libvirt/domain/shutdown.ts").default;
   "POST /libvirt/domain/start": typeof import("../../functions/libvirt/domain/start.ts").default;
