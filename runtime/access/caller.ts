@@ -1,15 +1,15 @@
-/** Who may do what: the words that functions declare, and what a caller holds. */
+/** Permissions: the access that functions declare, and the rights that a caller holds. */
 import { HyperError } from "../core/errors.ts";
 import { matches } from "./glob.ts";
 
 /**
- * What a function does. read: it looks. operate: it changes what runs. admin: it creates or destroys things,
- * changes definitions, or touches files. Each holds those before it.
+ * The access of a function. read: it changes nothing. operate: it changes what runs. admin: it creates or
+ * destroys objects, changes definitions, or touches files. Each includes those before it.
  */
 export const ACCESS = ["read", "operate", "admin"] as const;
 export type Access = (typeof ACCESS)[number];
 
-/** Who calls, and what for. A list of null is no limit. */
+/** A caller and their rights. A list of null is no limit. */
 export interface Caller {
   kind: "token" | "user" | "socket" | "process";
   /** The token's name, the user's name, the socket's path. */
@@ -28,10 +28,10 @@ export interface Caller {
 
 const ALL = { role: "admin", functions: null, hosts: null, domains: null, expires: null } as const;
 
-/** Somebody who may do all that this server can. */
+/** A caller with every right. */
 export const everything = (kind: Caller["kind"], name: string): Caller => ({ kind, name, ...ALL });
 
-/** A script, the command line, a test: it could do without us whatever it asks for. */
+/** A script, the command line, a test: code of this process, which could do without us all that it asks for. */
 export const PROCESS: Caller = everything("process", "this process");
 
 /** A caller for people: `token "ci"`. */
@@ -65,7 +65,7 @@ export const maySee = ({ domains }: Caller, name: string) => !domains || matches
 /** libvirt reads hexadecimal digits as a UUID, whatever hyphens and spaces are between them. */
 const UUID = /^[0-9a-f]{32}$/i;
 
-/** Throws `forbidden` for a domain that is not the caller's. A UUID says nothing of the name. */
+/** Throws `forbidden` for a domain that is not the caller's. A UUID does not tell the name, so it is refused. */
 export function checkDomain(caller: Caller, name: string) {
   if (!caller.domains) return;
   const hidden = UUID.test(name.replace(/[\s-]/g, ""));

@@ -1,5 +1,5 @@
 /**
- * Whose a TCP socket of this machine is: asked of the kernel through a netlink socket, as `ss` does, in some
+ * The owner of a TCP socket of this machine, from the kernel through a netlink socket, as `ss` asks, in some
  * microseconds. /proc/net/tcp holds the same, and takes milliseconds to read where there is much memory.
  */
 import { readFileSync } from "node:fs";
@@ -76,7 +76,7 @@ export function openNetlink(): Ask {
   };
 }
 
-/** What is the same in every request; numbers are little-endian, as this machine's. */
+/** The fields that are the same in every request, little-endian as this machine is. */
 function writeHead(request: DataView) {
   const [IPPROTO_TCP, NLM_F_REQUEST] = [6, 1];
   request.setUint32(0, REQUEST, true);

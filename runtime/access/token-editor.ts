@@ -1,4 +1,4 @@
-/** Making and revoking tokens: the file is replaced as a whole, by one at a time. */
+/** Creates and revokes tokens. The file is replaced as a whole, under a lock. */
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -18,27 +18,27 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { HyperError, inputError } from "../core/errors.ts";
 import { hashOf, type Token, tokenFile, tokenRecords } from "./tokens.ts";
 
-/** Milliseconds that another `hypersdk token` gets to end. */
-const PATIENCE = 3000;
+/** For another `hypersdk token` to release the lock. */
+const LOCK_TIMEOUT_MS = 3000;
 
-/** Adds a token; resolves to its secret, which nobody can find out again. Throws `already_exists`. */
+/** Adds a token; resolves to its secret, of which only the hash is kept. Throws `already_exists`. */
 export async function createToken(
   token: Omit<Token, "hash" | "created">,
   path = tokenFile(),
 ): Promise<string> {
   const secret = `hsk_${randomBytes(32).toString("base64url")}`;
-  const made = { ...token, hash: hashOf(secret), created: new Date().toISOString() };
+  const record = { ...token, hash: hashOf(secret), created: new Date().toISOString() };
   await edit(path, (tokens) => {
     if (tokens.some(({ name }) => name === token.name)) {
       const text = `there is a token ${JSON.stringify(token.name)}; revoke it first, or use another name`;
       throw new HyperError("already_exists", text);
     }
-    return [...tokens, made];
+    return [...tokens, record];
   });
   return secret;
 }
 
-/** From now on it is refused. Throws `not_found`. */
+/** The token is refused from the next call on. Throws `not_found`. */
 export async function revokeToken(name: string, path = tokenFile()) {
   await edit(path, (tokens) => {
     const rest = tokens.filter((token) => token.name !== name);
@@ -73,7 +73,7 @@ async function edit(path: string, change: (tokens: Token[]) => Token[]) {
 
 /** A revocation must not be lost to somebody who read the file before it. */
 async function hold(lock: string) {
-  for (const until = Date.now() + PATIENCE; ; await sleep(20)) {
+  for (const until = Date.now() + LOCK_TIMEOUT_MS; ; await sleep(20)) {
     try {
       return closeSync(openSync(lock, "wx", 0o600));
     } catch (error) {

@@ -44,7 +44,8 @@ export interface Tokens {
   byHash: Map<string, Caller>;
 }
 
-export const tokenFile = () => settings().access.tokens ?? `${configFolder()}/tokens.json`;
+export const tokenFile = ({ tokens } = settings().access) =>
+  tokens ?? `${configFolder()}/tokens.json`;
 
 export const hashOf = (token: string) => createHash("sha256").update(token).digest("hex");
 
@@ -53,8 +54,7 @@ const NONE: Tokens = { exist: false, byHash: new Map() };
 let cached: { stamp: string; tokens: Tokens } | undefined;
 
 /** All tokens, as the file has them now. Throws when the file's existence cannot be determined. */
-export function readTokens(): Tokens {
-  const path = tokenFile();
+export function readTokens(path = tokenFile()): Tokens {
   const stat = statSync(path, { throwIfNoEntry: false });
   // a file that is replaced is another inode, whatever its clock says
   const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;
@@ -69,7 +69,7 @@ function load(path: string, { mode, uid }: Stats): Tokens {
   const byHash = new Map<string, Caller>();
   try {
     if (uid !== 0 && uid !== process.getuid?.()) throw new Error(`${path} belongs to another user`);
-    // what root has made for another user cannot be read unless by others; it holds hashes
+    // a file that root has made for this user must be readable by others; it holds hashes alone
     const open = mode & (uid === process.getuid?.() ? 0o077 : 0o022);
     if (open) throw new Error(`${path} is open to other users; chmod 600 ${path}`);
     const { success, data, error } = tokenRecords().safeParse(

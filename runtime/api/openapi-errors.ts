@@ -1,4 +1,4 @@
-/** The errors of an API description: what each code means, and one answer for each HTTP status. */
+/** The errors of an API description: the meaning of each code, and one answer for each HTTP status. */
 import { STATUS_CODES } from "node:http";
 import * as z from "zod";
 import { type ErrorCode, STATUS } from "../core/errors.ts";
@@ -42,7 +42,7 @@ const CODES = (Object.keys(STATUS) as ErrorCode[]).filter((code) => !ELSEWHERE.i
 
 const OF_A_BODY: number[] = [413, 415];
 
-/** The statuses of errors that a function can answer; `named`: its input can name what is not there. */
+/** The statuses of errors that a function can answer; `named`: its input can name an object that does not exist. */
 export function errorStatuses({ method, named }: { method: string; named: boolean }): number[] {
   return [...new Set(CODES.map((code) => STATUS[code] as number))].filter(
     (status) => (status !== 404 || named) && (method === "POST" || !OF_A_BODY.includes(status)),

@@ -34,7 +34,7 @@ const positive = z.int().min(1);
 const count = z.int().min(0);
 const seconds = z.number().positive();
 
-/** The address to listen on, or a Unix socket in its place: what the environment may say, too. */
+/** The address to listen on, or a Unix socket in its place. The environment may set these, too. */
 const LISTENING = {
   host: z.string().min(1).default("127.0.0.1"),
   port: z.coerce.number().int().min(0).max(65535).default(8080),

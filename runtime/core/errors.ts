@@ -33,7 +33,7 @@ export const STATUS = {
 
 export type ErrorCode = keyof typeof STATUS;
 
-/** An error whose message may be shown to the caller. What only the log may see goes into `cause`. */
+/** An error whose message may be shown to the caller. The `cause` is for the log alone. */
 export class HyperError extends Error {
   readonly code: ErrorCode;
   /** Extra fields of the error answer, such as `issues`. */
@@ -71,7 +71,7 @@ export const errorFields = ({ message, code, details }: HyperError) => ({
   ...details,
 });
 
-/** One line a problem, each naming the field and what is allowed. */
+/** One sentence for each problem, which names the field and the allowed values. */
 export function inputError(error: z.core.$ZodError): HyperError {
   const issues = error.issues.map((issue) => ({
     path: issue.path.join("."),

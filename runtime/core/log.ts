@@ -4,8 +4,9 @@ import type { DestinationStream, Logger as PinoLogger } from "pino";
 type Said = [text: string] | [about: object, text: string];
 
 export interface Logger {
-  /** One for all: what is said is written from this level on. */
+  /** One level for all loggers: lines below it are not written. */
   level: string;
+  trace(...said: Said): void;
   debug(...said: Said): void;
   info(...said: Said): void;
   warn(...said: Said): void;
@@ -21,7 +22,7 @@ if (!LEVELS.includes(level)) throw new Error(`LOG_LEVEL: must be one of ${LEVELS
 class Lines implements Logger {
   readonly #call: object;
 
-  /** `call` is said in each line. */
+  /** The fields of `call` are in each line. */
   constructor(call: object) {
     this.#call = call;
   }
@@ -33,6 +34,10 @@ class Lines implements Logger {
   set level(value) {
     level = value;
     if (opened) opened.level = value;
+  }
+
+  trace(...said: Said) {
+    this.#write("trace", said);
   }
 
   debug(...said: Said) {
@@ -51,7 +56,7 @@ class Lines implements Logger {
     this.#write("error", said);
   }
 
-  #write(at: "debug" | "info" | "warn" | "error", [about, text]: Said) {
+  #write(at: "trace" | "debug" | "info" | "warn" | "error", [about, text]: Said) {
     if (LEVELS.indexOf(at) < LEVELS.indexOf(level)) return;
     opened ??= open(); // pino takes 20 ms to load, so it comes with the first line that is written
     const fields = typeof about === "string" ? this.#call : { ...about, ...this.#call };
@@ -59,13 +64,13 @@ class Lines implements Logger {
   }
 }
 
-/** For what no call is to blame for, or many are. */
+/** For lines that belong to no single call. */
 export const log: Logger = new Lines({});
 
 /** For one call, whose ID is in its lines. */
 export const logOf = (request_id: string): Logger => new Lines({ request_id });
 
-/** A disk that is full costs lines, and no answers: they wait, and what is more than 1 MB is lost. */
+/** A full disk costs lines, and no answers: up to 1 MB of lines waits, and more is lost. */
 function file({ destination }: typeof import("pino")): DestinationStream {
   const lines = destination({ dest: 2, sync: true, maxLength: 1e6 });
   return lines.on("error", () => {});

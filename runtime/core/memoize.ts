@@ -1,13 +1,13 @@
-/** What a batch reads once for many domains, as it was at most so many milliseconds ago; a failed reading is forgotten. */
+/** Caches an async read for `ms`; a failed read is not cached. */
 export function memoize<T>(read: () => Promise<T>, ms: number): () => Promise<T> {
   let last: { at: number; value: Promise<T> } | undefined;
   return () => {
     if (last && performance.now() - last.at <= ms) return last.value;
-    const begun = { at: performance.now(), value: read() };
-    last = begun;
-    begun.value.catch(() => {
-      if (last === begun) last = undefined;
+    const current = { at: performance.now(), value: read() };
+    last = current;
+    current.value.catch(() => {
+      if (last === current) last = undefined;
     });
-    return begun.value;
+    return current.value;
   };
 }

@@ -1,4 +1,4 @@
-/** Who is told what the host does: its metrics, where they are loaded. Without a listener a call costs nothing more. */
+/** Tells its listeners about requests, commands and connections. Metrics listen, once they are loaded. */
 
 export interface Observer {
   /** A request was answered. `path` is the function's; undefined at a path without one. */
@@ -13,7 +13,7 @@ export interface RoundTrip {
   host: string;
   lane: string;
   commands: number;
-  /** The number of commands that did what they were told. */
+  /** The number of commands without an error. */
   succeeded: number;
   ms: number;
 }

@@ -2,10 +2,11 @@
  * The function contract. A function file has one default export made by `defineFunction`: it can be called
  * from a script, it serves itself (`bun functions/libvirt/networks.ts`), and the router mounts it.
  */
+import { join, relative } from "node:path";
 import type * as z from "zod";
 import { ACCESS, type Access } from "../access/caller.ts";
 import { HyperError, INTERNAL, inputError } from "../core/errors.ts";
-import { type Arrival, arrivalOf, type Server } from "../http/peer.ts";
+import type { Arrival, Server } from "../http/peer.ts";
 import { pipeline } from "../http/pipeline.ts";
 import { unknownKeys } from "../http/validation.ts";
 import {
@@ -15,11 +16,11 @@ import {
   createContext,
 } from "../hypervisor/context.ts";
 
-/** What a function file declares. */
+/** The declaration in a function file. */
 export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   /** GET reads the query string, POST a JSON body. */
   method: "GET" | "POST";
-  /** What a caller must be allowed: to look; to change what runs; to create, destroy or touch files. */
+  /** The right that a caller needs: access/caller.ts has the three. */
   access: Access;
   /** One line for people: the endpoint list, the API description, the command line. */
   summary: string;
@@ -27,7 +28,7 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   input: I;
   /** The shape of `data` in the answer. */
   output: O;
-  /** 201 for what creates. @default 200 */
+  /** 201 for a function that creates something. @default 200 */
   status?: 200 | 201;
   /** The sentence of a successful answer; null when the answer is `data` itself, without the envelope. */
   message: string | null | ((data: z.output<O>, input: z.output<I>) => string);
@@ -43,7 +44,7 @@ export interface Spec<I extends z.ZodObject = z.ZodObject, O extends z.ZodType =
   run(input: z.output<I>, ctx: Context): Promise<z.input<O>>;
 }
 
-/** What a function file exports: callable, fetchable and described. */
+/** The export of a function file: callable, fetchable and described. */
 export interface HyperFunction<
   I extends z.ZodObject = z.ZodObject,
   O extends z.ZodType = z.ZodType,
@@ -76,10 +77,17 @@ export function defineFunction<I extends z.ZodObject, O extends z.ZodType>(
   const call = async (input: z.input<I>, options?: ContextOptions) => {
     const parsed = spec.input.safeParse(input);
     if (!parsed.success) throw unknownKeys(spec, inputError(parsed.error));
-    return run(parsed.data, options);
+    return run(parsed.data, options, { requestedHosts: options?.host });
   };
   const app = pipeline(spec, (input, ...rest) => run(input as z.output<I>, ...rest));
   const fetch: HyperFunction["fetch"] = (request, from) =>
     app.fetch(request, { arrival: arrivalOf(from) });
   return Object.assign(call, { spec, fetch, hostname: "127.0.0.1", idleTimeout: 0 as const });
+}
+
+/** From a server alone, the function is the file that Bun was told to run. Undefined for a request of this process. */
+function arrivalOf(from: Server | Arrival | undefined): Arrival | undefined {
+  if (!from || "path" in from) return from;
+  const file = relative(join(import.meta.dirname, "../../functions"), Bun.main);
+  return { server: from, path: `/${file.replace(/^(\.\.\/)+/, "").replace(/\.ts$/, "")}` };
 }

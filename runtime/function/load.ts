@@ -1,4 +1,4 @@
-/** Where the functions of this process come from: the folder `functions/`. A bundle has its own in place of this file. */
+/** Loads the functions of this process from the folder `functions/`. A bundle has its own module in place of this one. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -7,15 +7,15 @@ import type { HyperFunction } from "./define.ts";
 
 export const FUNCTIONS = join(import.meta.dirname, "../../functions");
 
-/** A function file: what it exports, or why it does not load. */
+/** A function file: its function, or the reason why it does not load. */
 export interface Loaded {
   path: string;
   function?: HyperFunction;
   error?: Error;
 }
 
-/** Milliseconds until a file that is still loading (top-level await) counts as failed. */
-const LOAD_TIMEOUT = 10_000;
+/** A file that is still loading then (top-level await) counts as failed. */
+const LOAD_TIMEOUT_MS = 10_000;
 
 /** The paths of all function files, such as `/libvirt/networks`. */
 export async function functionPaths(folder = FUNCTIONS): Promise<string[]> {
@@ -47,13 +47,13 @@ export async function loadFunctions(folder = FUNCTIONS): Promise<Loaded[]> {
 async function load(file: string): Promise<HyperFunction> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("still loading after 10 s")), LOAD_TIMEOUT);
+    timer = setTimeout(() => reject(new Error("still loading after 10 s")), LOAD_TIMEOUT_MS);
   });
   const module = await Promise.race([import(pathToFileURL(file).href), late]);
   clearTimeout(timer);
-  const found = module.default as HyperFunction | undefined;
-  if (typeof found !== "function" || !found.spec || !found.fetch) {
+  const exported = module.default as HyperFunction | undefined;
+  if (typeof exported !== "function" || !exported.spec || !exported.fetch) {
     throw new Error("its default export is not made by defineFunction");
   }
-  return found;
+  return exported;
 }

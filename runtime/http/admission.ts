@@ -1,14 +1,13 @@
 /** Admission of every request, unknown paths included: where it comes from, who calls, and how often. */
 import type { Context, MiddlewareHandler, Next } from "hono";
-import { type Caller, checkCall, PROCESS } from "../access/caller.ts";
+import { checkCall, PROCESS } from "../access/caller.ts";
 import type { Declaration } from "../access/domain-scope.ts";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../core/settings.ts";
 import { checkAudit } from "./audit.ts";
 import { authenticate } from "./authenticate.ts";
 import { Call, type Env } from "./call.ts";
 import { failure } from "./envelope.ts";
-import { inFlight } from "./in-flight.ts";
+import { callAnswered, callsInFlight } from "./in-flight.ts";
 import { countCall } from "./limits.ts";
 import { crossOrigin } from "./origin.ts";
 import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
@@ -24,16 +23,17 @@ export function admission(spec?: Declaration): MiddlewareHandler<Env> {
     if (!arrival) return admitProcess(c, next, spec);
     const call = new Call(c, arrival, spec);
     c.env.call = call;
-    await inFlight(call, async () => {
-      try {
-        await admit(c, call, arrival, next);
-      } catch (error) {
-        c.error = call.caller ? (error as Error) : refused(call, error as Error);
-        c.res = failure(c.error, c);
-      }
+    callsInFlight.add(call);
+    try {
+      await admit(c, call, arrival, next);
+    } catch (error) {
+      c.error = call.caller ? (error as Error) : refused(call, error as Error);
+      c.res = failure(c.error, c);
+    } finally {
       c.res.headers.set("X-Request-Id", call.id);
       reportAnswer(call, c.res.status, c.error);
-    });
+      callAnswered(call);
+    }
   };
 }
 
@@ -44,37 +44,35 @@ function admitProcess(c: Context<Env>, next: Next, spec: Declaration | undefined
   return next();
 }
 
-/** Lets a request through to `next`, with the headers that a page of a configured origin needs. */
+/** Refuses a caller who is unknown, calls too often, or may not call the function. */
 async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) {
-  const peer = peerOf(c.req.raw, arrival);
+  const { spec, path, settings } = call;
+  const { proxies } = settings.access;
+  const peer = peerOf(c.req.raw, arrival, proxies);
   if (!peer) throw new HyperError("cancelled", "the client disconnected");
-  call.address = clientAddress(c.req.raw, peer);
-  checkHeaders(c);
-  checkPlain(arrival, peer);
-  const enter = async () => {
-    identify(call, await authenticate(c, arrival, peer));
-    await next();
-  };
-  const cors = crossOrigin(c);
-  if (!cors) return enter();
-  const preflight = await cors(c, enter);
-  if (preflight) c.res = preflight;
-}
-
-/** Refuses a caller who calls too often, or may not call the function. */
-function identify(call: Call, caller: Caller) {
-  countCall(`${caller.kind} ${caller.kind === "socket" ? call.address : caller.name}`);
+  call.address = clientAddress(c.req.raw, peer, proxies);
+  checkHeaders(c, settings.limits.max_headers);
+  if (proxies.length > 0) checkPlain(arrival, peer);
+  const allowPage = crossOrigin(c, settings.cors.origins);
+  const preflight = await allowPage?.(c, async () => {});
+  if (preflight) {
+    c.res = preflight;
+    return;
+  }
+  const caller = await authenticate(c, settings.access, arrival, peer);
+  const source = caller.kind === "socket" ? call.address : caller.name;
+  countCall(`${caller.kind} ${source}`, settings.limits.rate);
   call.caller = caller;
-  const { spec, path } = call;
   if (spec) checkCall(caller, path, spec.access);
   if (spec && spec.access !== "read") checkAudit();
+  await next();
 }
 
 /** A rejected call has no caller yet, so its address is rate-limited. Returns what is wrong with the call. */
-function refused({ address }: Call, error: Error): Error {
+function refused({ address, settings }: Call, error: Error): Error {
   if (error instanceof HyperError && error.code === "rate_limited") return error; // counted already
   try {
-    countCall(`address ${address}`);
+    countCall(`address ${address}`, settings.limits.rate);
     return error;
   } catch (limited) {
     return limited as Error;
@@ -82,8 +80,7 @@ function refused({ address }: Call, error: Error): Error {
 }
 
 /** Bun itself refuses more than 16 KB, with an answer that has no body. */
-function checkHeaders(c: Context) {
-  const { max_headers } = settings().limits;
+function checkHeaders(c: Context, max_headers: number) {
   let size = c.req.raw.url.length;
   c.req.raw.headers.forEach((value, name) => {
     size += name.length + value.length + 4;
@@ -94,7 +91,7 @@ function checkHeaders(c: Context) {
 
 /** Where a proxy does the TLS, only the proxy and this machine may connect without TLS. */
 function checkPlain({ server }: Arrival, { address, loopback, proxy }: Peer) {
-  if (settings().access.proxies.length === 0 || server.protocol === "https") return;
+  if (server.protocol === "https") return;
   if (address === undefined || loopback || proxy) return;
   const text = "without TLS only the configured proxies may connect";
   throw new HyperError("forbidden", text, { details: { missing: "proxy" } });

@@ -1,6 +1,6 @@
 /**
- * The audit log: one JSON line for every call to a function that changes something. A line that cannot be
- * written is kept, and nothing more is changed until it is.
+ * The audit log: one JSON line for every call to a function that changes something. While a line cannot be
+ * written, it is kept and every change is refused.
  */
 import { appendFileSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -34,13 +34,13 @@ export interface Entry {
 }
 
 const waiting: string[] = [];
-/** The last one may stand there in part. */
+/** The last line may have been written in part. */
 let torn = false;
 
 export const auditFile = () => settings().audit.file ?? `${stateFolder()}/audit.jsonl`;
 
 export function audit(entry: Entry) {
-  // refused while nothing can be written: there may be any number of these, and the log has them
+  // refused calls may be many, and the server's log has them: none is kept while the file cannot be written
   if (entry.result === "refused" && waiting.length > 0) return;
   waiting.push(`${JSON.stringify({ ...entry, arguments: redact(entry.arguments) })}\n`);
   try {
@@ -62,13 +62,13 @@ export function checkAudit() {
   }
 }
 
-/** Makes the file where there is none; throws when it cannot be written. */
+/** Creates the file if it does not exist; throws when it cannot be written. */
 export function openAudit() {
   mkdirSync(dirname(auditFile()), { recursive: true, mode: 0o700 });
   append("");
 }
 
-/** Opened each time, so that whoever rotates it need not tell us. */
+/** Opened each time, so that rotation needs no signal. */
 const append = (text: string) => appendFileSync(auditFile(), text, { mode: 0o600 });
 
 function flush() {
@@ -81,13 +81,12 @@ function flush() {
 }
 
 const SECRET = /pass|secret|token|credential|private/i;
-/** Characters of one text. */
-const LONG = 4096;
+const MAX_TEXT_CHARACTERS = 4096;
 
-/** Without what the name of a field says is secret, and without the rest of what is very long. */
+/** Hides the fields whose names say that they are secret, and cuts very long texts. */
 export function redact(value: unknown): unknown {
-  if (typeof value === "string" && value.length > LONG) {
-    return `${value.slice(0, LONG).toWellFormed()}… (${value.length} characters)`;
+  if (typeof value === "string" && value.length > MAX_TEXT_CHARACTERS) {
+    return `${value.slice(0, MAX_TEXT_CHARACTERS).toWellFormed()}… (${value.length} characters)`;
   }
   if (Array.isArray(value)) return value.map(redact);
   if (typeof value !== "object" || value === null) return value;

@@ -2,9 +2,9 @@
 import type { Context } from "hono";
 import { type Caller, everything } from "../access/caller.ts";
 import { lookUpUser, type User } from "../access/local-users.ts";
-import { expired, hashOf, readTokens, type Tokens } from "../access/tokens.ts";
+import { expired, hashOf, readTokens, type Tokens, tokenFile } from "../access/tokens.ts";
+import type { Config } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../core/settings.ts";
 import { checkHostHeader } from "./origin.ts";
 import { type Arrival, type Peer, peerUser } from "./peer.ts";
 
@@ -16,16 +16,25 @@ import { type Arrival, type Peer, peerUser } from "./peer.ts";
  * none   loopback            no             the user: own, root, member of the group; else 403
  * none   any                 yes            401
  */
-export async function authenticate(c: Context, arrival: Arrival, peer: Peer): Promise<Caller> {
-  const tokens = readTokens();
+export async function authenticate(
+  c: Context,
+  access: Config["access"],
+  arrival: Arrival,
+  peer: Peer,
+): Promise<Caller> {
+  const tokens = readTokens(tokenFile(access));
   const token = tokenOf(c);
   if (token !== undefined) return holder(c, token, tokens);
-  if (!localIsFree(tokens.exist)) throw unauthorized(c, NEEDED);
+  // unless configured, local users and the Unix socket need no token while there is neither token nor proxy
+  const localIsFree = access.local ?? (!tokens.exist && access.proxies.length === 0);
+  if (!localIsFree) throw unauthorized(c, NEEDED);
   if (peer.address === undefined) return everything("socket", `${arrival.server.url.pathname}`);
   if (!peer.loopback) throw unauthorized(c, NEEDED);
   checkHostHeader(c);
   const uid = peerUser(peer, arrival);
-  return trusted(uid === undefined ? undefined : await lookUpUser(uid));
+  const user = uid === undefined ? undefined : await lookUpUser(uid);
+  if (user?.trusted) return everything("user", user.name);
+  throw untrusted(access, user);
 }
 
 function holder(c: Context, token: string, { problem, byHash }: Tokens): Caller {
@@ -36,22 +45,15 @@ function holder(c: Context, token: string, { problem, byHash }: Tokens): Caller 
   throw unauthorized(c, `token ${JSON.stringify(caller.name)} has expired`, true);
 }
 
-function trusted(user?: User): Caller {
-  if (user?.trusted) return everything("user", user.name);
+function untrusted({ group }: Config["access"], user?: User): HyperError {
   const who = user
     ? `user ${JSON.stringify(user.name)} is none of them`
-    : "nobody knows whose call this is";
-  const text = `without a token only the server's own user, root and the group ${settings().access.group} may call; ${who}`;
-  throw new HyperError("forbidden", text, { details: { missing: "token" } });
+    : "the user of this connection is unknown";
+  const text = `without a token only the server's own user, root and the group ${group} may call; ${who}`;
+  return new HyperError("forbidden", text, { details: { missing: "token" } });
 }
 
 const NEEDED = "a token is needed: Authorization: Bearer TOKEN, or X-API-Key: TOKEN";
-
-/** Whether local users and the Unix socket need no token. */
-export function localIsFree(tokensExist: boolean): boolean {
-  const { local, proxies } = settings().access;
-  return local ?? (!tokensExist && proxies.length === 0);
-}
 
 /** Other Authorization schemes are ignored; a proxy may use them. */
 function tokenOf(c: Context): string | undefined {

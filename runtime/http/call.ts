@@ -6,7 +6,7 @@ import { type Logger, log, logOf } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
 import type { Arrival } from "./peer.ts";
 
-/** What a Hono application of ours is given with a request, and keeps with it. */
+/** The bindings of a request in our Hono applications. */
 export interface Env {
   Bindings: {
     /** Undefined for a request that this process has made itself. */
@@ -30,7 +30,13 @@ export class Call {
   readonly began = performance.now();
   /** The hypervisor that the call names; undefined for the default one. */
   readonly requestedHost: string | undefined;
+  /** `requestedHost`, else the default one. */
+  readonly host: string;
+  /** The configuration in force, for all steps of the call. */
+  readonly settings = settings();
   readonly #abort = new AbortController();
+  /** Aborted when the client disconnects, and when the server ends and waits no longer. */
+  readonly signal = this.#abort.signal;
   /** The client's address, once it is known. */
   address = "";
   /** Undefined until the call is authenticated. */
@@ -48,21 +54,13 @@ export class Call {
     this.spec = spec;
     this.method = method;
     this.requestedHost = c.req.query("host") ?? c.req.header("X-Hypervisor");
+    this.host = this.requestedHost ?? this.settings.default_host;
     if (raw.signal.aborted) this.abort();
     raw.signal.addEventListener("abort", () => this.abort(), { once: true });
   }
 
-  /** Aborted when the client disconnects, and when the server ends and waits no longer. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
   abort() {
     this.#abort.abort();
-  }
-
-  get host(): string {
-    return this.requestedHost ?? settings().default_host;
   }
 
   /** Whether the call changes something: then it stands in the audit log. */

@@ -8,8 +8,10 @@ import { settings, unknownHypervisor } from "../core/settings.ts";
 const MAX_CONCURRENT_HOSTS = 64;
 
 /** The aliases that a request names; undefined when it names one, or none. Throws `invalid_input`. */
-export function severalHosts(text: string | undefined): string[] | undefined {
-  const { hosts } = settings();
+export function severalHosts(
+  text: string | undefined,
+  { hosts } = settings(),
+): string[] | undefined {
   if (text === "*") return Object.keys(hosts);
   if (!text?.includes(",")) return undefined;
   const named = [...new Set(text.split(",").map((alias) => alias.trim()))];

@@ -8,8 +8,7 @@ import { settings } from "../core/settings.ts";
 let second = { began: Number.NEGATIVE_INFINITY, calls: new Map<string, number>() };
 
 /** Throws `rate_limited` for a caller, or an address, that has had its calls of this second. */
-export function countCall(caller: string) {
-  const { rate } = settings().limits;
+export function countCall(caller: string, rate: number) {
   const now = performance.now();
   if (now - second.began >= 1000) second = { began: now, calls: new Map() };
   const count = (second.calls.get(caller) ?? 0) + 1;
@@ -19,19 +18,19 @@ export function countCall(caller: string) {
   throw new HyperError("rate_limited", text, { details: { retry_after: 1 } });
 }
 
-/** Looking and changing are counted apart, so that a hundred long copies leave room to look. */
+/** Reads and changes are counted apart, so that a hundred long copies leave room to look. */
 export type Kind = "read" | "change";
 
-const gates = { read: new Map<string, Semaphore>(), change: new Map<string, Semaphore>() };
+const semaphores = { read: new Map<string, Semaphore>(), change: new Map<string, Semaphore>() };
 
-/** Of one hypervisor, or of all. */
-function gate(kind: Kind, host = ""): Semaphore {
-  const found = gates[kind].get(host);
-  if (found) return found;
+/** Of one hypervisor, or, without a host, of all together. */
+function semaphore(kind: Kind, host = ""): Semaphore {
+  const known = semaphores[kind].get(host);
+  if (known) return known;
   const { per_host, total, queue, wait } = settings().limits;
-  const made = new Semaphore(host ? per_host : total, queue, wait * 1000);
-  gates[kind].set(host, made);
-  return made;
+  const places = new Semaphore(host ? per_host : total, queue, wait * 1000);
+  semaphores[kind].set(host, places);
+  return places;
 }
 
 /** One call's places on hypervisors, from its first command there until it leaves. */
@@ -47,31 +46,30 @@ export class Admission {
     this.#signal = signal;
   }
 
-  /** Resolves when there is a place, nothing when there is one now; throws `busy`. */
+  /** Undefined if the call may start now, else a promise for its turn. Throws `busy`. */
   enter(host: string): Promise<void> | undefined {
     if (this.#entered.has(host)) return this.#entered.get(host);
     // a call on several counts on each, and waits for the first alone: two would wait for each other
     const first = this.#entered.size === 0;
-    const [own, all] = [gate(this.#kind, host), gate(this.#kind)];
-    const wait = first && !(own.free && all.free) ? this.#wait([own, all]) : undefined;
-    if (!wait) this.#hold(own.count());
-    if (!wait && first) this.#hold(all.count());
-    this.#entered.set(host, wait);
-    return wait;
+    const [own, all] = [semaphore(this.#kind, host), semaphore(this.#kind)];
+    const free = own.free && all.free;
+    const turn = first && !free ? this.#wait([own, all]) : undefined;
+    if (!turn) this.#held.push(own.count(), ...(first ? [all.count()] : []));
+    this.#entered.set(host, turn);
+    if (this.#left) this.leave(); // a place that comes too late is given back
+    return turn;
   }
 
   leave() {
     this.#left = true;
-    for (const leave of this.#held.splice(0)) leave();
+    for (const release of this.#held.splice(0)) release();
   }
 
-  async #wait(gates: Semaphore[]) {
-    for (const one of gates) this.#hold(await one.enter(this.#signal));
-  }
-
-  /** A place that comes too late is given back. */
-  #hold(leave: () => void) {
-    if (this.#left) leave();
-    else this.#held.push(leave);
+  async #wait(places: Semaphore[]) {
+    for (const semaphore of places) {
+      const release = await semaphore.enter(this.#signal);
+      if (this.#left) release();
+      else this.#held.push(release);
+    }
   }
 }

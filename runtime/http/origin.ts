@@ -5,7 +5,6 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { HyperError } from "../core/errors.ts";
-import { settings } from "../core/settings.ts";
 import { isLoopback } from "./peer.ts";
 
 /** For pages of the configured origins; without such, no other origin's page reads an answer. */
@@ -17,10 +16,10 @@ const allowed = cors({
   maxAge: 600,
 });
 
-/** For a page that is allowed, what its answer needs; throws `forbidden` for another origin's. */
-export function crossOrigin(c: Context): MiddlewareHandler | undefined {
+/** The CORS step for a page of a configured origin; undefined for no page, or our own. Throws `forbidden` for others. */
+export function crossOrigin(c: Context, origins: string[]): MiddlewareHandler | undefined {
   const origin = c.req.header("Origin");
-  if (origin !== undefined && settings().cors.origins.includes(origin)) return allowed;
+  if (origin !== undefined && origins.includes(origin)) return allowed;
   const site = c.req.header("Sec-Fetch-Site");
   const ours = site ? site === "same-origin" || site === "none" || followed(c) : isOwn(c, origin);
   if (ours) return undefined;
@@ -28,7 +27,7 @@ export function crossOrigin(c: Context): MiddlewareHandler | undefined {
   throw new HyperError("forbidden", text, { details: { missing: "origin" } });
 }
 
-/** A link may lead here: the page that has it does not see what it opens. */
+/** A link from another site is allowed: its page cannot read the answer. */
 const followed = (c: Context) =>
   c.req.header("Sec-Fetch-Dest") === "document" && c.req.method === "GET";
 

@@ -7,7 +7,7 @@ import { Hono } from "hono/tiny";
 import { checkHost, mayUse } from "../access/caller.ts";
 import { checkDomains, type Declaration, filterDomains } from "../access/domain-scope.ts";
 import { HyperError } from "../core/errors.ts";
-import { settings, uriOf } from "../core/settings.ts";
+import { uriOf } from "../core/settings.ts";
 import type { CallScope, ContextOptions } from "../hypervisor/context.ts";
 import { admission } from "./admission.ts";
 import type { Call, Env } from "./call.ts";
@@ -16,7 +16,7 @@ import { onEach, oneHypervisorOnly, severalHosts } from "./fleet.ts";
 import { Admission } from "./limits.ts";
 import { validation } from "./validation.ts";
 
-/** What the answer is made of, beside what decides who may have it (function/define.ts explains each). */
+/** The part of a function's declaration that the pipeline needs (function/define.ts explains each field). */
 export interface Answered extends Declaration {
   status?: 200 | 201;
   message: string | null | ((data: never, input: never) => string);
@@ -46,14 +46,16 @@ export function pipeline(spec: Answered, run: Run): Hono<Env> {
  * Throws `forbidden` where the caller may not use the hypervisor or touch a domain of the input. Returns the
  * hypervisors of a call that names several, as far as the caller may use them.
  */
-function authorise({ caller, path, requestedHost, host, input }: Call, spec: Answered) {
+function authorise({ caller, path, requestedHost, host, input, settings }: Call, spec: Answered) {
   if (!caller) throw new Error("a call that was not admitted");
   const about = requestedHost !== undefined || spec.scope !== "server";
   const named = !about || requestedHost === "*" ? [] : host.split(",").map((alias) => alias.trim());
   for (const alias of named) checkHost(caller, alias);
   checkDomains(caller, path, spec, input as object);
-  const several = spec.scope === "server" ? undefined : severalHosts(requestedHost);
-  if (!several) uriOf(host);
+  if (requestedHost === undefined) return undefined;
+  const several = spec.scope === "server" ? undefined : severalHosts(requestedHost, settings);
+  if (!several)
+    uriOf(host); // an unknown alias is refused before it takes a place
   else if (spec.method === "POST") throw oneHypervisorOnly();
   return several?.filter((alias) => mayUse(caller, alias));
 }
@@ -61,30 +63,28 @@ function authorise({ caller, path, requestedHost, host, input }: Call, spec: Ans
 /** Calls the function once: for its hypervisor, for each of several, or, of scope "fleet", for all of them. */
 async function execute(call: Call, spec: Answered, hosts: string[] | undefined, run: Run) {
   if (!hosts || spec.scope === "fleet") {
-    return executeOn(call, spec, { host: hosts?.[0] ?? call.requestedHost, hosts }, run);
+    return executeOn(call, spec, hosts?.[0] ?? call.host, hosts ?? call.requestedHost, run);
   }
-  return onEach(hosts, (host) => executeOn(call, spec, { host }, run), call.log);
-}
-
-interface Target {
-  host: string | undefined;
-  hosts?: string[] | undefined;
+  return onEach(hosts, (host) => executeOn(call, spec, host, host, run), call.log);
 }
 
 /** The call begins when the hypervisor has a place for it, and shows a limited caller only their own domains. */
-async function executeOn(call: Call, spec: Answered, { host, hosts }: Target, run: Run) {
+async function executeOn(
+  call: Call,
+  spec: Answered,
+  host: string,
+  requestedHosts: string[] | string | undefined,
+  run: Run,
+) {
   const { caller, signal, log, input } = call;
   const kind = spec.access === "read" ? "read" : "change";
   const places = call.arrival && new Admission(kind, signal);
-  const admit = async (alias: string) => places?.enter(alias);
   try {
-    if (spec.scope !== "server" && !hosts) await admit(host ?? settings().default_host);
-    const options = { signal, log, ...(host !== undefined && { host }) };
-    const data = await run(input as object, options, {
-      ...(caller && { caller }),
-      requestedHosts: hosts ?? host,
-      admit,
-    });
+    // a function for the whole server, or for a list, asks each hypervisor through ctx.forHost
+    if (spec.scope !== "server" && !Array.isArray(requestedHosts)) await places?.enter(host);
+    const options = { host, signal, log };
+    const admit = async (alias: string) => places?.enter(alias);
+    const data = await run(input as object, options, { caller, requestedHosts, admit });
     call.data = data;
     return caller ? filterDomains(caller, spec, data) : data;
   } finally {

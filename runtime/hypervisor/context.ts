@@ -46,7 +46,7 @@ export type ContextOptions = Partial<
 /** What the server knows of a call; a script's call has none of it. */
 export interface CallScope {
   /** @default this process, which may do everything */
-  caller?: Caller;
+  caller?: Caller | undefined;
   requestedHosts?: string | string[] | undefined;
   /** Waits until the call may begin on a hypervisor. Throws `busy`. */
   admit?: (host: string) => Promise<void>;
@@ -60,7 +60,7 @@ export interface CallScope {
 
 export function createContext(options: ContextOptions = {}, scope: CallScope = {}): Context {
   const { host = settings().default_host, signal = new AbortController().signal } = options;
-  const { caller = PROCESS, requestedHosts = options.host, admit, cancellable = true } = scope;
+  const { caller = PROCESS, requestedHosts, admit, cancellable = true } = scope;
   const callLog = options.log ?? log;
   const common = cancellable ? { signal, log: callLog } : { log: callLog };
   const at = (alias: string, ready: () => Promise<void>): Context => {
@@ -71,11 +71,11 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
       return target;
     };
     return {
-      ...{ host: alias, uri: uriOf(alias), signal, log: callLog, caller, requestedHosts },
-      checkDomain: (name) => checkDomain(caller, name),
       virsh: virshOf(hypervisor, common),
       exec: async (argv, given) =>
         (await hypervisor()).exec(argv, { timeout: EXEC_TIMEOUT_MS, ...common, ...given }),
+      ...{ host: alias, uri: uriOf(alias), signal, log: callLog, caller, requestedHosts },
+      checkDomain: (name) => checkDomain(caller, name),
       get hosts() {
         return Object.keys(settings().hosts).filter((alias) => mayUse(caller, alias));
       },

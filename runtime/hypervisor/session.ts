@@ -15,7 +15,9 @@
  * typed, 1 for each that is pasted as terminals paste (readline 7 and later), and a line takes 100, as a
  * question to libvirtd does.
  */
+
 import { randomBytes } from "node:crypto";
+import { log } from "../core/log.ts";
 import { type Channel, MAX_OUTPUT } from "./transport.ts";
 import { virshMessages } from "./virsh-errors.ts";
 
@@ -158,6 +160,7 @@ export class Session {
   }
 
   #read(stream: "out" | "err", text: string) {
+    log.trace({ [stream]: text }, "virsh session"); // readline echoes the commands, so they are in it too
     const call = this.#call;
     if (!call) return;
     const marker = this.#marker(call.finishing ? "F" : "E", call.last);

@@ -10,8 +10,8 @@ import { isLoopback } from "../http/peer.ts";
 import type { Answer, Listener, Server } from "./listener.ts";
 import { listenWithTls } from "./tls.ts";
 
-/** Seconds until a connection on which nothing is asked is closed. */
-const IDLE = 120;
+/** A connection without a request is closed then. */
+const IDLE_TIMEOUT_SECONDS = 120;
 
 export async function listen(answer: Answer): Promise<Listener> {
   const { listen, tls } = settings();
@@ -27,7 +27,7 @@ export async function listen(answer: Answer): Promise<Listener> {
 
 const common = (answer: Answer) => ({
   idleTimeout: 0,
-  development: false, // Bun would show what has thrown, with its source
+  development: false, // Bun would show an exception with its source
   error: lastResort,
   maxRequestBodySize: Number.MAX_SAFE_INTEGER, // ours answers in the envelope, Bun's does not
   async fetch(request: Request, server: Server) {
@@ -35,12 +35,12 @@ const common = (answer: Answer) => ({
     try {
       return await answer(request, server);
     } finally {
-      server.timeout(request, IDLE);
+      server.timeout(request, IDLE_TIMEOUT_SECONDS);
     }
   },
 });
 
-/** Throws when nobody could say who calls, or what is said could be overheard. */
+/** Throws when calls from other machines would be anonymous or unencrypted. */
 export function checkSafe() {
   const { listen, host, tls, access } = settings();
   if (listen || isLoopback(host)) return;
@@ -55,10 +55,10 @@ export function checkSafe() {
   );
 }
 
-/** Those may connect who may write to the socket: its owner, and the configured group where there is one. */
+/** The socket's permissions decide who may connect: its owner, and the configured group if it exists. */
 async function listenOnSocket(path: string, fetch: Answer): Promise<Listener> {
   await removeStale(path);
-  const before = process.umask(0o177); // nobody else's, from the first moment
+  const before = process.umask(0o177); // no other user may connect, from the first moment
   try {
     const options = { ...common(fetch), unix: path };
     const server = Bun.serve(options as object as Bun.Serve.Options<unknown>); // its types know no idleTimeout here
@@ -72,7 +72,7 @@ async function listenOnSocket(path: string, fetch: Answer): Promise<Listener> {
   }
 }
 
-/** A server that was killed leaves its socket, on which nobody listens; anything else stays. */
+/** Removes the socket that a killed server has left; a socket with a listener, or another file, stays. */
 async function removeStale(path: string) {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isSocket()) return;

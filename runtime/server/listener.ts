@@ -1,4 +1,4 @@
-/** What listens for calls: an address, with TLS or without, or a Unix socket. */
+/** A listener for calls: an address, with TLS or without, or a Unix socket. */
 export type Server = Bun.Server<unknown>;
 export type Answer = (request: Request, server: Server) => Response | Promise<Response>;
 

@@ -1,4 +1,4 @@
-/** The end of a server: what is being answered is answered, and nothing is left behind. */
+/** The end of a server: calls at work are answered, or roll back, and no session is left behind. */
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { log } from "../core/log.ts";
@@ -10,7 +10,7 @@ import type { Listener } from "./listener.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/** For calls that have been told to stop to undo what they have begun. */
+/** For cancelled calls to roll back. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
 /** The first signal lets calls end; a second one does not. */
@@ -24,17 +24,17 @@ export function endOnSignals(listener: Listener) {
     });
   }
   process.on("exit", () => {
-    for (const call of callsInFlight()) reportUnknown(call);
+    for (const call of callsInFlight) reportUnknown(call);
   });
 }
 
 async function end(listener: Listener) {
   const { shutdown } = settings().limits;
   const stopped = listener.stop();
-  const open = callsInFlight().length;
-  if (open > 0) log.info(`ending; ${open} calls have ${shutdown} s to end`);
+  const { size } = callsInFlight;
+  if (size > 0) log.info(`ending; ${size} calls have ${shutdown} s to end`);
   await Promise.race([allAnswered(), sleep(shutdown * 1000)]);
-  const late = callsInFlight();
+  const late = [...callsInFlight];
   if (late.length > 0) {
     log.warn({ calls: late.map(({ id }) => id) }, "calls are cut off, since they took too long");
     for (const call of late) call.abort();

@@ -5,8 +5,7 @@ import { log } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
 import type { Listener, Server } from "./listener.ts";
 
-/** Milliseconds between two looks at the files. */
-const LOOK = 2000;
+const CHECK_INTERVAL_MS = 2000;
 
 export interface Tls {
   cert: string;
@@ -34,7 +33,7 @@ export function listenWithTls(start: (tls: Tls, port: number) => Server): Listen
     } catch (error) {
       log.error({ error }, "the new TLS certificate cannot be used; the one before stays");
     }
-  }, LOOK);
+  }, CHECK_INTERVAL_MS);
   look.unref();
   const stop = (now?: boolean) => {
     clearInterval(look);

@@ -12,13 +12,13 @@ const START = `SwaggerUIBundle({
 });`;
 
 export async function docsPage(title: string): Promise<string> {
-  // as text, so that a bundle holds them; when asked for, so that a start does not wait for them
+  // as text, so that a bundle holds them; loaded with the first request, so that a start does not wait for them
   const [{ default: program }, { default: style }] = await Promise.all([
     import("swagger-ui-dist/swagger-ui-bundle.js", { with: { type: "text" } }),
     import("swagger-ui-dist/swagger-ui.css", { with: { type: "text" } }),
   ]);
   const scripts = [program, START].map(inline);
-  // only these very texts run, and they reach this server alone
+  // the policy lets only these texts run, and lets them reach this server alone
   const policy = [
     "default-src 'none'",
     `script-src ${scripts.map(source).join(" ")}`,

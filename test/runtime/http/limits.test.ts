@@ -55,14 +55,14 @@ test("one that leaves while it waits gives back what it gets", async () => {
 });
 
 test("calls of a second are counted for each caller", async () => {
-  for (let n = 0; n < 3; n++) countCall("a");
+  for (let n = 0; n < 3; n++) countCall("a", 3);
   const refused = expect.objectContaining({
     code: "rate_limited",
     status: 429,
     details: { retry_after: 1 },
   });
-  expect(() => countCall("a")).toThrow(refused);
-  countCall("b");
+  expect(() => countCall("a", 3)).toThrow(refused);
+  countCall("b", 3);
   await sleep(1000);
-  countCall("a");
+  countCall("a", 3);
 });
