@@ -1,4 +1,4 @@
-/** For scripts: `connect({ host: "kvm1" })` is one hypervisor, on which functions are called in this process. */
+/** For scripts: `connect({ host: "kvm1" })` calls functions in this process on one hypervisor. */
 
 import { uriProblem } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
@@ -17,14 +17,14 @@ export interface ConnectOptions {
   uri?: string | undefined;
 }
 
-/** Calls endpoints, and says to an imported function where to work: `networks({}, kvm1)`. */
+/** Calls endpoints, and is the hypervisor option of an imported function: `networks({}, kvm1)`. */
 export interface Connection extends Call, AsyncDisposable {
   readonly host: string;
-  /** End its sessions now, and what is at work on them. Without it they end with the script. */
+  /** Ends its sessions and running commands now; otherwise they end with the script. */
   close(): Promise<void>;
 }
 
-/** Reaches out with the first call. Throws `invalid_input` for an alias that is not configured. */
+/** Connects with the first call. Throws `invalid_input` for an alias that is not configured. */
 export function connect({ uri, host }: ConnectOptions = {}): Connection {
   const alias = host ?? uri ?? settings().default_host;
   const { hosts } = settings();

@@ -49,7 +49,7 @@ async function run(name: string, items: string[], options: Options) {
     const { json, host } = options;
     print(data, { json, message: isSeveral(host) ? undefined : sentence(one.spec, data, input) });
     const { failed } = (data ?? {}) as { failed?: unknown };
-    if (typeof failed === "number" && failed > 0) process.exitCode = 1; // a batch, of which some were refused
+    if (typeof failed === "number" && failed > 0) process.exitCode = 1; // a batch in which some domains failed
   } catch (error) {
     process.exitCode = report(error as Error, options.json);
   }
