@@ -1,6 +1,7 @@
 /** Bundles functions with all their dependencies into one file for `bun`, and into an executable that needs no Bun. */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { defaultSettings } from "../core/config-defaults.ts";
 import { FUNCTIONS } from "../function/load.ts";
 import { LAZY_REQUIRE } from "./lazy.ts";
 import { describe, describeFile, type Manifest } from "./manifest.ts";
@@ -57,7 +58,10 @@ function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
 function options(paths: string[]): Bun.BuildConfig {
   return {
     entrypoints: [join(RUNTIME, "program/program.ts")],
-    files: { [join(RUNTIME, "function/load.ts")]: functionsModule(paths) },
+    files: {
+      [join(RUNTIME, "function/load.ts")]: functionsModule(paths),
+      [join(RUNTIME, "core/config-defaults.ts")]: defaultsModule(),
+    },
     target: "bun",
     format: "cjs", // bytecode needs CommonJS
     bytecode: true,
@@ -89,6 +93,10 @@ const withoutUnused: Bun.BunPlugin = {
     build.onLoad({ filter: UNUSED }, () => ({ loader: "js", contents: "module.exports = {};" }));
   },
 };
+
+/** Replaces ../core/config-defaults.ts: the schema of the settings would cost half of a start. */
+const defaultsModule = () =>
+  `export const defaultSettings = () => (${JSON.stringify(defaultSettings())});`;
 
 /** The source of the module that replaces ../function/load.ts in a bundle. */
 function functionsModule(paths: string[]): string {

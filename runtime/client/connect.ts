@@ -1,7 +1,7 @@
 /** For scripts: `connect({ host: "kvm1" })` calls functions in this process on one hypervisor. */
 
-import { uriProblem } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
+import { uriProblem } from "../core/libvirt-uri.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 import { loadFunction } from "../function/load.ts";
 import { closeHypervisors } from "../hypervisor/registry.ts";
