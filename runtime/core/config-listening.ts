@@ -7,7 +7,7 @@ const socket = z
 
 /** The address to listen on, or a Unix socket in its place. The environment may set these, too. */
 export const LISTENING = {
-  host: z.string().min(1).default("127.0.0.1"),
-  port: z.coerce.number().int().min(0).max(65535).default(8080),
-  listen: socket.optional(),
+  host: z.string().min(1),
+  port: z.coerce.number().int().min(0).max(65535),
+  listen: socket,
 };

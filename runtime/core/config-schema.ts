@@ -23,7 +23,9 @@ const count = z.int().min(0);
 const seconds = z.number().positive();
 
 export const Settings = z.strictObject({
-  ...LISTENING,
+  host: LISTENING.host.default("127.0.0.1"),
+  port: LISTENING.port.default(8080),
+  listen: LISTENING.listen.optional(),
   /** The hypervisor of a call that names none. */
   default_host: alias.default("local"),
   hosts: z.record(alias, z.strictObject({ uri: libvirtUri })).prefault({}),

@@ -16,8 +16,9 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const fromFile = hasFile ? readSettings(path) : defaultSettings();
   const given = { host: env.HOST, port: env.PORT, listen: env.LISTEN };
   const set = Object.fromEntries(Object.entries(given).filter(([, text]) => text));
-  const environment = check(z.object(LISTENING).partial(), set, "environment");
-  const config = { ...fromFile, ...pick(environment, Object.keys(set)) };
+  const shape = Object.entries(LISTENING).filter(([key]) => Object.hasOwn(set, key));
+  const environment = check(z.object(Object.fromEntries(shape)), set, "environment");
+  const config: Config = { ...fromFile, ...environment };
   config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI) };
   if (Object.hasOwn(config.hosts, config.default_host)) return config;
   const known = Object.keys(config.hosts).join(", ");
@@ -29,10 +30,6 @@ function check<S extends z.ZodType>(schema: S, given: unknown, where: string): z
   if (result.success) return result.data;
   throw new Error(`${where}: ${inputError(result.error).message}`);
 }
-
-/** The settings that the environment does not name keep the file's values, not the defaults of their schema. */
-const pick = (settings: object, keys: string[]) =>
-  Object.fromEntries(Object.entries(settings).filter(([key]) => keys.includes(key)));
 
 function defaultUri(uri: string | undefined): string {
   if (!uri) return "qemu:///system";
