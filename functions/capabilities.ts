@@ -1,10 +1,9 @@
-/** GET /capabilities: the functions of this server, and what the chosen hypervisor can do. */
+/** GET /capabilities: the functions of this server, and the versions and tools of a hypervisor. */
 import * as z from "zod";
 import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { loadFunctions } from "#runtime/function/load.ts";
-import { Reached, reach } from "#runtime/libvirt/host.ts";
-import { lines } from "#runtime/libvirt/virsh-output.ts";
+import { findPrograms, Reached, reach } from "#runtime/libvirt/host.ts";
 
 /** Programs that some functions call on the hypervisor. */
 const TOOLS = ["virsh", "qemu-img", "scrub", "virt-sysprep", "virt-customize"];
@@ -29,29 +28,22 @@ export default defineFunction({
   message: ({ functions }) => `${functions.filter(({ loaded }) => loaded).length} functions`,
 
   async run(_input, ctx) {
-    const [loaded, reached, found] = await Promise.all([
+    const [functions, hypervisor, programs] = await Promise.all([
       loadFunctions(),
       reach(ctx),
-      ctx.exec([
-        "sh",
-        "-c",
-        'for tool; do command -v "$tool" >/dev/null && echo "$tool"; done',
-        "sh",
-        ...TOOLS,
-      ]),
+      findPrograms(ctx, TOOLS),
     ]);
-    const present = lines(found.stdout);
     return {
       version,
-      functions: loaded.map(({ path, function: one }) => ({
+      functions: functions.map(({ path, function: loaded }) => ({
         path,
-        method: one?.spec.method ?? null,
-        summary: one?.spec.summary ?? null,
-        loaded: one !== undefined,
+        method: loaded?.spec.method ?? null,
+        summary: loaded?.spec.summary ?? null,
+        loaded: loaded !== undefined,
       })),
       hypervisor: {
-        ...reached,
-        tools: Object.fromEntries(TOOLS.map((tool) => [tool, present.includes(tool)])),
+        ...hypervisor,
+        tools: Object.fromEntries(TOOLS.map((tool) => [tool, programs.has(tool)])),
       },
     };
   },

@@ -1,4 +1,4 @@
-/** GET /hosts: every configured hypervisor, whether it answers, how fast, and what it runs. */
+/** GET /hosts: every configured hypervisor, with its state, latency and versions. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { onEach } from "#runtime/http/fleet.ts";
@@ -14,7 +14,7 @@ export default defineFunction({
     hosts: z.array(
       Reached.omit({ reachable: true }).extend({
         state: z.enum(["up", "down"]),
-        /** Milliseconds of one question to its libvirt; null when it is down. */
+        /** Of one round trip to its libvirt; null when it is down. */
         latency_ms: z.number().nullable(),
       }),
     ),
@@ -27,16 +27,18 @@ export default defineFunction({
     const answers = await onEach(
       ctx.hosts,
       async (host) => {
-        const there = ctx.forHost(host);
-        await there.virsh(["uri"]).catch(() => {}); // opens the connection, which is not the latency
+        const hostCtx = ctx.forHost(host);
+        await hostCtx.virsh(["uri"]).catch(() => {}); // opens the connection, which does not count as latency
         const began = performance.now();
-        const { reachable, ...reached } = await reach(there);
+        const { reachable, ...reached } = await reach(hostCtx);
         const took = Math.round((performance.now() - began) * 100) / 100;
         return { ...reached, ...(reachable ? up(took) : DOWN) };
       },
       ctx.log,
     );
-    const hosts = answers.hosts.flatMap((one) => (one.status === "success" ? [one.data] : []));
+    const hosts = answers.hosts.flatMap((answer) =>
+      answer.status === "success" ? [answer.data] : [],
+    );
     return { hosts, total: hosts.length };
   },
 });

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { Reached, reach } from "#runtime/libvirt/host.ts";
-import { leftovers } from "#runtime/libvirt/rollback.ts";
+import { leftovers } from "#runtime/libvirt/journal.ts";
 
 export default defineFunction({
   method: "GET",
@@ -25,7 +25,7 @@ export default defineFunction({
               left: z.array(z.string()),
             }),
           )
-          .describe("what a server that was killed in the middle of an operation has left there"),
+          .describe("resources left by a server that was killed in the middle of an operation"),
       }),
     ),
   }),

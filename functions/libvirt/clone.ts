@@ -3,6 +3,7 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
+import { DiskCopy } from "#runtime/libvirt/clone/plan.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName, NewName } from "#runtime/libvirt/names.ts";
 import { assertDeletable } from "#runtime/libvirt/storage/backing.ts";
@@ -22,7 +23,7 @@ export default defineFunction({
         .default([])
         .describe("paths of the new disks, in the order of the source's"),
       new_mac: z.boolean().default(true).describe("new MAC addresses; false keeps the source's"),
-      auto_clone: z.boolean().default(true).describe("make up the paths that files does not give"),
+      auto_clone: z.boolean().default(true).describe("generate the paths that files does not give"),
       preserve: z
         .boolean()
         .default(true)
@@ -40,7 +41,7 @@ export default defineFunction({
     name: z.string(),
     uuid: z.string(),
     macs: z.array(z.string()),
-    disks: z.array(z.object({ target: z.string(), path: z.string(), format: z.string() })),
+    disks: z.array(DiskCopy),
     source_removed: z.boolean(),
   }),
   message: ({ name }, { source }) => `Domain ${source} cloned to ${name}`,

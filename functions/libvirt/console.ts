@@ -2,9 +2,15 @@
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import {
+  Graphics,
+  readGraphics,
+  readTextConsoles,
+  TextConsole,
+} from "#runtime/libvirt/domain/console.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
-import { attribute, children, parseXml } from "#runtime/libvirt/xml.ts";
+import { parseXml } from "#runtime/libvirt/xml.ts";
 
 export default defineFunction({
   method: "GET",
@@ -13,23 +19,8 @@ export default defineFunction({
   input: z.strictObject({ name: DomainName }),
   output: z.object({
     name: z.string(),
-    graphics: z.array(
-      z.object({
-        type: z.string().describe("vnc, spice …"),
-        listen: z.string().nullable().describe("address on the hypervisor"),
-        port: z.int().nullable(),
-        tls_port: z.int().nullable(),
-        websocket: z.int().nullable(),
-        socket: z.string().nullable(),
-      }),
-    ),
-    consoles: z.array(
-      z.object({
-        type: z.string().describe("pty, unix, tcp …"),
-        target: z.string().nullable().describe("serial, virtio …"),
-        path: z.string().nullable().describe("device or socket on the hypervisor"),
-      }),
-    ),
+    graphics: z.array(Graphics),
+    consoles: z.array(TextConsole),
     command: z.string().describe("opens the text console from a shell"),
   }),
   message: ({ name, graphics, consoles }) =>
@@ -38,37 +29,23 @@ export default defineFunction({
 
   async run({ name }, ctx) {
     const ref = await domainRef(ctx, name);
-    const [state = "", text = ""] = await ctx.virsh.all([
+    const [state = "", definition = ""] = await ctx.virsh.all([
       ["domstate", "--domain", ref],
       ["dumpxml", "--domain", ref],
     ]);
     if (state.trim() === "shut off")
       throw new HyperError("not_active", `domain ${name} is not running`);
-    const domain = parseXml(text, "domain");
-    const port = (value: unknown) => (Number(value) > 0 ? Number(value) : null);
+    const domain = parseXml(definition, "domain");
     return {
       name,
-      graphics: children(domain, "devices", "graphics").map((one) => ({
-        type: `${one["@type"]}`,
-        listen:
-          (one["@listen"] as string | undefined) ?? attribute(one, "address", "listen") ?? null,
-        port: port(one["@port"]),
-        tls_port: port(one["@tlsPort"]),
-        websocket: port(one["@websocket"]),
-        socket:
-          (one["@socket"] as string | undefined) ?? attribute(one, "socket", "listen") ?? null,
-      })),
-      consoles: children(domain, "devices", "console").map((one) => ({
-        type: `${one["@type"]}`,
-        target: attribute(one, "type", "target") ?? null,
-        path: attribute(one, "path", "source") ?? null,
-      })),
-      command: `virsh -c ${word(ctx.uri)} console --domain ${word(ref)}`,
+      graphics: readGraphics(domain),
+      consoles: readTextConsoles(domain),
+      command: `virsh -c ${quoted(ctx.uri)} console --domain ${quoted(ref)}`,
     };
   },
 });
 
-/** One word of a shell's. */
-function word(text: string): string {
+/** One word of a shell command. */
+function quoted(text: string): string {
   return /^[\w.:/+@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

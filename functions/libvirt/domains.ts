@@ -1,10 +1,11 @@
 /** GET /libvirt/domains: all domains of the hypervisor, running or not. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseDomstats } from "#runtime/libvirt/stats/domstats.ts";
-import { STATES } from "#runtime/libvirt/stats/sections.ts";
+import { DOMAIN_STATES } from "#runtime/libvirt/stats/sections.ts";
 
 export default defineFunction({
   method: "GET",
@@ -25,7 +26,7 @@ export default defineFunction({
     ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} ${total === 1 ? "domain" : "domains"}`,
+  message: ({ total }) => plural(total, "domain"),
 
   async run(_input, ctx) {
     const lists = ["--persistent", "--autostart", "--with-managed-save", "--with-snapshot"];
@@ -44,7 +45,7 @@ export default defineFunction({
     const domains = all.map(({ uuid, name }) => ({
       name,
       uuid,
-      state: STATES[Number(stats.get(name)?.fields["state.state"])] ?? "no state",
+      state: DOMAIN_STATES[Number(stats.get(name)?.fields["state.state"])] ?? "no state",
       persistent: persistent?.has(uuid) ?? false,
       autostart: autostart?.has(uuid) ?? false,
       managed_save: saved?.has(uuid) ?? false,

@@ -1,12 +1,13 @@
 /** GET /libvirt/networks: all networks of the hypervisor, running or not. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { lines } from "#runtime/libvirt/virsh-output.ts";
 
-/** Each is one question to libvirt, where virsh's table asks three of every network. */
+/** Each list is one call to libvirt. virsh's table makes three calls for every network. */
 const LISTS = [
-  ["--name"], // of the active ones: first, so that one that starts meanwhile is no transient one
-  ["--all", "--persistent", "--name"], // with those, all there are
+  ["--name"], // active networks; first, so that a network that starts meanwhile does not look transient
+  ["--all", "--persistent", "--name"], // together with the active ones, all networks
   ["--all", "--autostart", "--name"],
 ];
 
@@ -26,7 +27,7 @@ export default defineFunction({
     ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} ${total === 1 ? "network" : "networks"}`,
+  message: ({ total }) => plural(total, "network"),
 
   async run(_input, { virsh }) {
     const lists = await virsh.all(LISTS.map((list) => ["net-list", ...list]));
@@ -42,7 +43,7 @@ export default defineFunction({
   },
 });
 
-/** As virsh sorts them: upper and lower case are the same. */
+/** The order of virsh, which ignores case. */
 function byName(a: string, b: string): number {
   const [first, second] = [a.toLowerCase(), b.toLowerCase()];
   return first < second ? -1 : Number(first > second);

@@ -1,8 +1,9 @@
 /** GET /libvirt/snapshots?name=: a domain's snapshots, parents before their children. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
-import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot.ts";
+import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot/read.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -11,7 +12,7 @@ export default defineFunction({
   summary: "List the snapshots of a domain",
   input: z.strictObject({ name: DomainName }),
   output: z.object({ snapshots: z.array(Snapshot), total: z.int() }),
-  message: ({ total }, { name }) => `${total} ${total === 1 ? "snapshot" : "snapshots"} of ${name}`,
+  message: ({ total }, { name }) => `${plural(total, "snapshot")} of ${name}`,
   examples: [{ name: "my-vm" }],
 
   async run({ name }, ctx) {

@@ -32,7 +32,7 @@ const MEANING: Record<ErrorCode, string> = {
   audit_failed: "the audit log cannot be written, so nothing is changed",
   function_unavailable: "the function's file did not load; the server's log says why",
   timed_out: "it took too long",
-  cancelled: "the caller went away, or the server is ending",
+  cancelled: "the client disconnected, or the server is ending",
 };
 
 /** Codes that no described operation answers: they belong to other methods, and to files that do not load. */

@@ -1,16 +1,16 @@
-/** libvirt URIs of hypervisors behind SSH, as libvirt's users write them: `qemu+ssh://user@host:port/system`. */
+/** libvirt URIs of hypervisors behind SSH: `qemu+ssh://user@host:port/system`. */
 
 const PARAMETERS = ["keyfile", "known_hosts", "sshauth", "no_tty"];
 
 export const isSsh = (uri: string) => /^[a-z]+\+(ssh|libssh2?):\/\//.test(uri);
 
-/** The URI that virsh uses on the remote side: `qemu+ssh://kvm1/system` is `qemu:///system` there. */
+/** The URI for virsh on the remote side: `qemu:///system` for `qemu+ssh://kvm1/system`. */
 export function remoteUri(uri: string): string {
   const { protocol, pathname } = new URL(uri);
   return `${protocol.replace(/\+.*/, "")}://${pathname}`;
 }
 
-/** Why a host's URI cannot be used; undefined when it can. Read with the configuration. */
+/** Why a host's URI cannot be used; undefined if it can. Checked when the configuration is read. */
 export function sshUriProblem(uri: string): string | undefined {
   if (!URL.canParse(uri)) return "is not a URI";
   const { hostname, password, searchParams } = new URL(uri);

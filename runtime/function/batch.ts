@@ -1,4 +1,4 @@
-/** The same operation on many domains: a bounded number at once, each with its own result. */
+/** The same operation on many domains, with bounded concurrency. Each domain has its own result. */
 import pLimit from "p-limit";
 import * as z from "zod";
 import { HyperError, INTERNAL } from "../core/errors.ts";
@@ -8,7 +8,7 @@ import type { Context } from "../hypervisor/context.ts";
 import { domainRef } from "../libvirt/domain/domain.ts";
 import { DomainName } from "../libvirt/names.ts";
 
-/** `vm1`, or `kvm1/vm1` for a domain of another hypervisor: no name holds a slash. */
+/** `vm1`, or `kvm1/vm1` for a domain of another hypervisor. A name holds no slash. */
 const Hosted = z
   .string()
   .meta(DomainName.meta() ?? {})
@@ -29,7 +29,7 @@ export const Domains = z
   .refine((names) => new Set(names).size === names.length, "must not name a domain twice")
   .describe("names or UUIDs, at most 1000, each once; `host/name` on another hypervisor");
 
-/** The reference's own. */
+/** The example of the reference. */
 const EXAMPLE = {
   operation: "start",
   total: 4,
@@ -69,12 +69,12 @@ export const BatchResult = z
 
 type Extra = Record<string, unknown>;
 
-/** Run `work` for each name, in request order in the answer. */
+/** Runs `work` for each name. The results have the order of the request. */
 export async function batchNames(
   ctx: Context,
   operation: string,
   names: string[],
-  // biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+  // biome-ignore lint/suspicious/noConfusingVoidType: the type of an async function without return
   work: (name: string) => Promise<Extra | undefined | void>,
 ): Promise<z.input<typeof BatchResult>> {
   const [start, begun] = [timestamp(), performance.now()];
@@ -102,12 +102,12 @@ export async function batchNames(
   };
 }
 
-// biome-ignore lint/suspicious/noConfusingVoidType: what an async function without return has
+// biome-ignore lint/suspicious/noConfusingVoidType: the type of an async function without return
 type Work = (domain: string, name: string) => Promise<Extra | undefined | void>;
 
 /**
- * The same for domains that exist. `onHost` is called once for each hypervisor that they name; what it
- * returns gets each domain's word for `--domain`, and its name.
+ * Runs the same work on domains that exist. `onHost` is called once for each hypervisor of the request, and
+ * returns the work, which gets the words for `--domain` and the name of each domain.
  */
 export async function batch(
   ctx: Context,
@@ -116,24 +116,24 @@ export async function batch(
   onHost: (ctx: Context) => Work,
 ) {
   const hosts = new Map<string, { ctx: Context; work: Work }>();
-  const there = (text: string) => {
+  const workFor = (text: string) => {
     const host = text.includes("/") ? text.slice(0, text.indexOf("/")) : ctx.host;
-    const its = host === ctx.host ? ctx : ctx.forHost(host); // throws for an unknown one, before any begins
-    const found = hosts.get(host) ?? { ctx: its, work: onHost(its) };
-    hosts.set(host, found);
-    return found;
+    const hostCtx = host === ctx.host ? ctx : ctx.forHost(host); // throws for an unknown host, before any work begins
+    const entry = hosts.get(host) ?? { ctx: hostCtx, work: onHost(hostCtx) };
+    hosts.set(host, entry);
+    return entry;
   };
-  const whole = names.map((text) => `${there(text).ctx.host}/${nameOf(text)}`);
-  const twice = whole.find((text, i) => whole.indexOf(text) !== i);
-  if (twice)
-    throw new HyperError("invalid_input", `domains: must not name a domain twice: ${twice}`);
+  const fullNames = names.map((text) => `${workFor(text).ctx.host}/${nameOf(text)}`);
+  const repeated = fullNames.find((text, i) => fullNames.indexOf(text) !== i);
+  if (repeated)
+    throw new HyperError("invalid_input", `domains: must not name a domain twice: ${repeated}`);
   return batchNames(ctx, operation, names, async (text) => {
-    const { ctx: its, work } = there(text);
-    return work(await domainRef(its, nameOf(text)), nameOf(text));
+    const { ctx: hostCtx, work } = workFor(text);
+    return work(await domainRef(hostCtx, nameOf(text)), nameOf(text));
   });
 }
 
-/** One domain's failure is its own; what is no known error is told to the log alone. */
+/** One domain's failure does not stop the others. An unexpected error goes to the log alone. */
 function failure({ log }: Context, domain: string, error: unknown) {
   if (error instanceof HyperError)
     return { error: error.message, code: error.code, ...error.details };

@@ -28,7 +28,7 @@ function semaphore(kind: Kind, host = ""): Semaphore {
   const known = semaphores[kind].get(host);
   if (known) return known;
   const { per_host, total, queue, wait } = settings().limits;
-  const places = new Semaphore(host ? per_host : total, queue, wait * 1000);
+  const places = new Semaphore({ slots: host ? per_host : total, queue, waitMs: wait * 1000 });
   semaphores[kind].set(host, places);
   return places;
 }
@@ -54,7 +54,7 @@ export class Admission {
     const [own, all] = [semaphore(this.#kind, host), semaphore(this.#kind)];
     const free = own.free && all.free;
     const turn = first && !free ? this.#wait([own, all]) : undefined;
-    if (!turn) this.#held.push(own.count(), ...(first ? [all.count()] : []));
+    if (!turn) this.#held.push(own.take(), ...(first ? [all.take()] : []));
     this.#entered.set(host, turn);
     if (this.#left) this.leave(); // a place that comes too late is given back
     return turn;
@@ -67,7 +67,7 @@ export class Admission {
 
   async #wait(places: Semaphore[]) {
     for (const semaphore of places) {
-      const release = await semaphore.enter(this.#signal);
+      const release = await semaphore.acquire(this.#signal);
       if (this.#left) release();
       else this.#held.push(release);
     }

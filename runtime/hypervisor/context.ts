@@ -2,7 +2,8 @@
 import { type Caller, checkDomain, checkHost, mayUse, PROCESS } from "../access/caller.ts";
 import { type Logger, log } from "../core/log.ts";
 import { settings, uriOf } from "../core/settings.ts";
-import { type Arg, type CallOptions, type Hypervisor, type Outcome, unwrap } from "./hypervisor.ts";
+import type { Arg, CallOptions, Hypervisor } from "./hypervisor.ts";
+import { type Outcome, unwrap } from "./outcomes.ts";
 import { openHypervisor } from "./registry.ts";
 import type { ExecOptions, ExecResult } from "./transport.ts";
 

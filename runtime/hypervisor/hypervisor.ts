@@ -3,29 +3,26 @@ import type { Config } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { observer } from "../events/bus.ts";
-import { type Lane, laneOf } from "./lanes.ts";
-import { type Reply, Session, SessionLost } from "./session.ts";
-import { Pool } from "./session-pool.ts";
+import { isTestDriver, lanePools } from "./lane-pools.ts";
+import { isRead, type Lane, laneOf } from "./lanes.ts";
+import { isLost, lostMidway, nameHypervisor, type Outcome, toOutcome, unwrap } from "./outcomes.ts";
+import { type Session, SessionLost } from "./session.ts";
+import { MAX_COMMANDS_PER_FRAME } from "./session-frames.ts";
+import type { Pool } from "./session-pool.ts";
 import type { ExecOptions, ExecResult, TextFile, Transport } from "./transport.ts";
 import { outcomeUnknown, virshError, virshMessages } from "./virsh-errors.ts";
 import { commandLine } from "./virsh-quote.ts";
 
-/** One word of a virsh command. `{ text }` is handed over as a file whose path takes its place. */
+/** One word of a virsh command. `{ text }` becomes a file, and its path the word. */
 export type Arg = string | number | { text: string };
 
 export interface CallOptions {
-  /** Milliseconds; the configured `virsh.timeout` unless given. */
+  /** Milliseconds. @default the configured `virsh.timeout` */
   timeout?: number;
   signal?: AbortSignal;
-  /** The call's own. @default the process's */
+  /** The log of the call. @default the log of the process */
   log?: Logger;
 }
-
-/** What a command printed, or why it failed. */
-export type Outcome = string | HyperError;
-
-const NOTICE = /^(Disconnected from .* due to|Reconnected to the hypervisor)/;
-const NOT_REACHED = /^(Failed to (re)?connect to the hypervisor|Failed to connect socket to .*)/i;
 
 export class Hypervisor {
   readonly alias: string;
@@ -39,32 +36,14 @@ export class Hypervisor {
     this.uri = uri;
     this.#transport = transport;
     this.#timeout = settings.timeout * 1000;
-    const open = async () => new Session(await transport.openSession());
-    const lane = (max: number, idle = settings.idle * 1000) =>
-      new Pool(open, { max, queue: settings.queue, idle });
-    const { sessions } = settings;
-    // libvirtd has 20 workers; domstats.ts asks 5 at once
-    const own = { read: sessions, stats: 5, change: sessions, agent: Math.ceil(sessions / 2) };
-    const { read, stats, change, agent } = transport.lanes ?? own;
-    // The state of the test driver lives in its one process: one session, never closed.
-    const only = this.isTest ? lane(1, 2 ** 31 - 1) : undefined;
-    this.#lanes = {
-      read: only ?? lane(read),
-      stats: only ?? lane(stats),
-      change: only ?? lane(change),
-      agent: only ?? lane(agent),
-    };
-    if (only) return;
-    transport.onFull = () => {
-      for (const pool of Object.values(this.#lanes)) pool.drop();
-    };
+    this.#lanes = lanePools(transport, settings);
   }
 
   get isTest() {
-    return this.#transport.uri.startsWith("test:");
+    return isTestDriver(this.#transport);
   }
 
-  /** The sessions of each lane; of the test driver, all lanes' are one. */
+  /** The sessions of each lane; the test driver has one for all lanes. */
   get sessions() {
     const lanes = Object.entries(this.#lanes).map(([lane, pool]) => ({ lane, ...pool.size }));
     return this.isTest ? lanes.slice(0, 1) : lanes;
@@ -75,49 +54,28 @@ export class Hypervisor {
     return this.#transport.connected;
   }
 
-  /** Run commands, in order, in one round trip on a warm session. A failed one does not stop the next. */
+  /** Runs commands, in order, in one round trip on a warm session. A failed one does not stop the next. */
   async virsh(commands: Arg[][], options: CallOptions = {}): Promise<Outcome[]> {
     if (commands.length === 0) return [];
     const lanes = commands.map((command) =>
       laneOf(command.map((arg) => (typeof arg === "object" ? "" : `${arg}`))),
     );
     const lane = lanes.find((one) => one !== "read") ?? "read";
-    const files: TextFile[] = [];
-    const began = performance.now();
-    let outcomes: Outcome[] = [];
-    try {
-      const argvs = await Promise.all(commands.map((command) => this.#argv(command, files)));
-      outcomes = await this.#runWithRetry(lane, argvs, options, true);
-      return outcomes;
-    } finally {
-      this.#report(lane, commands.length, outcomes, began);
-      for (const file of files) file.remove();
-    }
+    return this.#withArguments(lane, commands, (argvs) =>
+      this.#runWithRetry(lane, argvs, options, true),
+    );
   }
 
-  /** A process of its own, ended when the signal says so: for what is long or must be cancelled. */
+  /** Runs a long command, or one that must be cancelled, in a process of its own, which the signal ends. */
   async oneShot(command: Arg[], options: CallOptions & { timeout: number }): Promise<string> {
-    const verb = `${command[0]}`;
     if (this.isTest) return unwrap((await this.virsh([command], { timeout: options.timeout }))[0]);
-    const files: TextFile[] = [];
-    const began = performance.now();
-    let outcomes: Outcome[] = [];
-    try {
-      const argv = [
-        "virsh",
-        "-q",
-        "-c",
-        this.#transport.uri,
-        ...(await this.#argv(command, files)),
-      ];
-      const { stdout, stderr, exitCode } = await this.exec(argv, options);
-      if (exitCode !== 0) throw nameHypervisor(virshError(virshMessages(stderr), verb), this.alias);
-      outcomes = [stdout];
-      return stdout;
-    } finally {
-      this.#report("process", 1, outcomes, began);
-      for (const file of files) file.remove();
-    }
+    const connect = ["virsh", "-q", "-c", this.#transport.uri];
+    const outcomes = await this.#withArguments("process", [command], async ([argv = []]) => {
+      const { stdout, stderr, exitCode } = await this.exec([...connect, ...argv], options);
+      if (exitCode === 0) return [stdout];
+      throw nameHypervisor(virshError(virshMessages(stderr), `${command[0]}`), this.alias);
+    });
+    return unwrap(outcomes[0]);
   }
 
   async exec(
@@ -131,18 +89,33 @@ export class Hypervisor {
     return result;
   }
 
-  #report(lane: string, commands: number, outcomes: Outcome[], began: number) {
-    const succeeded = outcomes.filter((outcome) => typeof outcome === "string").length;
-    const ms = performance.now() - began;
-    observer.virsh?.({ host: this.alias, lane, commands, succeeded, ms });
-  }
-
   async close() {
     for (const pool of new Set(Object.values(this.#lanes))) pool.close();
     await this.#transport.close();
   }
 
-  /** Its words, with the path of a file in the place of a text. */
+  /** Puts the texts of commands into files while they run, and reports to the observer how they went. */
+  async #withArguments(
+    lane: string,
+    commands: Arg[][],
+    run: (argvs: string[][]) => Promise<Outcome[]>,
+  ): Promise<Outcome[]> {
+    const files: TextFile[] = [];
+    const began = performance.now();
+    let outcomes: Outcome[] = [];
+    try {
+      outcomes = await run(
+        await Promise.all(commands.map((command) => this.#argv(command, files))),
+      );
+      return outcomes;
+    } finally {
+      const succeeded = outcomes.filter((outcome) => typeof outcome === "string").length;
+      const ms = performance.now() - began;
+      observer.virsh?.({ host: this.alias, lane, commands: commands.length, succeeded, ms });
+      for (const file of files) file.remove();
+    }
+  }
+
   async #argv(command: Arg[], files: TextFile[]): Promise<string[]> {
     const argv: string[] = [];
     for (const arg of command) {
@@ -155,7 +128,7 @@ export class Hypervisor {
     return argv;
   }
 
-  /** Repeated once, on a fresh session: a read that lost its connection, and a change that did not begin. */
+  /** Repeats once, on a fresh session, a read that lost its connection, and a change that did not begin. */
   async #runWithRetry(
     lane: Lane,
     argvs: string[][],
@@ -168,25 +141,15 @@ export class Hypervisor {
     try {
       const outcomes = await this.#run(lane, argvs, options);
       log.debug({ host: this.alias, argvs, ms: performance.now() - started }, "virsh");
-      const broken = outcomes.filter((one) => one instanceof HyperError && isLost(one));
-      const unbegun = broken.every((one) => (one as HyperError).code === "unreachable");
-      if (
-        !again ||
-        broken.length === 0 ||
-        !(isRead(lane) || (unbegun && broken.length === outcomes.length))
-      ) {
-        return outcomes;
-      }
-      log.info(
-        { host: this.alias, command, cause: broken[0] },
-        "connection lost, trying once more",
-      );
+      const lost = outcomes.filter(isLost);
+      const noneBegan =
+        lost.length === outcomes.length && lost.every(({ code }) => code === "unreachable");
+      if (!again || lost.length === 0 || !(isRead(lane) || noneBegan)) return outcomes;
+      log.info({ host: this.alias, command, cause: lost[0] }, "connection lost, trying once more");
     } catch (error) {
       if (!(error instanceof SessionLost)) throw error;
-      log.warn(
-        { host: this.alias, argvs, ms: performance.now() - started, error },
-        "virsh session lost",
-      );
+      const ms = performance.now() - started;
+      log.warn({ host: this.alias, argvs, ms, error }, "virsh session lost");
       if (error.reason === "aborted") throw new HyperError("cancelled", error.message);
       if (error.reason === "timeout") throw this.#timeoutError(lane, command, error);
       if (!isRead(lane) && error.started) throw outcomeUnknown(command, error);
@@ -198,15 +161,18 @@ export class Hypervisor {
 
   #run(lane: Lane, argvs: string[][], options: CallOptions): Promise<Outcome[]> {
     const { timeout = this.#timeout, signal } = options;
-    if (signal?.aborted) throw new HyperError("cancelled", "the caller went away");
+    const throwIfGone = () => {
+      if (signal?.aborted) throw new HyperError("cancelled", "the client disconnected");
+    };
+    throwIfGone();
     // A change is never cut off in the middle, and the test driver would lose its state with the session.
     const cancel = lane === "change" || this.isTest ? undefined : signal;
     const work = async (session: Session) => {
-      if (signal?.aborted) throw new HyperError("cancelled", "the caller went away"); // while it was opened
+      throwIfGone(); // while the session was opened
       const lines = argvs.map(commandLine);
       if (lane === "read" && lines.length > 1 && lines.length <= MAX_COMMANDS_PER_FRAME) {
         const answers = await session.runInOneFrame(lines, timeout, cancel);
-        if (answers) return answers; // else once more, to learn which of them failed
+        if (answers) return answers; // else each command again, to learn which of them failed
       }
       const replies = await session.run(lines, timeout, cancel);
       if (isRead(lane) && lostMidway(replies)) {
@@ -216,7 +182,7 @@ export class Hypervisor {
       const outcomes = replies
         .map((reply, i) => toOutcome(reply, argvs[i]?.[0] ?? "", lane))
         .map((outcome) => nameHypervisor(outcome, this.alias));
-      if (outcomes.some((one) => one instanceof HyperError && isLost(one))) session.kill();
+      if (outcomes.some(isLost)) session.kill();
       return outcomes;
     };
     return this.#lanes[lane].use(work, timeout, signal);
@@ -228,58 +194,4 @@ export class Hypervisor {
       "; it may still be carried out, so look at the present state before you call again";
     return new HyperError("timed_out", lane === "change" ? text + change : text, { cause });
   }
-}
-
-/**
- * Some answers say nothing of a connection that breaks while they are made: `net-list` prints "inactive",
- * `net-info` leaves lines out. The notice tells; where it came late, that the next command reconnected.
- */
-function lostMidway(replies: Reply[]): boolean {
-  return replies.some(({ stderr }, i) =>
-    virshMessages(stderr).some(
-      (text) => /^Disconnected /.test(text) || (i > 0 && /^Reconnected /.test(text)),
-    ),
-  );
-}
-
-/** Reads in one frame: readline takes its time with very long lines. */
-const MAX_COMMANDS_PER_FRAME = 16;
-
-const isRead = (lane: Lane) => lane === "read" || lane === "stats";
-
-const isLost = ({ code }: HyperError) => code === "unreachable" || code === "outcome_unknown";
-
-/** Failure is a message on stderr; virsh has no exit code here. */
-function toOutcome(reply: Reply, verb: string, lane: Lane): Outcome {
-  const messages = virshMessages(reply.stderr);
-  if (!reply.ran) return new HyperError("unsupported", `virsh refused: ${messages.join("; ")}`);
-  const errors = messages.filter((message) => !NOTICE.test(message));
-  if (errors.length === 0) return reply.stdout;
-  if (errors.every((message) => NOT_REACHED.test(message))) return virshError(errors, verb);
-  // A lookup that loses its connection also says "failed to get domain": the notice tells them apart.
-  const error = virshError(messages, verb);
-  if (error.code !== "unreachable") return error;
-  return isRead(lane)
-    ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
-    : outcomeUnknown(verb, messages);
-}
-
-/** An error of the way to libvirt says which hypervisor it is, and where to look. */
-function nameHypervisor(outcome: Outcome, alias: string): Outcome {
-  if (!(outcome instanceof HyperError) || outcome.code !== "unreachable") return outcome;
-  const { message, cause } = outcome;
-  const remedy = /connect socket/i.test(message) ? "; is libvirtd running there?" : "";
-  const text = message.replace(/^hypervisor: /, `hypervisor ${alias}: `);
-  return new HyperError("unreachable", text + remedy, { cause });
-}
-
-/** What a command printed; undefined when what it asked about has gone meanwhile. Throws any other failure. */
-export function unlessGone(outcome: Outcome | undefined): string | undefined {
-  if (outcome instanceof HyperError && outcome.code !== "not_found") throw outcome;
-  return outcome instanceof HyperError ? undefined : outcome;
-}
-
-export function unwrap(outcome: Outcome | undefined): string {
-  if (outcome instanceof HyperError) throw outcome;
-  return outcome ?? "";
 }

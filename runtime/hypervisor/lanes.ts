@@ -1,13 +1,15 @@
 /**
  * Which virsh commands may run on a warm session, and in which lane. Reads, changes and guest-agent calls
- * have sessions of their own, so that a stuck one starves no other. What is not named here changes
- * something, and is never repeated.
+ * have sessions of their own, so that a stuck one starves no other. A command that is not listed here counts
+ * as a change, and is never repeated.
  */
 import { HyperError } from "../core/errors.ts";
 
 export type Lane = "read" | "stats" | "change" | "agent";
 
-/** Of lines of words. */
+export const isRead = (lane: Lane) => lane === "read" || lane === "stats";
+
+/** The verbs in lines of verbs. */
 const verbs = (...lines: string[]) => new Set(lines.join(" ").split(" "));
 
 const READS = verbs(
@@ -22,16 +24,16 @@ const READS = verbs(
 
 const AGENT = new Set(["guestinfo", "domfsinfo", "domtime", "domhostname", "guestvcpus"]);
 
-/** They wait for a person, for an event or for standard input, and would take the session with them. */
+/** Commands that wait for a person, an event or standard input, and would block or end the session. */
 const REFUSED = verbs(
   "edit net-edit pool-edit vol-edit snapshot-edit save-image-edit iface-edit nwfilter-edit console",
   "quit exit cd connect event net-event pool-event secret-event nodedev-event",
 );
 
-/** Groups of `domstats` that ask QEMU and hang with it: they take no session from other reads. */
+/** Groups of `domstats` that ask QEMU and hang with it, so they take no session from other reads. */
 const MONITOR = /^--(cpu-total|vcpu|balloon|block)$/;
 
-/** `desc` and `metadata` read or write, by their options. */
+/** The options with which `desc` and `metadata` write. */
 const SETTERS = /^--(set|remove|edit|new-desc|title|config|live)/;
 
 export function laneOf([verb = "", ...options]: string[]): Lane {

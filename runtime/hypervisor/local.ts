@@ -7,18 +7,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HyperError } from "../core/errors.ts";
 import { home } from "../core/paths.ts";
+import { cancelled, collectOutput } from "./collect-output.ts";
 import {
   type Channel,
   type ExecOptions,
   type ExecResult,
-  MAX_OUTPUT,
   type TextFile,
   type Transport,
   virshEnvironment,
   virshOptions,
 } from "./transport.ts";
 
-/** Debug output would stand in the middle of answers, and LANGUAGE translates them; ours holds passphrases. */
+/** Without variables that put debug output into answers or translate them, and without our passphrases. */
 function inherited() {
   const { LANGUAGE, VIRSH_DEBUG, VIRSH_LOG_FILE, ...rest } = process.env;
   return Object.fromEntries(Object.entries(rest).filter(([name]) => !/^HYPERSDK_SSH_/.test(name)));
@@ -29,7 +29,7 @@ export function localTransport(uri: string): Transport {
   const children = new Set<ChildProcess>();
   return {
     uri,
-    exec: (argv, options) => exec(argv, options, { LIBVIRT_DEFAULT_URI: uri }, children),
+    exec: (argv, options) => runLocally(argv, options, { LIBVIRT_DEFAULT_URI: uri }, children),
     async openSession() {
       const channel = await openSession(uri);
       channels.add(channel);
@@ -48,12 +48,12 @@ export function localTransport(uri: string): Transport {
 }
 
 async function openSession(uri: string): Promise<Channel> {
-  const cache = join(home(), ".cache", "hypersdk"); // or virsh empties the person's own history
+  const cache = join(home(), ".cache", "hypersdk"); // else virsh would empty the user's own history
   const env = { ...inherited(), XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
   const child = spawn("virsh", virshOptions(uri), { env, detached: true });
   await started(child, "virsh");
   const { stdin, stdout, stderr } = child;
-  stdin.on("error", () => {}); // a closed pipe is told by `closed`
+  stdin.on("error", () => {}); // `closed` reports a closed pipe
   const handles = [child, stdout as Socket, stderr as Socket];
   return {
     stdin,
@@ -71,7 +71,7 @@ async function openSession(uri: string): Promise<Channel> {
   };
 }
 
-/** Rejects with what to do when the program is not there. */
+/** Rejects with a message that tells a missing program from one that cannot start. */
 function started(child: ChildProcess, program: string): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once("spawn", resolve);
@@ -85,7 +85,7 @@ function started(child: ChildProcess, program: string): Promise<void> {
   });
 }
 
-/** Children lead a process group (`detached`), so what they started ends with them. */
+/** Children lead a process group (`detached`), so that everything they started ends with them. */
 function killGroup(child: ChildProcess) {
   try {
     if (child.pid) process.kill(-child.pid, "SIGKILL");
@@ -94,59 +94,39 @@ function killGroup(child: ChildProcess) {
   }
 }
 
-async function exec(
+/** Runs a program on this machine. `children` holds it while it runs, so that its owner can end it. */
+export async function runLocally(
   argv: string[],
   { timeout, input, signal }: ExecOptions,
-  extra: Record<string, string>,
-  children: Set<ChildProcess>,
+  variables: Record<string, string> = {},
+  children = new Set<ChildProcess>(),
 ): Promise<ExecResult> {
-  const [program = "", ...args] = argv;
-  const gone = () => new HyperError("cancelled", `${program} was cancelled`);
-  if (signal?.aborted) throw gone();
-  const env = { ...inherited(), ...extra, LC_ALL: "C" };
-  const child = spawn(program, args, { env, detached: true });
-  await started(child, program);
+  const [name = "", ...args] = argv;
+  if (signal?.aborted) throw cancelled(name);
+  const env = { ...inherited(), ...variables, LC_ALL: "C" };
+  const child = spawn(name, args, { env, detached: true });
+  const exitCode = new Promise<number>((resolve) => {
+    child.once("close", (code) => resolve(code ?? -1));
+  });
+  await started(child, name);
   child.stdin.on("error", () => {});
   child.stdin.end(input ?? "");
-  const result: ExecResult = { stdout: "", stderr: "", exitCode: -1 };
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort = () => {};
   children.add(child);
+  const { stdout, stderr } = child;
+  const end = () => {
+    killGroup(child);
+    stdout.destroy();
+    stderr.destroy();
+  };
   try {
-    result.exitCode = await new Promise<number>((resolve, reject) => {
-      // Not after `close`: what left its group may hold the output open for as long as it likes.
-      const cutOff = (error: HyperError) => {
-        reject(error);
-        killGroup(child);
-        child.stdout.destroy();
-        child.stderr.destroy();
-      };
-      for (const name of ["stdout", "stderr"] as const) {
-        child[name].setEncoding("utf8").on("data", (text: string) => {
-          result[name] += text;
-          if (result[name].length <= MAX_OUTPUT) return;
-          cutOff(
-            new HyperError("command_failed", `${program} printed more than ${MAX_OUTPUT} bytes`),
-          );
-        });
-      }
-      onAbort = () => cutOff(gone());
-      signal?.addEventListener("abort", onAbort, { once: true });
-      if (signal?.aborted) onAbort(); // while it started
-      const late = `${program} took longer than ${timeout / 1000} s`;
-      timer = setTimeout(() => cutOff(new HyperError("timed_out", late)), timeout);
-      child.once("close", (code) => resolve(code ?? -1));
-    });
-    return result;
+    return await collectOutput({ name, stdout, stderr, exitCode, end }, { timeout, signal });
   } finally {
     children.delete(child);
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
   }
 }
 
-/** The file has no name any more when virsh reads it, so nobody else can open it and nothing is left behind. */
-function putText(text: string): TextFile {
+/** The file has lost its name before virsh reads it, so no other user can open it and nothing is left behind. */
+export function putText(text: string): TextFile {
   const name = join(tmpdir(), `hypersdk-${randomUUID()}`);
   const file = openSync(name, "wx+", 0o600);
   unlinkSync(name);

@@ -1,4 +1,4 @@
-/** The open hypervisors of this process: each is opened with the first command there. */
+/** The open hypervisors of this process; the first command opens one. */
 import { isSsh } from "../core/libvirt-uri.ts";
 import { settings, uriOf } from "../core/settings.ts";
 import { Hypervisor } from "./hypervisor.ts";
@@ -18,7 +18,7 @@ export function openHypervisor(alias: string): Hypervisor {
   return hypervisor;
 }
 
-/** The hypervisors that were called since the start, or since they were closed. */
+/** The hypervisors called since the start, or since they were closed. */
 export const openHypervisors = () => [...open.values()];
 
 /** Ends every session and connection, or those of one hypervisor. */

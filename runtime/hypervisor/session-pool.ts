@@ -1,5 +1,6 @@
-/** A few sessions that many calls share: opened on demand, one call each at a time, first come first served. */
+/** The warm sessions of one lane: opened on demand, one call each at a time, closed when idle. */
 import { HyperError } from "../core/errors.ts";
+import { Semaphore } from "../core/semaphore.ts";
 import type { Session } from "./session.ts";
 
 export interface PoolSettings {
@@ -13,138 +14,83 @@ export interface PoolSettings {
 
 const closed = () => new HyperError("cancelled", "the connection to this hypervisor was closed");
 
-interface Waiter {
-  resolve(session: Session | undefined): void;
-}
-
 export class Pool {
   #open: () => Promise<Session>;
-  #settings: PoolSettings;
-  #idle: { session: Session; timer: NodeJS.Timeout | undefined }[] = [];
-  #waiting: Waiter[] = [];
-  #count = 0;
+  #idleMs: number;
+  /** A call holds a slot while it uses or opens a session. An idle session is taken first, so `max` bounds both. */
+  #slots: Semaphore;
+  #idle: { session: Session; timer: NodeJS.Timeout }[] = [];
   #closed = false;
 
-  constructor(open: () => Promise<Session>, settings: PoolSettings) {
+  constructor(open: () => Promise<Session>, { max, queue, idle }: PoolSettings) {
     this.#open = open;
-    this.#settings = settings;
+    this.#idleMs = idle;
+    const slotName = "a free session on this hypervisor";
+    this.#slots = new Semaphore({ slots: max, queue, waitMs: Number.POSITIVE_INFINITY, slotName });
   }
 
-  /** Run `work` on a session that is its own until it ends. `timeout` (ms) bounds the wait for one. */
+  /** Runs `work` on a session that no other call uses meanwhile. `timeout` (milliseconds) bounds the wait for it. */
   async use<T>(
     work: (session: Session) => Promise<T>,
     timeout: number,
     signal?: AbortSignal,
   ): Promise<T> {
-    const session = await this.#take(timeout, signal);
+    if (this.#closed) throw closed();
+    const release = await this.#slots.acquire(signal, timeout);
     try {
-      if (this.#closed) throw closed(); // while it was opened
-      return await work(session);
+      if (this.#closed) throw closed(); // during the wait
+      const session = this.#takeIdle() ?? (await this.#open());
+      try {
+        if (this.#closed) throw closed(); // while the session was opened
+        return await work(session);
+      } finally {
+        this.#keep(session);
+      }
     } finally {
-      this.#give(session);
+      release();
     }
   }
 
-  /** Sessions at work or being opened, sessions that are free, and calls that wait for one. */
+  /** Sessions in use or being opened, idle sessions, and calls that wait for one. */
   get size() {
-    const idle = this.#idle.length;
-    return { busy: this.#count - idle, idle, waiting: this.#waiting.length };
+    const { taken, waiting } = this.#slots.size;
+    return { busy: taken, idle: this.#idle.length, waiting };
   }
 
-  /** One was found dead, so the other idle ones may be too: what comes next gets a fresh one. */
+  /** Ends the idle sessions. After one was found dead the others may be too, and the next call opens a fresh one. */
   drop() {
     for (const { session } of this.#idle) session.kill();
   }
 
-  /** End what is idle, and take no more calls. What is at work ends with the transport. */
+  /** Ends the idle sessions and takes no more calls. Sessions in use end with the transport. */
   close() {
     this.#closed = true;
-    for (const waiter of this.#waiting.splice(0)) waiter.resolve(undefined);
+    this.#slots.rejectAll(closed());
     for (const { session, timer } of this.#idle.splice(0)) {
       clearTimeout(timer);
       session.kill();
     }
   }
 
-  async #take(timeout: number, signal?: AbortSignal): Promise<Session> {
-    const free = this.#pop();
-    if (free) return free;
-    if (this.#count < this.#settings.max) {
-      this.#count++;
-    } else {
-      const handed = await this.#wait(timeout, signal);
-      if (handed) return handed;
-    }
-    try {
-      if (this.#closed) throw closed();
-      return await this.#open();
-    } catch (error) {
-      this.#released();
-      throw error;
-    }
-  }
-
-  /** The one used last is warmest; those that died while idle are dropped here. */
-  #pop(): Session | undefined {
+  /** The session used last, which is the warmest. Those that died while idle are forgotten. */
+  #takeIdle(): Session | undefined {
     for (let entry = this.#idle.pop(); entry; entry = this.#idle.pop()) {
       clearTimeout(entry.timer);
       if (entry.session.alive) return entry.session;
-      this.#count--;
     }
     return undefined;
   }
 
-  /** Resolves to a session, or to nothing when its place was handed over: the waiter then opens one. */
-  #wait(timeout: number, signal?: AbortSignal): Promise<Session | undefined> {
-    if (this.#waiting.length >= this.#settings.queue) {
-      throw new HyperError(
-        "busy",
-        `${this.#waiting.length} calls are waiting for this hypervisor already`,
-      );
-    }
-    return new Promise((resolve, reject) => {
-      const leave = (error: HyperError) => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiter);
-        settle();
-        reject(error);
-      };
-      const onAbort = () => leave(new HyperError("cancelled", "the caller went away"));
-      const late = `the hypervisor was busy for ${timeout / 1000} s; the call was not begun`;
-      const timer = setTimeout(() => leave(new HyperError("busy", late)), timeout);
-      const settle = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const waiter: Waiter = {
-        resolve(session) {
-          settle();
-          resolve(session);
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.push(waiter);
-    });
-  }
-
-  #give(session: Session) {
+  /** Keeps a session that still works for the next call. */
+  #keep(session: Session) {
     if (this.#closed) session.kill();
-    if (!session.alive) return this.#released();
-    const waiter = this.#waiting.shift();
-    if (waiter) return waiter.resolve(session);
-    const entry = { session, timer: undefined as NodeJS.Timeout | undefined };
-    entry.timer = setTimeout(() => {
+    if (!session.alive) return;
+    const expire = () => {
       this.#idle = this.#idle.filter((other) => other !== entry);
-      this.#count--;
       session.kill();
-    }, this.#settings.idle);
+    };
+    const entry = { session, timer: setTimeout(expire, this.#idleMs) };
     entry.timer.unref();
     this.#idle.push(entry);
-  }
-
-  /** A place has become free: the next in line has it, and opens a session of its own. */
-  #released() {
-    const waiter = this.#waiting.shift();
-    if (waiter) waiter.resolve(undefined);
-    else this.#count--;
   }
 }

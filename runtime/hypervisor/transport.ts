@@ -1,6 +1,6 @@
-/** What a hypervisor is reached through. Local and SSH are two implementations that functions cannot tell apart. */
+/** The way to one hypervisor. Local and SSH are two implementations that functions cannot tell apart. */
 
-// in the packed types too, so that who imports them needs nothing more
+// kept in the packed types, so that their importer needs no further package
 /// <reference types="node" preserve="true" />
 import type { Readable, Writable } from "node:stream";
 import type { Lane } from "./lanes.ts";
@@ -10,11 +10,11 @@ export interface Channel {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves, once all output has been read, to why it ended. Rejects when output may have been lost on the way. */
+  /** Resolves to why it ended, once all output has been read. Rejects when output may have been lost. */
   readonly closed: Promise<string>;
-  /** End it at once, with all it started. */
+  /** Ends it at once, and everything it started. */
   kill(): void;
-  /** Whether it keeps the program alive: only while a command is under way. */
+  /** Whether it keeps our process alive, which it does only while a command runs. */
   ref(on: boolean): void;
 }
 
@@ -32,29 +32,29 @@ export interface ExecResult {
   exitCode: number;
 }
 
-/** Text that a command can read as a file for as long as it runs. */
+/** A text that a command can read as a file until it is removed. */
 export interface TextFile {
   path: string;
   remove(): void;
 }
 
 export interface Transport {
-  /** What virsh connects to where it runs. */
+  /** The URI that virsh connects to on the machine where it runs. */
   readonly uri: string;
-  /** Warm sessions that each lane may have, where that is not for the configuration to say. */
+  /** Warm sessions that each lane may have. @default as configured */
   readonly lanes?: Record<Lane, number>;
-  /** Whether there is a connection to it now; undefined for a transport that needs none. */
+  /** Whether it is connected now; undefined for a transport that needs no connection. */
   readonly connected?: boolean;
-  /** Set to what ends sessions that do nothing, for when they take the room that others need. */
+  /** Called when all channels are taken: close idle sessions. */
   onFull?: () => void;
-  /** Run one program to its end. Rejects when it cannot start, is cut off, or says too much; not for its exit code. */
+  /** Runs one program to its end. Rejects when it cannot start, is cut off, or prints too much, but not for its exit code. */
   exec(argv: string[], options: ExecOptions): Promise<ExecResult>;
   openSession(): Promise<Channel>;
   putText(text: string): Promise<TextFile>;
   close(): Promise<void>;
 }
 
-/** One-shot output larger than this is not an answer but a runaway. */
+/** Characters; a program that prints more is ended as a runaway. */
 export const MAX_OUTPUT = 64 * 1024 * 1024;
 
 /** The environment of every virsh (virsh-facts, section 1). LANGUAGE is left out: it beats C.UTF-8. */

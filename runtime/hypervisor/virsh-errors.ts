@@ -1,7 +1,7 @@
-/** Turns the words of virsh, and of other programs, into error codes. */
+/** Turns the messages of virsh, and of other programs, into error codes. */
 import { type ErrorCode, HyperError } from "../core/errors.ts";
 
-/** First match wins, so what looks like another kind stands above it. Source: virsh-facts, section 9. */
+/** The first match wins, so a message that also matches a later pattern stands above it. Source: virsh-facts, section 9. */
 const virshWords = (): [ErrorCode, RegExp][] => [
   [
     "permission_denied",
@@ -21,42 +21,42 @@ const virshWords = (): [ErrorCode, RegExp][] => [
   ["unsupported", /not supported|does not support|unsupported (configuration|flags)/],
 ];
 
-/** What virsh wrote to standard error, as messages: `error: ` starts one, and each may have many lines. */
+/** Splits stderr into messages: `error: ` starts one, and each may have many lines. */
 export function virshMessages(stderr: string): string[] {
   const [, ...messages] = `\n${stderr}`.split(/\nerror: /);
   return messages.map((message) => message.trim()).filter((message) => message !== "");
 }
 
-/** A name in quotes can hold any words, so it does not count. */
+/** Ignores names in quotes, which can hold any words. */
 function codeOf(text: string): ErrorCode | undefined {
   const words = text.replace(/'.*'/g, "''");
   return virshWords().find(([, pattern]) => pattern.test(words))?.[0];
 }
 
-/** The error that another program's last words mean, such as qemu-img's. */
+/** The error that the stderr of another program means, such as qemu-img's. */
 export function programError(
   program: string,
   { stderr, exitCode }: { stderr: string; exitCode: number },
 ) {
-  const said = stderr.trim() || `exit status ${exitCode}`;
-  return new HyperError(codeOf(stderr) ?? "command_failed", `${program}: ${said}`);
+  const reason = stderr.trim() || `exit status ${exitCode}`;
+  return new HyperError(codeOf(stderr) ?? "command_failed", `${program}: ${reason}`);
 }
 
 /** The error that virsh's messages mean. */
 export function virshError(messages: string[], command: string): HyperError {
   const code = codeOf(messages.join("\n")) ?? "virsh_failed";
-  // virsh says what failed and libvirt why, in any order: the reason is enough where there is one
+  // virsh reports the command that failed and libvirt the reason, in any order: a reason is enough
   const reasons = messages.filter((message) => !/^failed to /i.test(message));
-  const said = (reasons.length > 0 ? reasons : messages)
+  const message = (reasons.length > 0 ? reasons : messages)
     .map((message) => message.replace(/^failed to get (\w+) ('.*')$/, "$1 $2 not found"))
     .join("; ");
-  const text = code === "unreachable" ? `hypervisor: ${said}` : said;
+  const text = code === "unreachable" ? `hypervisor: ${message}` : message;
   return new HyperError(code, text || `virsh ${command} failed without saying why`, {
     cause: { command, messages },
   });
 }
 
-/** The connection broke while the command ran: nobody can say from here whether it was done. */
+/** The connection broke while the command ran, so its outcome cannot be known from here. */
 export function outcomeUnknown(command: string, cause: unknown): HyperError {
   return new HyperError(
     "outcome_unknown",

@@ -1,9 +1,9 @@
-/** The words that inputs share. */
+/** The schemas of names and other words that many inputs share. */
 import * as z from "zod";
 
 /**
- * A name of a domain, network, pool, volume or snapshot. libvirt allows spaces, quotes and Unicode; what
- * would be a path, an option or an editing key is refused.
+ * A name of a domain, network, pool, volume or snapshot. libvirt allows spaces, quotes and Unicode.
+ * Names that would be a path, an option or an editing key in virsh's shell are refused.
  */
 export const Name = z
   .string()
@@ -14,7 +14,7 @@ export const Name = z
   )
   .refine((name) => Buffer.byteLength(name) <= 255, "must be at most 255 bytes");
 
-/** What a name is the name of, for descriptions; the command line completes it from the hypervisor. */
+/** The kind of object that is named, for descriptions; the command line completes such names from the hypervisor. */
 const named = (kind: string) => ({
   "x-libvirt": kind,
   description: `name or UUID of a ${kind}`,
@@ -27,13 +27,13 @@ export const NameOfDomain = z.string().meta({ "x-libvirt": "domain" });
 export const NetworkName = Name.meta(named("network"));
 export const PoolName = Name.meta(named("pool"));
 
-/** For names of new things: what virsh cannot print it writes as `\xff`, and nobody knows the name from that. */
+/** For names of new objects: virsh writes characters that it cannot print as `\xff`, so such a name could not be read. */
 export const PRINTABLE = [
   /^[^\p{Zl}\p{Zp}\p{Cn}]*$/u,
   "must not contain line or paragraph separators (U+2028, U+2029) or code points that Unicode does not assign",
 ] as const;
 
-/** The name of something new. A UUID would hide it behind the object that has that UUID. */
+/** The name of a new object. libvirt would find the object that has a UUID before the one that is named like it. */
 export const NewName = Name.regex(...PRINTABLE)
   .refine((name) => !z.guid().safeParse(name).success, "must not be a UUID")
   .describe("a name that nothing else has");
@@ -50,7 +50,7 @@ export const InterfaceName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/, 'must be 1 to 15 letters, digits, ".", "_" and "-"');
 
-/** Free text that libvirt stores with an object, as XML: a carriage return would come back as a newline. */
+/** Free text that libvirt stores with an object as XML, where a carriage return would become a newline. */
 export const Description = z
   .string()
   .max(4096)

@@ -1,18 +1,18 @@
-/** Sizes as people write them, in bytes as libvirt counts them. */
+/** Sizes as people write them, with libvirt's units, in bytes. */
 import * as z from "zod";
 
 const POWERS = ["", "K", "M", "G", "T", "P", "E"];
 
-/** `512MiB`, `1.5 GB`, `100M`: KiB and K are 1024, KB is 1000, as in libvirt. Undefined when it is no size. */
+/** Parses `512MiB`, `1.5 GB`, `100M`: KiB and K are 1024, KB is 1000, as in libvirt. Undefined if it is no size. */
 export function parseSize(text: string): number | undefined {
-  const found = text.match(/^(\d+(?:\.\d+)?)\s*(?:([KMGTPE]?)(B|iB)?|bytes?)$/i);
-  if (!found) return undefined;
-  const power = POWERS.indexOf((found[2] ?? "").toUpperCase());
-  const base = found[3]?.toUpperCase() === "B" && power > 0 ? 1000 : 1024;
-  return Math.round(Number(found[1]) * base ** power);
+  const match = text.match(/^(\d+(?:\.\d+)?)\s*(?:([KMGTPE]?)(B|iB)?|bytes?)$/i);
+  if (!match) return undefined;
+  const power = POWERS.indexOf((match[2] ?? "").toUpperCase());
+  const base = match[3]?.toUpperCase() === "B" && power > 0 ? 1000 : 1024;
+  return Math.round(Number(match[1]) * base ** power);
 }
 
-/** A capacity: a number is GiB, a string has a unit. Becomes bytes. */
+/** A capacity in bytes, from a number of GiB or a string with a unit. */
 export const Capacity = z
   .union([z.number(), z.string()])
   .describe('GiB as a number, or a string with a unit such as "512MiB"')

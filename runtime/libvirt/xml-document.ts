@@ -1,6 +1,6 @@
 /**
- * Changing libvirt's XML in place: what an edit does not touch stays byte for byte, with its comments,
- * foreign namespaces and CDATA. A parser that writes the whole document anew would lose some of it.
+ * Edits libvirt's XML in place: everything else stays byte for byte, with its comments, foreign namespaces and
+ * CDATA. A parser that writes the whole document anew would lose some of it.
  */
 import { escapeXml } from "./xml.ts";
 
@@ -42,7 +42,7 @@ export class XmlDocument {
     return descend([this.root], path);
   }
 
-  /** The text of an element, as it is read. */
+  /** The text of an element, unescaped and without the edits. */
   textOf(span: Span | undefined): string | undefined {
     return span && unescapeXml(this.text.slice(span.inner, span.innerEnd));
   }
@@ -51,17 +51,17 @@ export class XmlDocument {
     this.#edit(span.inner, span.innerEnd, escapeXml(value));
   }
 
-  /** Set, add or (undefined) remove an attribute. */
+  /** Sets, adds or (undefined) removes an attribute. */
   setAttribute(span: Span, name: string, value: string | undefined) {
     const tag = this.text.slice(span.start, span.inner);
-    if (span.attributes[name] === value) return; // as it was written, whatever its quotes
-    const found = [...tag.matchAll(ATTRIBUTE)].find(([, key]) => key === name);
+    if (span.attributes[name] === value) return; // its quotes stay as they were written
+    const match = [...tag.matchAll(ATTRIBUTE)].find(([, key]) => key === name);
     const written = value === undefined ? "" : ` ${name}='${escapeXml(value)}'`;
-    if (found) {
-      const space = tag.slice(0, found.index).match(/\s*$/)?.[0].length ?? 0;
+    if (match) {
+      const space = tag.slice(0, match.index).match(/\s*$/)?.[0].length ?? 0;
       this.#edit(
-        span.start + found.index - space,
-        span.start + found.index + found[0].length,
+        span.start + match.index - space,
+        span.start + match.index + match[0].length,
         written,
       );
     } else if (written) {
@@ -70,37 +70,37 @@ export class XmlDocument {
     }
   }
 
-  /** With the white space before it, so that no empty line is left. */
+  /** Removes an element with the white space before it, so that no empty line is left. */
   remove(span: Span) {
     const space = this.text.slice(0, span.start).match(/\s*$/)?.[0].length ?? 0;
     this.#edit(span.start - space, span.end, "");
   }
 
-  /** Put other XML in an element's place. */
+  /** Puts other XML in the place of an element. */
   replace(span: Span, xml: string) {
     this.#edit(span.start, span.end, xml);
   }
 
-  /** Put XML in as the first child. */
+  /** Inserts XML as the first child. */
   prepend(span: Span, xml: string) {
     if (span.inner !== span.end) return this.#edit(span.inner, span.inner, `\n${xml}`);
     const tag = this.text.slice(span.start, span.inner);
     this.#edit(span.start, span.end, `${tag.slice(0, -2)}>\n${xml}\n</${span.name}>`);
   }
 
-  /** Put XML in behind an element. */
+  /** Inserts XML behind an element. */
   after(span: Span, xml: string) {
     this.#edit(span.end, span.end, `\n${xml}`);
   }
 
-  /** Of two edits of one range the later one counts; at one point both put their text in. */
+  /** Of two edits of one range the later one counts; at one point both insert their text. */
   #edit(start: number, end: number, text: string) {
     const same = (edit: Edit) => start < end && edit.start === start && edit.end === end;
     this.#edits = this.#edits.filter((edit) => !same(edit));
     this.#edits.push({ start, end, text });
   }
 
-  /** An edit within a range that another one replaces is lost with it. */
+  /** The document with its edits. An edit within a range that another one replaces is lost with it. */
   toString(): string {
     const inside = (a: Edit, b: Edit) =>
       a.start >= b.start &&
@@ -111,16 +111,17 @@ export class XmlDocument {
       .filter((edit) => !this.#edits.some((other) => inside(edit, other)))
       .toSorted((a, b) => b.start - a.start || b.end - a.end);
     return edits.reduce(
-      (text, { start, end, text: put }) => text.slice(0, start) + put + text.slice(end),
+      (text, { start, end, text: inserted }) => text.slice(0, start) + inserted + text.slice(end),
       this.text,
     );
   }
 }
 
-/** The elements at a path of child names below some. */
+/** The elements at a path of child names below the given ones. */
 export function descend(spans: Span[], path: string[]): Span[] {
   return path.reduce(
-    (found, name) => found.flatMap((span) => span.children.filter((child) => child.name === name)),
+    (parents, name) =>
+      parents.flatMap(({ children }) => children.filter((child) => child.name === name)),
     spans,
   );
 }

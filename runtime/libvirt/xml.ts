@@ -19,14 +19,14 @@ const parser = new XMLParser({
   isArray: (_name, _path, _leaf, isAttribute) => !isAttribute,
 });
 
-/** The parser looks for attributes in processing instructions, and some have an apostrophe for themselves. */
+/** Removes processing instructions: the parser reads attributes in them, and fails at a single apostrophe. */
 function withoutInstructions(text: string): string {
   return text.replace(/<!--[\s\S]*?-->|<!\[CDATA\[[\s\S]*?\]\]>|<\?[\s\S]*?\?>/g, (token) =>
     token.startsWith("<?") ? "" : token,
   );
 }
 
-/** The root element of a document. Throws when it is another than `root`. */
+/** Parses a document into its root element. Throws if that is another than `root`. */
 export function parseXml(text: string, root: string): Element {
   const element = (parser.parse(withoutInstructions(text)) as Element)[root];
   if (!Array.isArray(element) || !element[0]) throw new Error(`no <${root}> in the XML`);
@@ -36,7 +36,7 @@ export function parseXml(text: string, root: string): Element {
 /** The elements at a path of child names: `children(domain, "devices", "disk")`. */
 export function children(element: Element | undefined, ...path: string[]): Element[] {
   return path.reduce<Element[]>(
-    (found, name) => found.flatMap((one) => (one[name] as Element[] | undefined) ?? []),
+    (parents, name) => parents.flatMap((parent) => (parent[name] as Element[] | undefined) ?? []),
     element ? [element] : [],
   );
 }
@@ -55,7 +55,7 @@ export function textOf(element: Element | undefined, ...path: string[]): string 
   return children(element, ...path)[0]?.["#text"] as string | undefined;
 }
 
-/** A piece of XML that is written as it is. */
+/** XML that is inserted without escaping. */
 export class Xml {
   readonly text: string;
 
@@ -70,7 +70,7 @@ export class Xml {
 
 type Value = Xml | string | number | undefined | null | false | Value[];
 
-/** XML with every value escaped; `undefined`, `null` and `false` write nothing, lists are joined. */
+/** A template tag for XML: every value is escaped, `undefined`, `null` and `false` write nothing, lists are joined. */
 export function xml(parts: TemplateStringsArray, ...values: Value[]): Xml {
   return new Xml(String.raw({ raw: parts }, ...values.map(write)));
 }

@@ -1,17 +1,18 @@
-/** The samples that a domain's definition gives: what it and its devices are, and the limits of its disks. */
+/** The samples from a domain's definition: the kind of the domain and its devices, and the limits of its disks. */
+import { readDisk } from "../libvirt/disk.ts";
 import { attribute, children, type Element, textOf } from "../libvirt/xml.ts";
 import type { MetricName, Sample } from "./names.ts";
 import { LIMITS } from "./names-devices.ts";
 
 type Texts = Record<string, string | undefined>;
 
-/** Of any domain. */
+/** For any domain. */
 export function identitySamples(domain: Element): Sample[] {
   const name = textOf(domain, "name");
-  return identity(domain).map(([metric, labels]) => one(metric, { domain: name, ...labels }));
+  return identity(domain).map(([metric, labels]) => info(metric, { domain: name, ...labels }));
 }
 
-/** Of one that runs. `paths`: of the disks' images, by target, for those whose definition names a volume instead. */
+/** For a running domain. `paths`: of the disks' images, by target, where the definition names a volume instead. */
 export function deviceSamples(domain: Element, paths: Map<string, string>): Sample[] {
   const name = textOf(domain, "name");
   return [
@@ -20,8 +21,8 @@ export function deviceSamples(domain: Element, paths: Map<string, string>): Samp
   ];
 }
 
-/** A metric that is always 1, for its labels; one without a value is empty, as exporters have it. */
-function one(name: MetricName, texts: Texts): Sample {
+/** A metric that is always 1, for its labels. As in other exporters, a label without a value is empty. */
+function info(name: MetricName, texts: Texts): Sample {
   const labels = Object.entries(texts).map(([label, text]) => [label, text ?? ""]);
   return { name, labels: Object.fromEntries(labels), value: 1 };
 }
@@ -55,33 +56,25 @@ function identity(domain: Element): [MetricName, Texts][] {
 }
 
 function diskSamples(domain: string | undefined, disk: Element, paths: Map<string, string>) {
-  const target_device = attribute(disk, "dev", "target") ?? "";
-  const source = children(disk, "source")[0];
-  const source_file =
-    attribute(source, "file") ??
-    attribute(source, "dev") ??
-    paths.get(target_device) ??
-    attribute(source, "name");
-  const bus = attribute(disk, "bus", "target");
+  const { target: target_device, path, name, bus, format, serial, protocol } = readDisk(disk);
+  const source_file = path ?? paths.get(target_device) ?? name;
   const driver = children(disk, "driver")[0];
-  const driver_type = attribute(driver, "type");
   const cache = attribute(driver, "cache");
   const discard = attribute(driver, "discard");
-  const serial = textOf(disk, "serial");
-  const is = { domain, target_device, source_file, serial, driver_type };
+  const common = { domain, target_device, source_file, serial, driver_type: format };
   const disk_type = attribute(disk, "type");
   const tuned = children(disk, "iotune")[0];
   return [
-    one("libvirt_domain_block_stats_info", {
-      ...is,
+    info("libvirt_domain_block_stats_info", {
+      ...common,
       disk_type,
       target_bus: bus,
       driver_name: attribute(driver, "name"),
       driver_cache: cache,
       driver_discard: discard,
-      source_protocol: attribute(source, "protocol"),
+      source_protocol: protocol,
     }),
-    one("libvirt_domain_block_meta", { ...is, disk_type, bus, cache, discard }),
+    info("libvirt_domain_block_meta", { ...common, disk_type, bus, cache, discard }),
     ...LIMITS.flatMap(([element, name]): Sample[] => {
       const limit = textOf(tuned, element);
       const labels = { domain: domain ?? "", target_device };
@@ -90,21 +83,21 @@ function diskSamples(domain: string | undefined, disk: Element, paths: Map<strin
   ];
 }
 
-/** One without a device on the host has no counters either. */
+/** An interface without a device on the host has no counters either. */
 function nicSamples(domain: string | undefined, nic: Element): Sample[] {
   const target_device = attribute(nic, "dev", "target");
   if (target_device === undefined) return [];
-  const is = { domain, target_device, source_bridge: attribute(nic, "bridge", "source") };
+  const common = { domain, target_device, source_bridge: attribute(nic, "bridge", "source") };
   return [
-    one("libvirt_domain_interface_stats_info", {
-      ...is,
+    info("libvirt_domain_interface_stats_info", {
+      ...common,
       interface_type: attribute(nic, "type"),
       mac_address: attribute(nic, "address", "mac"),
       model_type: attribute(nic, "type", "model"),
       mtu_size: attribute(nic, "size", "mtu"),
     }),
-    one("libvirt_domain_interface_meta", {
-      ...is,
+    info("libvirt_domain_interface_meta", {
+      ...common,
       virtual_interface: attribute(nic, "interfaceid", "virtualport", "parameters"),
     }),
   ];

@@ -1,7 +1,6 @@
 /** The samples of a hypervisor's domains. */
-
 import { HyperError } from "../core/errors.ts";
-import { chunks, domstats, type Stats, type Target } from "../libvirt/stats/domstats.ts";
+import { chunks, domstats, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
 import { type Element, parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
@@ -9,91 +8,91 @@ import type { Sample } from "./names.ts";
 import { optional, type Scrape } from "./scrape.ts";
 import { cpuSamples, statisticsSamples } from "./statistics.ts";
 
-/** One without an ID is off. */
-export type Domain = Target;
+/** A domain without an ID is off. */
+export type Domain = StatsTarget;
 
 const GROUPS = ["--cpu-total", "--vcpu", "--balloon", "--block"];
-/** Of one that is off libvirtd knows these by itself; to tell its disks it would open their images. */
+/** libvirtd knows these by itself. For the disks of a domain that is off it would open their images. */
 const GROUPS_OFF = ["--vcpu", "--balloon"];
 
-/** Of domains that run. Those whose statistics are late have `libvirt_domain_timed_out` 1. */
+/** For running domains. A domain whose statistics are late has `libvirt_domain_timed_out` 1. */
 export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
-  const { ctx, intime } = scrape;
-  const asked = domstats(ctx, domains, GROUPS);
-  const jobs = asked.then((stats) => {
+  const { ctx, inTime } = scrape;
+  const pending = domstats(ctx, domains, GROUPS);
+  const jobs = pending.then((stats) => {
     const well = domains.filter(({ name }) => stats.get(name)?.stuck === undefined);
     return jobSamples(scrape, well);
   });
-  const [stats, read, running] = await Promise.all([
-    intime(asked.catch(unlessLate)),
+  const [stats, definitions, jobMetrics] = await Promise.all([
+    inTime(pending.catch(unlessLate)),
     optional(scrape, "definitions", readDefinitions(scrape, domains)),
     optional(scrape, "jobs", jobs),
   ]);
-  const each = domains.flatMap(({ name }) => {
-    const found = stats?.get(name);
-    if (stats && !found) return []; // it has gone meanwhile
-    const timed_out = !found || found.stuck ? 1 : 0;
-    const { definition, vcpuinfo } = read?.get(name) ?? {};
+  const samples = domains.flatMap(({ name }) => {
+    const own = stats?.get(name);
+    if (stats && !own) return []; // the domain has gone meanwhile
+    const timed_out = !own || own.stuck ? 1 : 0;
+    const { definition, vcpuinfo } = definitions?.get(name) ?? {};
     return [
       { name: "libvirt_domain_timed_out" as const, labels: { domain: name }, value: timed_out },
-      ...(found ? statisticsSamples(name, found.fields) : []),
+      ...(own ? statisticsSamples(name, own.fields) : []),
       ...(definition ? identitySamples(definition) : []),
-      ...(definition ? deviceSamples(definition, pathsOf(found)) : []),
+      ...(definition ? deviceSamples(definition, pathsOf(own)) : []),
       ...cpuSamples(name, vcpuinfo ?? ""),
     ];
   });
-  return [...each, ...(running ?? [])];
+  return [...samples, ...(jobMetrics ?? [])];
 }
 
 export async function offSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
-  const { ctx, intime } = scrape;
-  const [stats, read] = await Promise.all([
-    intime(domstats(ctx, domains, GROUPS_OFF).catch(unlessLate)),
+  const { ctx, inTime } = scrape;
+  const [stats, definitions] = await Promise.all([
+    inTime(domstats(ctx, domains, GROUPS_OFF).catch(unlessLate)),
     optional(scrape, "definitions", readDefinitions(scrape, domains)),
   ]);
   return domains.flatMap(({ name }) => {
-    const found = stats?.get(name);
-    const { definition } = read?.get(name) ?? {};
-    if (!found || !definition) return [];
-    return [...statisticsSamples(name, found.fields), ...identitySamples(definition)];
+    const own = stats?.get(name);
+    const { definition } = definitions?.get(name) ?? {};
+    if (!own || !definition) return [];
+    return [...statisticsSamples(name, own.fields), ...identitySamples(definition)];
   });
 }
 
-/** It is up then, only slow. */
+/** Late statistics do not make the hypervisor down. */
 function unlessLate(error: unknown): undefined {
   if (error instanceof HyperError && /^(timed_out|busy)$/.test(error.code)) return undefined;
   throw error;
 }
 
-interface Read {
+interface Definition {
   definition: Element;
   vcpuinfo: string | undefined;
 }
 
-/** Domains whose definitions come in one round trip, with `vcpuinfo`: virsh takes 16 commands together. */
-const FRAME = 8;
+/** With `vcpuinfo` these are the 16 commands that a session runs in one round trip. */
+const DOMAINS_PER_FRAME = 8;
 
-/** Anew each time: media, bridges and limits of a running domain can change. */
-async function readDefinitions({ ctx, turns }: Scrape, domains: Domain[]) {
-  const found = new Map<string, Read>();
-  await turns.map(chunks(domains, FRAME), async (some) => {
-    const running = some.filter(({ id }) => id);
-    const said = await ctx.virsh.settled([
-      ...some.map(({ ref }) => ["dumpxml", "--domain", ref]),
+/** Read for each scrape: media, bridges and limits of a running domain can change. */
+async function readDefinitions({ ctx, limit }: Scrape, domains: Domain[]) {
+  const definitions = new Map<string, Definition>();
+  await limit.map(chunks(domains, DOMAINS_PER_FRAME), async (frame) => {
+    const running = frame.filter(({ id }) => id);
+    const outcomes = await ctx.virsh.settled([
+      ...frame.map(({ ref }) => ["dumpxml", "--domain", ref]),
       ...running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
     ]);
-    const text = (i: number) => (typeof said[i] === "string" ? said[i] : undefined);
-    some.forEach((domain, i) => {
+    const text = (i: number) => (typeof outcomes[i] === "string" ? outcomes[i] : undefined);
+    frame.forEach((domain, i) => {
       const xml = text(i);
-      if (!xml) return; // it has gone meanwhile
-      const vcpuinfo = domain.id ? text(some.length + running.indexOf(domain)) : undefined;
-      found.set(domain.name, { definition: parseXml(xml, "domain"), vcpuinfo });
+      if (!xml) return; // the domain has gone meanwhile
+      const vcpuinfo = domain.id ? text(frame.length + running.indexOf(domain)) : undefined;
+      definitions.set(domain.name, { definition: parseXml(xml, "domain"), vcpuinfo });
     });
   });
-  return found;
+  return definitions;
 }
 
-/** Of the disks' images, by target. */
+/** The paths of the disks' images, by target. */
 function pathsOf(stats: Stats | undefined): Map<string, string> {
   const fields = stats?.fields ?? {};
   const count = Number(fields["block.count"] ?? 0);

@@ -1,4 +1,4 @@
-/** The answer to a scrape. */
+/** The answer to a scrape, in Prometheus's text format. */
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Context } from "../hypervisor/context.ts";
 import { METRICS, type MetricName, type Sample } from "./names.ts";
@@ -18,19 +18,19 @@ export async function metricsText(ctx: Context): Promise<string> {
     return `${own}\n${await exposition(samples)}`;
   }
   if (typeof requestedHosts === "string") return exposition(await hypervisorSamples(ctx));
-  const each = requestedHosts.map(async (host) => {
-    const samples = await hypervisorSamples(ctx.forHost(host));
-    return samples.map((sample) => ({ ...sample, labels: { host, ...sample.labels } }));
+  const samples = requestedHosts.map(async (host) => {
+    const own = await hypervisorSamples(ctx.forHost(host));
+    return own.map((sample) => ({ ...sample, labels: { host, ...sample.labels } }));
   });
-  return exposition((await Promise.all(each)).flat());
+  return exposition((await Promise.all(samples)).flat());
 }
 
 export async function exposition(samples: Sample[]): Promise<string> {
   const registry = new Registry();
-  const made = new Map<MetricName, Counter | Gauge>();
+  const metrics = new Map<MetricName, Counter | Gauge>();
   for (const { name, labels, value } of samples) {
-    const metric = made.get(name) ?? make(name, registry);
-    made.set(name, metric);
+    const metric = metrics.get(name) ?? make(name, registry);
+    metrics.set(name, metric);
     if (metric instanceof Counter) metric.inc(labels, value);
     else metric.set(labels, value);
   }

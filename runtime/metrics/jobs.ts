@@ -1,37 +1,39 @@
 /** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
-import { chunks, type Target } from "../libvirt/stats/domstats.ts";
+import { MAX_COMMANDS_PER_FRAME } from "../hypervisor/session-frames.ts";
+import { chunks, type StatsTarget } from "../libvirt/stats/domstats.ts";
 import { keyValues } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
 import type { Scrape } from "./scrape.ts";
 
-/** Milliseconds: libvirt answers at once unless there is a job. */
-const PATIENCE = 1000;
-/** Commands that virsh takes together. */
-const FRAME = 16;
+/** libvirt answers at once where there is no job. */
+const JOB_TIMEOUT_MS = 1000;
 
-/** Of domains whose QEMU answers; one that does not would hold this up too. */
-export async function jobSamples({ ctx, turns }: Scrape, targets: Target[]): Promise<Sample[]> {
-  const each = await turns.map(chunks(targets, FRAME), async (some) => {
-    const commands = some.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
-    const said = await ctx.virsh.settled(commands, { timeout: PATIENCE });
-    return some.flatMap(({ name }, i) => {
-      const text = said[i];
+/** For domains whose QEMU answers: a stuck one would delay the others of its frame. */
+export async function jobSamples(
+  { ctx, limit }: Scrape,
+  targets: StatsTarget[],
+): Promise<Sample[]> {
+  const samples = await limit.map(chunks(targets, MAX_COMMANDS_PER_FRAME), async (domains) => {
+    const commands = domains.map(({ ref }) => ["domjobinfo", "--domain", ref, "--rawstats"]);
+    const outcomes = await ctx.virsh.settled(commands, { timeout: JOB_TIMEOUT_MS });
+    return domains.flatMap(({ name }, i) => {
+      const text = outcomes[i];
       return typeof text === "string" ? samplesOf(name, keyValues(text)) : [];
     });
   });
-  return each.flat();
+  return samples.flat();
 }
 
-/** What virsh calls a disk is a file in the exporters' names. */
+/** The exporters name "file" what virsh names "disk". */
 const KINDS = { data: "data", memory: "memory", disk: "file" } as const;
 
 function samplesOf(domain: string, job: Record<string, string>): Sample[] {
   const labels = { domain };
   const type = Number(job["Job type"]);
   const samples: Sample[] = [{ name: "libvirt_domain_job_info_type", labels, value: type }];
-  for (const what of ["elapsed", "remaining"] as const) {
-    const ms = job[`time_${what}`];
-    const name = `libvirt_domain_job_info_time_${what}_seconds` as const;
+  for (const time of ["elapsed", "remaining"] as const) {
+    const ms = job[`time_${time}`];
+    const name = `libvirt_domain_job_info_time_${time}_seconds` as const;
     if (ms !== undefined) samples.push({ name, labels, value: Number(ms) / 1000 });
   }
   for (const kind of ["data", "memory", "disk"] as const) {

@@ -1,4 +1,4 @@
-/** What a metric is, and tables of them. */
+/** The description of a metric, and tables of them. */
 
 export interface Metric {
   type: "counter" | "gauge";
@@ -6,7 +6,7 @@ export interface Metric {
   help: string;
 }
 
-/** Metrics with the same labels, by name, from what each says. */
+/** Metrics with the same labels, by name, each with its help text. */
 const table =
   (type: Metric["type"]) =>
   <N extends string>(labels: string, help: Record<N, string>): Record<N, Metric> => {

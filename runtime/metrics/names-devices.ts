@@ -19,10 +19,10 @@ export const BLOCK = {
   }),
   ...gauges(
     "domain disk_type target_bus driver_name driver_type driver_cache driver_discard source_file source_protocol target_device serial",
-    { libvirt_domain_block_stats_info: "What the disk is; always 1." },
+    { libvirt_domain_block_stats_info: "The kind of the disk; always 1." },
   ),
   ...gauges("domain target_device source_file serial bus disk_type driver_type cache discard", {
-    libvirt_domain_block_meta: "What the disk is; always 1.",
+    libvirt_domain_block_meta: "The kind of the disk; always 1.",
   }),
 };
 
@@ -76,9 +76,9 @@ export const INTERFACE = {
     libvirt_domain_interface_stats_transmit_drops_total: "Packets dropped in sending.",
   }),
   ...gauges("domain interface_type source_bridge target_device mac_address model_type mtu_size", {
-    libvirt_domain_interface_stats_info: "What the interface is; always 1.",
+    libvirt_domain_interface_stats_info: "The kind of the interface; always 1.",
   }),
   ...gauges("domain source_bridge target_device virtual_interface", {
-    libvirt_domain_interface_meta: "What the interface is; always 1.",
+    libvirt_domain_interface_meta: "The kind of the interface; always 1.",
   }),
 };

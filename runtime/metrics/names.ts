@@ -45,11 +45,11 @@ const INFO = {
   }),
   ...gauges(
     "domain instance_name instance_id flavor_name user_name user_id project_name project_id",
-    { libvirt_domain_openstack_info: "What OpenStack Nova notes of the domain; always 1." },
+    { libvirt_domain_openstack_info: "Metadata of OpenStack Nova for the domain; always 1." },
   ),
   ...gauges(
     "domain uuid instance_name flavor user_name user_uuid project_name project_uuid root_type root_uuid",
-    { libvirt_domain_info_meta: "The domain's UUID, and what Nova notes of it; always 1." },
+    { libvirt_domain_info_meta: "The domain's UUID and its metadata of Nova; always 1." },
   ),
 };
 
@@ -68,7 +68,7 @@ const MEMORY = {
     libvirt_domain_memory_stats_disk_caches_bytes: "The guest's disk caches.",
     libvirt_domain_memory_stats_disk_cache_bytes: "The guest's disk caches.",
     libvirt_domain_memory_stats_last_update_timestamp_seconds:
-      "When the guest told its figures last.",
+      "Time of the guest's last report of its figures.",
   }),
   ...counters("domain", {
     libvirt_domain_memory_stats_major_fault_total: "Page faults of the guest that read a disk.",

@@ -1,4 +1,4 @@
-/** This server's own metrics. Its counters begin when this file is loaded, with the functions. */
+/** This server's own metrics. Their counters start when this file is loaded, together with the functions. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { version } from "../core/version.ts";
 import { observer } from "../events/bus.ts";
@@ -7,8 +7,10 @@ import { openHypervisors } from "../hypervisor/registry.ts";
 const registry = new Registry();
 const registers = [registry];
 
-/** Seconds: from a command on a warm session to a long copy. */
-const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600];
+/** From a command on a warm session to a long copy. */
+const SECONDS_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600,
+];
 
 const requests = new Counter({
   name: "hypersdk_requests_total",
@@ -20,7 +22,7 @@ const requestSeconds = new Histogram({
   name: "hypersdk_request_duration_seconds",
   help: "Time from a request to its answer.",
   labelNames: ["function"],
-  buckets,
+  buckets: SECONDS_BUCKETS,
   registers,
 });
 const commands = new Counter({
@@ -33,7 +35,7 @@ const roundTrips = new Histogram({
   name: "hypersdk_virsh_duration_seconds",
   help: "Time of a round trip to virsh with one or more commands, with the wait for a session.",
   labelNames: ["host", "lane"],
-  buckets,
+  buckets: SECONDS_BUCKETS,
   registers,
 });
 const connections = new Counter({

@@ -1,5 +1,4 @@
-/** All samples of one hypervisor, in bounded time: what has not come until then is left out, and says so. */
-
+/** All samples of one hypervisor, in bounded time. A part that is late is left out, with a metric that says so. */
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { chunks } from "../libvirt/stats/domstats.ts";
@@ -10,36 +9,36 @@ import { beginScrape, optional, type Scrape } from "./scrape.ts";
 import { poolSamples } from "./storage-pools.ts";
 
 /**
- * Milliseconds until one that says nothing is down, and for all that it says then. Prometheus itself waits
- * for 10 seconds unless told otherwise.
+ * A hypervisor that does not list its domains within `reach` is down; all other samples have `rest`. Prometheus
+ * waits for 10 seconds by default.
  */
-const PATIENCE = { reach: 5000, rest: 4000 };
-/** Domains whose statistics come together, or late together. */
-const TOGETHER = 50;
+const TIMEOUTS_MS = { reach: 5000, rest: 4000 };
+/** Domains whose statistics arrive together, or are late together. */
+const DOMAINS_PER_PART = 50;
 
 /** Never fails: `libvirt_up` says whether the hypervisor answered. */
-export async function hypervisorSamples(given: Context, patience = PATIENCE): Promise<Sample[]> {
+export async function hypervisorSamples(ctx: Context, timeouts = TIMEOUTS_MS): Promise<Sample[]> {
   try {
-    const domains = await list(given, patience.reach);
+    const domains = await listDomains(ctx, timeouts.reach);
     return [
       { name: "libvirt_up", labels: {}, value: 1 },
       { name: "libvirt_domains", labels: {}, value: domains.length },
-      ...(await allSamples(given, domains, patience.rest)),
+      ...(await allSamples(ctx, domains, timeouts.rest)),
     ];
   } catch (error) {
-    given.log.warn({ host: given.host, cause: error }, "metrics: the hypervisor does not answer");
+    ctx.log.warn({ host: ctx.host, cause: error }, "metrics: the hypervisor does not answer");
     return [{ name: "libvirt_up", labels: {}, value: 0 }];
   }
 }
 
-async function allSamples(given: Context, domains: Domain[], patience: number) {
-  const scrape = beginScrape(given, patience);
+async function allSamples(ctx: Context, domains: Domain[], timeoutMs: number) {
+  const scrape = beginScrape(ctx, timeoutMs);
   try {
     const running = domains.filter(({ id }) => id);
     const off = domains.filter(({ id }) => !id);
     const parts = await Promise.all([
-      ...chunks(running, TOGETHER).map((some) => runningSamples(scrape, some)),
-      ...chunks(off, TOGETHER).map((some) => offSamples(scrape, some)),
+      ...chunks(running, DOMAINS_PER_PART).map((part) => runningSamples(scrape, part)),
+      ...chunks(off, DOMAINS_PER_PART).map((part) => offSamples(scrape, part)),
       optional(scrape, "storage pools", poolSamples(scrape.ctx)),
       optional(scrape, "versions", versionSamples(scrape)),
     ]);
@@ -49,23 +48,23 @@ async function allSamples(given: Context, domains: Domain[], patience: number) {
   }
 }
 
-async function list(given: Context, patience: number): Promise<Domain[]> {
-  const { ctx, intime, end } = beginScrape(given, patience);
-  const asked = ctx.virsh(["list", "--all", "--uuid", "--id", "--name"]);
-  const text = await intime(asked).finally(end);
+async function listDomains(callerContext: Context, timeoutMs: number): Promise<Domain[]> {
+  const { ctx, inTime, end } = beginScrape(callerContext, timeoutMs);
+  const list = ctx.virsh(["list", "--all", "--uuid", "--id", "--name"]);
+  const text = await inTime(list).finally(end);
   if (text === undefined) {
-    throw new HyperError("timed_out", `no answer within ${patience / 1000} s`);
+    throw new HyperError("timed_out", `no answer within ${timeoutMs / 1000} s`);
   }
   return lines(text).map((row) => {
     const [, uuid = "", id = "", name = ""] = row.match(/^(\S+) (\S+) (.*)$/s) ?? [];
-    // virsh takes an ID in half the time of a UUID
+    // virsh finds an ID in half the time of a UUID
     return id === "-" ? { name, ref: uuid } : { name, ref: id, id };
   });
 }
 
 async function versionSamples({ ctx }: Scrape): Promise<Sample[]> {
-  const said = keyValues(await ctx.virsh(["version", "--daemon"]));
-  const number = (key: string) => said[key]?.replace(/^\S+ /, "") ?? ""; // "QEMU 7.2.22"
+  const versions = keyValues(await ctx.virsh(["version", "--daemon"]));
+  const number = (key: string) => versions[key]?.replace(/^\S+ /, "") ?? ""; // "QEMU 7.2.22"
   const labels = {
     hypervisor_running: number("Running hypervisor"),
     libvirtd_running: number("Running against daemon"),

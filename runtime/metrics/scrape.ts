@@ -1,34 +1,33 @@
-/** One reading of one hypervisor: it has so much time, and leaves nothing behind. */
+/** One scrape of one hypervisor, with a deadline that cancels its commands. */
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Context, Virsh } from "../hypervisor/context.ts";
 
 export interface Scrape {
-  /** Its commands end with the reading. */
+  /** Its commands are cancelled when the scrape ends. */
   ctx: Context;
-  /** Undefined when it takes longer than the reading has time for. */
-  intime<T>(work: Promise<T>): Promise<T | undefined>;
-  /** For reads by the hundred, so that other callers' come between. */
-  turns: LimitFunction;
+  /** Undefined if the work takes longer than the scrape has time. */
+  inTime<T>(work: Promise<T>): Promise<T | undefined>;
+  /** For hundreds of commands, so that those of other callers get their turn. */
+  limit: LimitFunction;
   end(): void;
 }
 
-/** Calls at once, of the read lane's four. */
-const AT_ONCE = 2;
+/** The read lane has four sessions; the other two stay for other callers. */
+const MAX_CONCURRENT_READS = 2;
 
-/** `patience`: milliseconds from now. */
-export function beginScrape(given: Context, patience: number): Scrape {
+export function beginScrape(callerContext: Context, timeoutMs: number): Scrape {
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => {
-      resolve(undefined); // before what is cut off fails for it
+      resolve(undefined); // before the cancelled commands fail
       over.abort();
-    }, patience);
+    }, timeoutMs);
   });
   return {
-    ctx: withSignal(given, AbortSignal.any([given.signal, over.signal])),
-    intime: (work) => Promise.race([work, late]),
-    turns: pLimit(AT_ONCE),
+    ctx: withSignal(callerContext, AbortSignal.any([callerContext.signal, over.signal])),
+    inTime: (work) => Promise.race([work, late]),
+    limit: pLimit(MAX_CONCURRENT_READS),
     end() {
       clearTimeout(timer);
       over.abort();
@@ -37,21 +36,21 @@ export function beginScrape(given: Context, patience: number): Scrape {
 }
 
 function withSignal(ctx: Context, signal: AbortSignal): Context {
-  const virsh: Virsh = (command, given) => ctx.virsh(command, { signal, ...given });
-  virsh.all = (commands, given) => ctx.virsh.all(commands, { signal, ...given });
-  virsh.settled = (commands, given) => ctx.virsh.settled(commands, { signal, ...given });
-  virsh.oneShot = (command, given) => ctx.virsh.oneShot(command, { signal, ...given });
+  const virsh: Virsh = (command, options) => ctx.virsh(command, { signal, ...options });
+  virsh.all = (commands, options) => ctx.virsh.all(commands, { signal, ...options });
+  virsh.settled = (commands, options) => ctx.virsh.settled(commands, { signal, ...options });
+  virsh.oneShot = (command, options) => ctx.virsh.oneShot(command, { signal, ...options });
   return { ...ctx, virsh, signal };
 }
 
-/** What some hypervisors do not have, and none must fail for: nothing then, and a line in the log. */
-export async function optional<T>({ ctx, intime }: Scrape, what: string, work: Promise<T>) {
+/** For parts that not every hypervisor has: a failure is undefined, with a line in the log. */
+export async function optional<T>({ ctx, inTime }: Scrape, part: string, work: Promise<T>) {
   try {
-    const found = await intime(work);
-    if (!found) ctx.log.warn({ host: ctx.host }, `metrics: ${what} did not come in time`);
-    return found;
+    const value = await inTime(work);
+    if (!value) ctx.log.warn({ host: ctx.host }, `metrics: ${part} did not come in time`);
+    return value;
   } catch (error) {
-    ctx.log.info({ host: ctx.host, cause: error }, `metrics: no ${what}`);
+    ctx.log.info({ host: ctx.host, cause: error }, `metrics: no ${part}`);
     return undefined;
   }
 }

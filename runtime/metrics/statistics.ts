@@ -1,27 +1,27 @@
-/** The samples of one domain, from the fields of `domstats`. What is not known is left out. */
+/** The samples of one domain, from the fields of `domstats`. An unknown value has no sample. */
 import type { MetricName, Sample } from "./names.ts";
 
 type Fields = Record<string, string>;
 type Labels = Record<string, string>;
 type Row = [field: string, unit: (value: number) => number, ...names: MetricName[]];
 
-const is = (value: number) => value;
+const same = (value: number) => value;
 const kib = (value: number) => value * 1024;
 const ns = (value: number) => value / 1e9;
 
-/** Of every domain. */
+/** For every domain. */
 const INFO: Row[] = [
-  ["state.state", is, "libvirt_domain_info_vstate"],
+  ["state.state", same, "libvirt_domain_info_vstate"],
   ["balloon.maximum", kib, "libvirt_domain_info_maximum_memory_bytes"],
   ["balloon.current", kib, "libvirt_domain_info_memory_usage_bytes"],
-  ["vcpu.current", is, "libvirt_domain_info_virtual_cpus"],
+  ["vcpu.current", same, "libvirt_domain_info_virtual_cpus"],
 ];
 
-/** Of one that runs; of another, some of these would be libvirtd's own. */
+/** For running domains: of one that is off, some of these would be libvirtd's own. */
 const RUNNING: Row[] = [
   ["cpu.time", ns, "libvirt_domain_info_cpu_time_seconds_total"],
-  ["vcpu.current", is, "libvirt_domain_vcpu_current"],
-  ["vcpu.maximum", is, "libvirt_domain_vcpu_maximum"],
+  ["vcpu.current", same, "libvirt_domain_vcpu_current"],
+  ["vcpu.maximum", same, "libvirt_domain_vcpu_maximum"],
   [
     "balloon.current",
     kib,
@@ -35,10 +35,10 @@ const RUNNING: Row[] = [
   ["balloon.rss", kib, "libvirt_domain_memory_stats_rss_bytes"],
   ["balloon.swap_in", kib, "libvirt_domain_memory_stats_swap_in_bytes"],
   ["balloon.swap_out", kib, "libvirt_domain_memory_stats_swap_out_bytes"],
-  ["balloon.major_fault", is, "libvirt_domain_memory_stats_major_fault_total"],
-  ["balloon.minor_fault", is, "libvirt_domain_memory_stats_minor_fault_total"],
-  ["balloon.hugetlb_pgalloc", is, "libvirt_domain_memory_stats_hugetlb_pgalloc_total"],
-  ["balloon.hugetlb_pgfail", is, "libvirt_domain_memory_stats_hugetlb_pgfail_total"],
+  ["balloon.major_fault", same, "libvirt_domain_memory_stats_major_fault_total"],
+  ["balloon.minor_fault", same, "libvirt_domain_memory_stats_minor_fault_total"],
+  ["balloon.hugetlb_pgalloc", same, "libvirt_domain_memory_stats_hugetlb_pgalloc_total"],
+  ["balloon.hugetlb_pgfail", same, "libvirt_domain_memory_stats_hugetlb_pgfail_total"],
   [
     "balloon.disk_caches",
     kib,
@@ -48,39 +48,39 @@ const RUNNING: Row[] = [
 ];
 
 const VCPU: Row[] = [
-  ["state", is, "libvirt_domain_vcpu_state"],
+  ["state", same, "libvirt_domain_vcpu_state"],
   ["time", ns, "libvirt_domain_vcpu_time_seconds_total"],
   ["wait", ns, "libvirt_domain_vcpu_wait_seconds_total"],
   ["delay", ns, "libvirt_domain_vcpu_delay_seconds_total"],
 ];
 
 const BLOCK: Row[] = [
-  ["rd.bytes", is, "libvirt_domain_block_stats_read_bytes_total"],
-  ["rd.reqs", is, "libvirt_domain_block_stats_read_requests_total"],
+  ["rd.bytes", same, "libvirt_domain_block_stats_read_bytes_total"],
+  ["rd.reqs", same, "libvirt_domain_block_stats_read_requests_total"],
   ["rd.times", ns, "libvirt_domain_block_stats_read_time_seconds_total"],
-  ["wr.bytes", is, "libvirt_domain_block_stats_write_bytes_total"],
-  ["wr.reqs", is, "libvirt_domain_block_stats_write_requests_total"],
+  ["wr.bytes", same, "libvirt_domain_block_stats_write_bytes_total"],
+  ["wr.reqs", same, "libvirt_domain_block_stats_write_requests_total"],
   ["wr.times", ns, "libvirt_domain_block_stats_write_time_seconds_total"],
-  ["fl.reqs", is, "libvirt_domain_block_stats_flush_requests_total"],
+  ["fl.reqs", same, "libvirt_domain_block_stats_flush_requests_total"],
   ["fl.times", ns, "libvirt_domain_block_stats_flush_time_seconds_total"],
-  ["capacity", is, "libvirt_domain_block_stats_capacity_bytes"],
-  ["physical", is, "libvirt_domain_block_stats_physicalsize_bytes"],
-  ["allocation", is, "libvirt_domain_block_stats_allocation"],
+  ["capacity", same, "libvirt_domain_block_stats_capacity_bytes"],
+  ["physical", same, "libvirt_domain_block_stats_physicalsize_bytes"],
+  ["allocation", same, "libvirt_domain_block_stats_allocation"],
 ];
 
 const NET: Row[] = [
-  ["rx.bytes", is, "libvirt_domain_interface_stats_receive_bytes_total"],
-  ["rx.pkts", is, "libvirt_domain_interface_stats_receive_packets_total"],
-  ["rx.errs", is, "libvirt_domain_interface_stats_receive_errors_total"],
-  ["rx.drop", is, "libvirt_domain_interface_stats_receive_drops_total"],
-  ["tx.bytes", is, "libvirt_domain_interface_stats_transmit_bytes_total"],
-  ["tx.pkts", is, "libvirt_domain_interface_stats_transmit_packets_total"],
-  ["tx.errs", is, "libvirt_domain_interface_stats_transmit_errors_total"],
-  ["tx.drop", is, "libvirt_domain_interface_stats_transmit_drops_total"],
+  ["rx.bytes", same, "libvirt_domain_interface_stats_receive_bytes_total"],
+  ["rx.pkts", same, "libvirt_domain_interface_stats_receive_packets_total"],
+  ["rx.errs", same, "libvirt_domain_interface_stats_receive_errors_total"],
+  ["rx.drop", same, "libvirt_domain_interface_stats_receive_drops_total"],
+  ["tx.bytes", same, "libvirt_domain_interface_stats_transmit_bytes_total"],
+  ["tx.pkts", same, "libvirt_domain_interface_stats_transmit_packets_total"],
+  ["tx.errs", same, "libvirt_domain_interface_stats_transmit_errors_total"],
+  ["tx.drop", same, "libvirt_domain_interface_stats_transmit_drops_total"],
 ];
 
 /** `state.state` in the exporters' words. */
-const STATES = [
+const STATE_DESCRIPTIONS = [
   "no state",
   "the domain is running",
   "the domain is blocked on resource",
@@ -92,43 +92,43 @@ const STATES = [
 ];
 
 export function statisticsSamples(domain: string, fields: Fields): Sample[] {
-  const state = known(fields["state.state"]) ?? 0;
-  const of = { domain };
-  const described = { domain, state_desc: STATES[state] ?? "no state" };
+  const state = parse(fields["state.state"]) ?? 0;
+  const labels = { domain };
+  const described = { domain, state_desc: STATE_DESCRIPTIONS[state] ?? "no state" };
   const info: Sample[] = [
     { name: "libvirt_domain_info_state", labels: described, value: state },
-    ...read(fields, "", INFO, of),
+    ...read(fields, "", INFO, labels),
   ];
   if (state === 5 || state === 6) return info;
   const vcpus = Array.from({ length: Number(fields["vcpu.maximum"] ?? 0) }, (_, n) => `${n}`);
   return [
     ...info,
-    ...read(fields, "", RUNNING, of),
-    ...memory(fields, of),
+    ...read(fields, "", RUNNING, labels),
+    ...memory(fields, labels),
     ...vcpus.flatMap((vcpu) => read(fields, `vcpu.${vcpu}.`, VCPU, { domain, vcpu })),
-    ...devices(fields, "block", BLOCK, of),
-    ...devices(fields, "net", NET, of),
+    ...devices(fields, "block", BLOCK, labels),
+    ...devices(fields, "net", NET, labels),
   ];
 }
 
 function read(fields: Fields, prefix: string, rows: Row[], labels: Labels): Sample[] {
   return rows.flatMap(([field, unit, ...names]) => {
-    const value = known(fields[prefix + field]);
+    const value = parse(fields[prefix + field]);
     return value === undefined ? [] : names.map((name) => ({ name, labels, value: unit(value) }));
   });
 }
 
-/** libvirt counts up to 2^63; what is above is a -1, which says that nobody counts. */
-function known(text: string | undefined): number | undefined {
+/** libvirt counts up to 2^63. A greater value is a -1, which stands for "not counted". */
+function parse(text: string | undefined): number | undefined {
   const value = Number(text);
   return text !== undefined && value >= 0 && value < 2 ** 63 ? value : undefined;
 }
 
-/** `last-update` is 0 until the guest's balloon driver has told something. */
+/** `last-update` is 0 until the guest's balloon driver has reported. */
 function memory(fields: Fields, labels: Labels): Sample[] {
-  const available = known(fields["balloon.available"]);
-  const usable = known(fields["balloon.usable"]);
-  const updated = known(fields["balloon.last-update"]);
+  const available = parse(fields["balloon.available"]);
+  const usable = parse(fields["balloon.usable"]);
+  const updated = parse(fields["balloon.last-update"]);
   const samples: Sample[] = [];
   if (available && usable !== undefined) {
     const value = ((available - usable) / available) * 100;
@@ -141,7 +141,7 @@ function memory(fields: Fields, labels: Labels): Sample[] {
   return samples;
 }
 
-/** libvirt names no interface that it cannot count, such as one in QEMU's user mode. */
+/** An interface without counters, such as one in QEMU's user mode, has no name in `domstats`. */
 function devices(fields: Fields, group: string, rows: Row[], labels: Labels): Sample[] {
   const count = Number(fields[`${group}.count`] ?? 0);
   return Array.from({ length: count }, (_, i) => `${group}.${i}.`).flatMap((prefix) => {
@@ -151,7 +151,7 @@ function devices(fields: Fields, group: string, rows: Row[], labels: Labels): Sa
   });
 }
 
-/** From the text of `vcpuinfo`; a vCPU that is not there has no CPU. */
+/** From the text of `vcpuinfo`, in which an offline vCPU has no CPU. */
 export function cpuSamples(domain: string, vcpuinfo: string): Sample[] {
   return [...vcpuinfo.matchAll(/^VCPU: +(\d+)\nCPU: +(\d+)$/gm)].map(([, vcpu = "", cpu]) => ({
     name: "libvirt_domain_vcpu_cpu",

@@ -5,23 +5,23 @@ import type { Context } from "../hypervisor/context.ts";
 import { keyValues, lines } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
 
-/** In virsh's words, by their numbers. */
-const STATES = ["inactive", "building", "running", "degraded", "inaccessible"];
+/** virsh's word for each value of libvirt's virStoragePoolState. */
+const POOL_STATES = ["inactive", "building", "running", "degraded", "inaccessible"];
 
-/** Milliseconds until one that does not answer, such as a dead NFS server's, counts as timed out. */
-const PATIENCE = 2000;
+/** A pool that takes longer, such as one on a dead NFS server, counts as timed out. */
+const POOL_TIMEOUT_MS = 2000;
 
 export async function poolSamples({ virsh }: Context): Promise<Sample[]> {
   const uuids = lines(await virsh(["pool-list", "--all", "--uuid"])).map((uuid) => uuid.trim());
   const names = await virsh.settled(uuids.map((uuid) => ["pool-name", "--pool", uuid]));
-  const all = uuids.map(async (uuid, i) => {
+  const samples = uuids.map(async (uuid, i) => {
     const name = names[i];
-    if (typeof name !== "string") return []; // it has gone meanwhile
+    if (typeof name !== "string") return []; // the pool has gone meanwhile
     const command = ["pool-info", "--pool", uuid, "--bytes"];
-    const info = await virsh(command, { timeout: PATIENCE }).catch((error: Error) => error);
+    const info = await virsh(command, { timeout: POOL_TIMEOUT_MS }).catch((error: Error) => error);
     return samplesOf(name.replace(/\n$/, ""), info);
   });
-  return (await Promise.all(all)).flat();
+  return (await Promise.all(samples)).flat();
 }
 
 function samplesOf(pool: string, info: string | Error): Sample[] {
@@ -33,9 +33,9 @@ function samplesOf(pool: string, info: string | Error): Sample[] {
   const sizes = { capacity: Capacity, allocation: Allocation, available: Available };
   return [
     timed_out,
-    { name: "libvirt_storage_pool_state", labels, value: STATES.indexOf(State) },
+    { name: "libvirt_storage_pool_state", labels, value: POOL_STATES.indexOf(State) },
     ...Object.entries(sizes).flatMap(([key, text]): Sample[] => {
-      if (text === undefined) return []; // the pool is off
+      if (text === undefined) return []; // the pool is inactive
       const size = key as keyof typeof sizes;
       return [
         { name: `libvirt_storage_pool_${size}_bytes`, labels, value: Number(text) },

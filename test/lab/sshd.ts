@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { localUser } from "../../runtime/hypervisor/ssh/target.ts";
+import { localUser } from "../../runtime/hypervisor/ssh/tokens.ts";
 
 const run = promisify(execFile);
 

@@ -2,7 +2,8 @@
 import * as z from "zod";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { deleteDomain, deleteSnapshots, storageSnapshot } from "#runtime/libvirt/domain/delete.ts";
+import { deleteDomain, storageSnapshot } from "#runtime/libvirt/domain/delete.ts";
+import { deleteAllSnapshots } from "#runtime/libvirt/domain/snapshot/delete.ts";
 
 export default defineFunction({
   method: "POST",
@@ -29,7 +30,7 @@ export default defineFunction({
     return batch(ctx, "delete", domains, (ctx) => {
       const storage = storageSnapshot(ctx, remove_storage);
       return async (domain) =>
-        snapshots_only ? deleteSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
+        snapshots_only ? deleteAllSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
     });
   },
 });

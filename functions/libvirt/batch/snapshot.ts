@@ -3,8 +3,8 @@ import * as z from "zod";
 import { timestamp } from "#runtime/core/time.ts";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { takeSnapshot } from "#runtime/libvirt/domain/snapshot/take.ts";
 import { Description, Name } from "#runtime/libvirt/names.ts";
-import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -32,17 +32,10 @@ export default defineFunction({
     },
   ],
 
-  async run({ domains, name_prefix, description, atomic, disk_only }, ctx) {
+  async run({ domains, name_prefix, ...options }, ctx) {
     const snapshot = `${name_prefix}-${timestamp().replace(/[-:]|\.\d+/g, "")}`;
-    const options = [
-      ...(description ? ["--description", description] : []),
-      ...(atomic ? ["--atomic"] : []),
-      ...(disk_only ? ["--disk-only"] : []),
-    ];
     return batch(ctx, "snapshot", domains, (ctx) => async (domain) => {
-      // with the memory of a large guest it takes long
-      const command = ["snapshot-create-as", "--domain", domain, "--name", snapshot, ...options];
-      await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
+      await takeSnapshot(ctx, domain, { name: snapshot, ...options });
       return { snapshot };
     });
   },

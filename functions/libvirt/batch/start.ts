@@ -10,7 +10,7 @@ export default defineFunction({
   summary: "Start many domains",
   input: z.strictObject({
     domains: Domains,
-    paused: z.boolean().default(false).describe("leave them paused"),
+    paused: z.boolean().default(false).describe("start them paused"),
   }),
   output: BatchResult,
   message: null,

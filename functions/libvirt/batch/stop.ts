@@ -18,7 +18,9 @@ export default defineFunction({
       .positive()
       .max(3600)
       .optional()
-      .describe("seconds to wait until the guest is off; without, the answer is that it was asked"),
+      .describe(
+        "seconds to wait until the guest is off; without it the answer says that the guest was asked",
+      ),
   }),
   output: BatchResult,
   message: null,
@@ -35,19 +37,19 @@ export default defineFunction({
   },
 });
 
-async function untilOff({ virsh }: Context, domain: string, timeout: number) {
-  const until = performance.now() + timeout * 1000;
+async function untilOff({ virsh }: Context, domain: string, timeoutSeconds: number) {
+  const deadline = performance.now() + timeoutSeconds * 1000;
   for (;;) {
     const [state] = await virsh.settled([["domstate", "--domain", domain]]);
     if (typeof state === "string" && state.trim() === "shut off") return;
-    if (state instanceof HyperError && state.code === "not_found") return; // a transient one is gone then
+    if (state instanceof HyperError && state.code === "not_found") return; // it was transient
     if (state instanceof HyperError) throw state;
-    if (performance.now() > until) {
+    if (performance.now() > deadline) {
       throw new HyperError(
         "timed_out",
-        `asked to shut down, but still ${state?.trim()} after ${timeout} s`,
+        `asked to shut down, but still ${state?.trim()} after ${timeoutSeconds} s`,
       );
     }
-    await sleep(Math.min(500, Math.max(1, until - performance.now())));
+    await sleep(Math.min(500, Math.max(1, deadline - performance.now())));
   }
 }

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { BatchResult, batchNames } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName, Name } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -21,6 +22,7 @@ export default defineFunction({
   examples: [{ source: "web-template", name_prefix: "vm-web", count: 5, start_index: 1 }],
 
   async run({ source, name_prefix, count, start_index, linked }, ctx) {
+    await ctx.virsh(["domstate", "--domain", await domainRef(ctx, source)]); // a missing source is a 404
     const names = Array.from({ length: count }, (_, i) => `${name_prefix}-${start_index + i}`);
     return batchNames(ctx, "clone", names, async (target) => {
       const { uuid, disks } = await cloneDomain(ctx, { source, target, linked });

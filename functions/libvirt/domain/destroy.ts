@@ -1,4 +1,4 @@
-/** POST /libvirt/domain/destroy: switch a domain off, as by its power cord. */
+/** POST /libvirt/domain/destroy: switch a domain off, like pulling its power cord. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";

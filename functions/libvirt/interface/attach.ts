@@ -5,7 +5,7 @@ import { affectFlags, domainRef, domainState, randomMac } from "#runtime/libvirt
 import { DomainName, Mac, NetworkName } from "#runtime/libvirt/names.ts";
 import { xml } from "#runtime/libvirt/xml.ts";
 
-/** libvirt stores any name in a shut-off domain, which then cannot start: so the ones that QEMU knows. */
+/** The models that QEMU knows. libvirt stores any name in a shut-off domain, which then cannot start. */
 const Model = z.enum([
   "virtio",
   "virtio-transitional",
@@ -28,7 +28,7 @@ export default defineFunction({
   input: z.strictObject({
     vm_name: DomainName,
     network: NetworkName,
-    model: Model.default("virtio").describe("what the guest sees"),
+    model: Model.default("virtio").describe("the device model that the guest sees"),
   }),
   output: z.object({
     vm_name: z.string(),
@@ -43,7 +43,7 @@ export default defineFunction({
 
   async run({ vm_name, network, model }, ctx) {
     const domain = await domainRef(ctx, vm_name);
-    // virsh stores an interface on a network that does not exist without a word
+    // virsh stores an interface on a network that does not exist without an error
     const [info = ""] = await ctx.virsh.all([
       ["dominfo", "--domain", domain],
       ["net-info", "--network", network],

@@ -4,28 +4,30 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { InterfaceName, NewName } from "#runtime/libvirt/names.ts";
-import { freeSubnet, Network, readNetwork } from "#runtime/libvirt/network/network.ts";
+import { networkDefinition } from "#runtime/libvirt/network/definition.ts";
+import { Network, readNetwork } from "#runtime/libvirt/network/network.ts";
 import {
   Address,
-  type BridgeAddress,
   bridgeAddress,
   bridgeProblem,
   rangeProblem,
+  rangeSizeProblem,
   Subnet,
 } from "#runtime/libvirt/network/subnet.ts";
-import { undo } from "#runtime/libvirt/undo.ts";
-import { xml } from "#runtime/libvirt/xml.ts";
+import { rollback } from "#runtime/libvirt/rollback.ts";
 
 const Input = z
   .strictObject({
     name: NewName,
     bridge: InterfaceName.optional().describe(
-      "the bridge to make; with forward bridge, the one to use",
+      "name of the bridge to create; with forward bridge, of the existing bridge to use",
     ),
     forward: z
       .enum(["nat", "route", "open", "bridge", "none"])
       .default("nat")
-      .describe("the way out; with none there is none"),
+      .describe(
+        "how guests reach other networks: nat, route, open, bridge (an existing host bridge) or none",
+      ),
     subnet: Subnet.optional().describe(
       "the bridge's address; /24 (IPv6: /64) unless written with a prefix",
     ),
@@ -50,10 +52,12 @@ const Input = z
     const problem = bridgeProblem(address);
     if (problem) return refuse("subnet", problem);
     const range = ip_start && ip_end && rangeProblem(address, ip_start, ip_end);
-    if (range) refuse("ip_start", `DHCP range: ${range}`);
+    if (range) return refuse("ip_start", `DHCP range: ${range}`);
+    const size = ip_start && ip_end && rangeSizeProblem(ip_start, ip_end);
+    if (size) refuse("ip_end", `DHCP range: ${size}`);
   });
 
-/** A subnet or a bridge's name that was chosen is only taken once it is defined; libvirt itself can choose one twice. */
+/** A chosen subnet is taken only once the network is defined, and libvirt can choose one bridge name twice. */
 const oneAtATime = pLimit(1);
 
 export default defineFunction({
@@ -78,7 +82,7 @@ export default defineFunction({
   async run(input, ctx) {
     const { name, start, autostart } = input;
     await oneAtATime(async () => {
-      const definition = await describe(input, ctx);
+      const definition = await networkDefinition(ctx, input);
       await ctx.virsh(["net-define", "--file", { text: `${definition}` }]);
     });
     try {
@@ -87,36 +91,13 @@ export default defineFunction({
     } catch (error) {
       const { code, message } = error as HyperError;
       if (code === "outcome_unknown" || code === "timed_out") {
-        // it may run by now, so it is not for us to take away
+        // the network may run by now, so it must not be removed
         throw new HyperError(code, `${message} The network is left defined.`, { cause: error });
       }
-      await undo(error, "the network is left defined", () =>
+      await rollback(error, "the network is left defined", () =>
         ctx.virsh(["net-undefine", "--network", name]),
       );
     }
     return readNetwork(ctx, name);
   },
 });
-
-type Definition = z.output<typeof Input>;
-
-/** A network that routes needs an address: one that is free, with DHCP, when none is asked for. */
-async function describe(input: Definition, ctx: Parameters<typeof freeSubnet>[0]) {
-  const { name, forward, bridge, subnet } = input;
-  const routed = forward === "nat" || forward === "route" || forward === "open";
-  const range = input.ip_start ? { start: input.ip_start, end: `${input.ip_end}` } : undefined;
-  const [address, dhcp] =
-    routed && !subnet ? await freeSubnet(ctx) : [subnet ? bridgeAddress(subnet) : undefined, range];
-  return xml`<network>
-  <name>${name}</name>
-  ${forward !== "none" && xml`<forward mode="${forward}"/>`}
-  ${bridge && xml`<bridge name="${bridge}"/>`}
-  ${address && ip(address, dhcp)}
-</network>`;
-}
-
-function ip({ family, address, prefix }: BridgeAddress, dhcp?: { start: string; end: string }) {
-  return xml`<ip family="${family}" address="${address}" prefix="${prefix}">
-    ${dhcp && xml`<dhcp><range start="${dhcp.start}" end="${dhcp.end}"/></dhcp>`}
-  </ip>`;
-}

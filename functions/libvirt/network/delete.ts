@@ -17,7 +17,7 @@ export default defineFunction({
   async run({ name }, { virsh }) {
     const { Active, Persistent } = keyValues(await virsh(["net-info", "--network", name]));
     if (!Active || !Persistent)
-      throw new HyperError("virsh_failed", "net-info does not say the state");
+      throw new HyperError("virsh_failed", "the output of net-info has no state");
     const stopped = Active === "yes";
     if (stopped) await virsh(["net-destroy", "--network", name]);
     if (Persistent === "yes") {

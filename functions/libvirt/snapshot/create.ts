@@ -3,9 +3,9 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
-import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot.ts";
+import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot/read.ts";
+import { takeSnapshot } from "#runtime/libvirt/domain/snapshot/take.ts";
 import { Description, DomainName, Name } from "#runtime/libvirt/names.ts";
-import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -28,18 +28,13 @@ export default defineFunction({
     { domain_name: "my-vm", snapshot_name: "before-upgrade", description: "Before the upgrade" },
   ],
 
-  async run({ domain_name, snapshot_name, description, disk_only, atomic }, ctx) {
+  async run({ domain_name, snapshot_name, ...options }, ctx) {
     const domain = await domainRef(ctx, domain_name);
-    const options = [
-      ...(description ? ["--description", description] : []),
-      ...(disk_only ? ["--disk-only"] : []),
-      ...(atomic ? ["--atomic"] : []),
-    ];
-    const command = ["snapshot-create-as", "--domain", domain, "--name", snapshot_name, ...options];
-    await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
-    const found = (await readSnapshots(ctx, domain)).find(({ name }) => name === snapshot_name);
-    if (!found)
+    await takeSnapshot(ctx, domain, { name: snapshot_name, ...options });
+    const snapshots = await readSnapshots(ctx, domain);
+    const snapshot = snapshots.find(({ name }) => name === snapshot_name);
+    if (!snapshot)
       throw new HyperError("not_found", `snapshot ${snapshot_name} was taken, and has gone since`);
-    return found;
+    return snapshot;
   },
 });

@@ -2,9 +2,9 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
-import { refuseSharedChain } from "#runtime/libvirt/domain/snapshot.ts";
+import { deleteSnapshot } from "#runtime/libvirt/domain/snapshot/delete.ts";
+import { assertChainNotShared } from "#runtime/libvirt/domain/snapshot/guards.ts";
 import { DomainName, Name } from "#runtime/libvirt/names.ts";
-import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -16,7 +16,7 @@ export default defineFunction({
     children: z
       .boolean()
       .default(false)
-      .describe("also those taken after it; else they get its parent"),
+      .describe("also delete the snapshots taken after it; otherwise they get its parent"),
   }),
   output: z.object({ domain_name: z.string(), snapshot_name: z.string() }),
   message: ({ domain_name, snapshot_name }) =>
@@ -25,12 +25,8 @@ export default defineFunction({
 
   async run({ domain_name, snapshot_name, children }, ctx) {
     const domain = await domainRef(ctx, domain_name);
-    await refuseSharedChain(ctx, domain);
-    const command = ["snapshot-delete", "--domain", domain, "--snapshotname", snapshot_name];
-    // merging an overlay can take as long as copying it
-    await ctx.virsh.oneShot([...command, ...(children ? ["--children"] : [])], {
-      timeout: IMAGE_TIMEOUT,
-    });
+    await assertChainNotShared(ctx, domain);
+    await deleteSnapshot(ctx, domain, snapshot_name, { children });
     return { domain_name, snapshot_name };
   },
 });

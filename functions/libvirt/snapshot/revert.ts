@@ -1,9 +1,10 @@
-/** POST /libvirt/snapshot/revert: put a domain back to what it was when a snapshot was taken. */
+/** POST /libvirt/snapshot/revert: put a domain back to its state when a snapshot was taken. */
 import * as z from "zod";
 import type { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
-import { refuseRewrite, revertOverlays } from "#runtime/libvirt/domain/snapshot.ts";
+import { assertNoOverlays } from "#runtime/libvirt/domain/snapshot/guards.ts";
+import { revertOverlays } from "#runtime/libvirt/domain/snapshot/revert.ts";
 import { DomainName, Name } from "#runtime/libvirt/names.ts";
 import { assertNotBackingFile } from "#runtime/libvirt/storage/backing.ts";
 import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
@@ -18,7 +19,7 @@ export default defineFunction({
     state: z
       .enum(["running", "paused"])
       .optional()
-      .describe("start it afterwards; else it is in the state that the snapshot has"),
+      .describe("start it afterwards; otherwise it gets the state of the snapshot"),
   }),
   output: z.object({ domain_name: z.string(), snapshot_name: z.string(), state: z.string() }),
   message: ({ domain_name, snapshot_name }) => `Domain ${domain_name} reverted to ${snapshot_name}`,
@@ -27,7 +28,7 @@ export default defineFunction({
   async run({ domain_name, snapshot_name, state }, ctx) {
     const domain = await domainRef(ctx, domain_name);
     await assertNotBackingFile(ctx, domain, domain_name);
-    await refuseRewrite(ctx, domain, snapshot_name);
+    await assertNoOverlays(ctx, domain, snapshot_name);
     const options = state ? [`--${state}`] : [];
     const command = ["snapshot-revert", "--domain", domain, "--snapshotname", snapshot_name];
     await ctx.virsh
@@ -36,15 +37,10 @@ export default defineFunction({
         if (error.code !== "unsupported") throw error;
         // libvirt before 9.9 cannot revert to a snapshot whose disks are overlay files
         await revertOverlays(ctx, domain, snapshot_name, error);
-        if (state)
-          await ctx.virsh([
-            "start",
-            "--domain",
-            domain,
-            ...(state === "paused" ? ["--paused"] : []),
-          ]);
+        const paused = state === "paused" ? ["--paused"] : [];
+        if (state) await ctx.virsh(["start", "--domain", domain, ...paused]);
       });
-    const now = await ctx.virsh(["domstate", "--domain", domain]);
-    return { domain_name, snapshot_name, state: now.trim() };
+    const present = await ctx.virsh(["domstate", "--domain", domain]);
+    return { domain_name, snapshot_name, state: present.trim() };
   },
 });

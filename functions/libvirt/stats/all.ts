@@ -1,5 +1,6 @@
-/** GET /libvirt/stats/all: the statistics of every running domain; what changes seldom may be up to 10 s old. */
+/** GET /libvirt/stats/all: the statistics of every running domain; fields that change rarely may be up to 10 s old. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { DomainStats, readRunning } from "#runtime/libvirt/stats/stats.ts";
 
@@ -12,11 +13,11 @@ export default defineFunction({
     domains: z
       .array(DomainStats)
       .describe(
-        "as they are now, but for two that may be up to 10 s old: cpu.vcpus (and usage_percent as a share of them), and the memory of a guest that does not tell what it uses",
+        "current values, except two that may be up to 10 s old: cpu.vcpus (and usage_percent as a share of them), and the memory of a guest that does not report its usage",
       ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} running ${total === 1 ? "domain" : "domains"}`,
+  message: ({ total }) => plural(total, "running domain"),
 
   async run(_input, ctx) {
     const domains = await readRunning(ctx);

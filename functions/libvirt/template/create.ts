@@ -3,8 +3,10 @@ import * as z from "zod";
 import { timestamp } from "#runtime/core/time.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
-import { needProgram, runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
+import { runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
+import { DiskCopy } from "#runtime/libvirt/clone/plan.ts";
 import { addMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
+import { needProgram } from "#runtime/libvirt/host.ts";
 import { Description, DomainName, NewName } from "#runtime/libvirt/names.ts";
 
 const KEY = /^[^\p{Cc}\p{Cs}\uFFFE\uFFFF]{1,255}$/u;
@@ -28,12 +30,12 @@ export default defineFunction({
     seal: z
       .boolean()
       .default(false)
-      .describe("remove with virt-sysprep what belongs to one machine"),
+      .describe("remove the identity of the one machine with virt-sysprep"),
   }),
   output: TemplateMark.extend({
     name: z.string(),
     uuid: z.string(),
-    disks: z.array(z.object({ target: z.string(), path: z.string(), format: z.string() })),
+    disks: z.array(DiskCopy),
   }),
   message: ({ name, sealed }, { domain }) =>
     `Template ${name} made from ${domain}${sealed ? " and sealed" : ""}`,
@@ -48,18 +50,19 @@ export default defineFunction({
   ],
 
   async run({ domain, name, description, metadata, seal }, ctx) {
-    if (seal) await needProgram(ctx, "virt-sysprep", "seal");
+    if (seal)
+      await needProgram(ctx, "virt-sysprep", { field: "seal", package: "libguestfs-tools" });
     const mark = { source: domain, created: timestamp(), sealed: seal, description, metadata };
     const { uuid, disks } = await cloneDomain(
       ctx,
       { source: domain, target: name },
       {
         edit: (doc) => addMark(doc, mark),
-        async prepare(copies, noted) {
-          // its own customize step can write a machine-id back, so that is emptied last
+        async prepare(copies, journal) {
+          // the customize step of virt-sysprep can write a machine-id back, so the file is emptied last
           const options = ["--truncate", "/etc/machine-id"];
           if (seal && copies.length > 0)
-            await runGuestfs(ctx, noted, "virt-sysprep", copies, options);
+            await runGuestfs(ctx, journal, "virt-sysprep", copies, options);
         },
       },
     );

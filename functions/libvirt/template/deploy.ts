@@ -1,10 +1,12 @@
-/** POST /libvirt/template/deploy: a new domain from a template. Everything asked is done, or nothing is left. */
+/** POST /libvirt/template/deploy: a new domain from a template. Everything that is asked is done, or nothing is left. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
 import { Customize, customizeCommands } from "#runtime/libvirt/clone/customize.ts";
-import { needProgram, runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
-import { setMemory, setNetwork, setVcpus } from "#runtime/libvirt/clone/identity.ts";
+import { runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
+import { DiskCopy } from "#runtime/libvirt/clone/plan.ts";
+import { setMemory, setNetwork, setVcpus } from "#runtime/libvirt/domain/edit.ts";
+import { needProgram } from "#runtime/libvirt/host.ts";
 import { DomainName, NetworkName, NewName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -24,7 +26,7 @@ export default defineFunction({
     vcpus: z.int().min(1).max(4096).optional().describe("the template's unless given"),
     network: NetworkName.optional().describe("for the first interface"),
     autostart: z.boolean().default(false).describe("start it now, and with the hypervisor"),
-    customize: Customize.default({}).describe("what virt-customize does in the new disks"),
+    customize: Customize.default({}).describe("changes that virt-customize makes in the new disks"),
     linked: z
       .boolean()
       .default(false)
@@ -34,7 +36,7 @@ export default defineFunction({
     name: z.string(),
     uuid: z.string(),
     macs: z.array(z.string()),
-    disks: z.array(z.object({ target: z.string(), path: z.string(), format: z.string() })),
+    disks: z.array(DiskCopy),
     started: z.boolean(),
   }),
   message: ({ name, started }, { template }) =>
@@ -53,7 +55,8 @@ export default defineFunction({
 
   async run({ template, name, memory, vcpus, network, autostart, customize, linked }, ctx) {
     const commands = customizeCommands(customize);
-    if (commands.length > 0) await needProgram(ctx, "virt-customize", "customize");
+    if (commands.length > 0)
+      await needProgram(ctx, "virt-customize", { field: "customize", package: "libguestfs-tools" });
     if (network) await ctx.virsh(["net-info", "--network", network]);
     const clone = await cloneDomain(
       ctx,
@@ -64,13 +67,13 @@ export default defineFunction({
           if (vcpus) setVcpus(doc, vcpus);
           if (network) setNetwork(doc, network);
         },
-        async prepare(disks, noted) {
+        async prepare(disks, journal) {
           if (commands.length === 0) return;
           const options = customize.packages?.length ? [] : ["--no-network"];
           const file = ["--commands-from-file", "/dev/stdin"];
           await runGuestfs(
             ctx,
-            noted,
+            journal,
             "virt-customize",
             disks,
             [...options, ...file],

@@ -1,5 +1,6 @@
 /** GET /libvirt/template/list: domains that are marked as templates, have "template" in their name, or are off. */
 import * as z from "zod";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
@@ -17,12 +18,12 @@ export default defineFunction({
         name: NameOfDomain,
         uuid: z.string(),
         why: z.array(z.enum(["marked", "name", "shut off"])),
-        template: TemplateMark.nullable().describe("what the mark says"),
+        template: TemplateMark.nullable().describe("its mark, if it has one"),
       }),
     ),
     total: z.int(),
   }),
-  message: ({ total }) => `${total} ${total === 1 ? "template" : "templates"}`,
+  message: ({ total }) => plural(total, "template"),
 
   async run(_input, ctx) {
     const [all, off] = await Promise.all([

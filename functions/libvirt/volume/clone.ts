@@ -5,6 +5,7 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
+  assertImage,
   IMAGE_TIMEOUT,
   KnownVolume,
   readVolume,
@@ -38,6 +39,7 @@ export default defineFunction({
 
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
     const source = await readVolume(ctx, pool, source_volume);
+    assertImage(source, "source_volume");
     const writer = (await readStorage(ctx))
       .disksUsing(source)
       .find((use) => use.running && !use.shared && !use.below);
@@ -45,8 +47,8 @@ export default defineFunction({
       const text = `volume ${source_volume} is used by the running domain ${writer.domain}, so a copy may be torn`;
       throw new HyperError("in_use", text);
     }
-    const format = source.type === "block" ? null : source.format; // of a partition it is "none"
-    // no backing: the copy holds all the data, whatever the source stands on
+    const format = source.type === "block" ? null : source.format; // libvirt calls a partition's "none"
+    // without a backing store, so that the copy holds all the data
     const copy = volumeXml({ name: target_volume, capacity: source.capacity_bytes, format });
     const from = ["--vol", source_volume, "--inputpool", pool];
     const create = ["vol-create-from", "--pool", target_pool, "--file", copy, ...from];

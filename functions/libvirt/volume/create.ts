@@ -1,4 +1,4 @@
-/** POST /libvirt/volume/create: make an empty volume; it takes no room until it is written, unless `prealloc`. */
+/** POST /libvirt/volume/create: make an empty volume, sparse unless `prealloc`. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
@@ -40,7 +40,7 @@ export default defineFunction({
     const metadata = prealloc && format === "qcow2" ? ["--prealloc-metadata"] : [];
     const file = ["--file", volumeXml({ name, capacity, allocation, format })];
     const create = ["vol-create", "--pool", pool, ...file, ...metadata];
-    // preallocating writes the whole volume, so it gets a process and time of its own
+    // preallocation writes the whole volume, so it gets a process and a timeout of its own
     if (prealloc) await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT });
     else await ctx.virsh(create);
     return readVolume(ctx, pool, name);

@@ -1,8 +1,8 @@
-/** POST /libvirt/volume/delete: remove a volume that nothing stands on. */
+/** POST /libvirt/volume/delete: remove a volume that no domain uses and no image is based on. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { refuseInUse } from "#runtime/libvirt/storage/usage.ts";
+import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
 import { KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
@@ -19,9 +19,9 @@ export default defineFunction({
   examples: [{ pool: "default", volume: "old-disk" }],
 
   async run({ pool, volume, force }, ctx) {
-    const found = await readVolume(ctx, pool, volume);
-    await refuseInUse(ctx, found, force);
+    const target = await readVolume(ctx, pool, volume);
+    await assertUnused(ctx, target, force);
     await ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]);
-    return { pool, volume, path: found.path };
+    return { pool, volume, path: target.path };
   },
 });

@@ -2,11 +2,12 @@
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import type { Context } from "#runtime/hypervisor/context.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
-import { readStorage } from "#runtime/libvirt/storage/usage.ts";
-import { KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
+import { readStorage, type Use } from "#runtime/libvirt/storage/usage.ts";
+import { assertImage, KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -27,6 +28,7 @@ export default defineFunction({
 
   async run({ pool, volume, capacity, shrink }, ctx) {
     const before = await readVolume(ctx, pool, volume);
+    assertImage(before, "volume");
     const smaller = capacity < before.capacity_bytes;
     if (smaller && !shrink) {
       const text = `capacity: ${capacity} bytes is less than the present ${before.capacity_bytes}; shrink: true cuts off the rest`;
@@ -37,41 +39,31 @@ export default defineFunction({
     const below = uses.filter((use) => use.below).map(({ domain }) => domain);
     const children = [...storage.overlaysOf(before), ...below];
     if (children.length > 0) {
-      throw new HyperError("in_use", `volume ${volume} is the base of ${children.join(", ")}`, {
-        details: { children },
-      });
+      const text = `volume ${volume} is the base of ${children.join(", ")}`;
+      throw new HyperError("in_use", text, { details: { children } });
     }
-    const live = uses.find(({ running }) => running);
-    if (live && smaller) {
-      throw new HyperError(
-        "in_use",
-        `volume ${volume} cannot shrink while ${live.domain} runs on it`,
-      );
+    const running = uses.find((use) => use.running);
+    if (running && smaller) {
+      const text = `volume ${volume} cannot shrink while ${running.domain} runs on it`;
+      throw new HyperError("in_use", text);
     }
-    const size = `${capacity}B`;
-    await ctx.virsh(
-      live
-        ? [
-            "blockresize",
-            "--domain",
-            await domainRef(ctx, live.domain),
-            "--path",
-            live.target,
-            "--size",
-            size,
-          ]
-        : [
-            "vol-resize",
-            "--pool",
-            pool,
-            "--vol",
-            volume,
-            "--capacity",
-            size,
-            ...(smaller ? ["--shrink"] : []),
-          ],
-    );
-    if (live) await ctx.virsh(["vol-info", "--pool", pool, "--vol", volume]); // looks at what QEMU changed
+    if (running) await growLive(ctx, running, before, capacity);
+    else await resizeStored(ctx, before, capacity, smaller);
     return readVolume(ctx, pool, volume);
   },
 });
+
+type Stored = z.output<typeof Volume>;
+
+/** Grows the disk of a running domain, then has the pool look at the volume that QEMU has changed. */
+async function growLive(ctx: Context, { domain, target }: Use, volume: Stored, capacity: number) {
+  const ref = await domainRef(ctx, domain);
+  await ctx.virsh(["blockresize", "--domain", ref, "--path", target, "--size", `${capacity}B`]);
+  await ctx.virsh(["vol-info", "--pool", volume.pool, "--vol", volume.name]);
+}
+
+async function resizeStored(ctx: Context, volume: Stored, capacity: number, shrink: boolean) {
+  const which = ["--pool", volume.pool, "--vol", volume.name];
+  const flags = shrink ? ["--shrink"] : [];
+  await ctx.virsh(["vol-resize", ...which, "--capacity", `${capacity}B`, ...flags]);
+}

@@ -2,8 +2,15 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { imageNode, readImage } from "#runtime/libvirt/storage/import-file.ts";
-import { conversionError, inspectImage, Path } from "#runtime/libvirt/storage/import-image.ts";
+import { rollback } from "#runtime/libvirt/rollback.ts";
+import { imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
+import {
+  conversionError,
+  inspectImage,
+  Path,
+  SourceFormat,
+} from "#runtime/libvirt/storage/import-image.ts";
+import { convertImage, intoVolume } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
   IMAGE_TIMEOUT,
@@ -12,7 +19,9 @@ import {
   VolumeName,
   volumeXml,
 } from "#runtime/libvirt/storage/volume.ts";
-import { undo } from "#runtime/libvirt/undo.ts";
+
+/** A smaller raw file is hardly a disk, for qemu-img calls raw whatever it does not know. */
+const SMALLEST_DISK_BYTES = 2 ** 20;
 
 export default defineFunction({
   method: "POST",
@@ -23,35 +32,39 @@ export default defineFunction({
     pool: PoolName,
     volume: VolumeName,
     source_path: Path.describe(
-      "a VMDK, raw, qcow2, VDI or VHDX file on the hypervisor, in an allowed folder",
+      "a VMDK, raw, qcow2, VDI, VHDX or VHD file on the hypervisor, in an allowed folder",
     ),
     format: Format.default("qcow2").describe("the format of the volume"),
+    source_format: SourceFormat.optional().describe(
+      "the format that the file must have; raw also takes a file that looks like an archive",
+    ),
   }),
   output: Volume.extend({ source_format: z.string() }),
-  message: ({ name, pool, source_format, format }) =>
-    `Volume ${name} in pool ${pool} made from ${source_format}${format === source_format ? "" : `, converted to ${format}`}`,
+  message: ({ name, pool, source_format, format, capacity_bytes }) => {
+    const converted = format === source_format ? "" : `, converted to ${format}`;
+    const small = `; it has only ${capacity_bytes} bytes, so make sure that the source is a disk image`;
+    const isSmall = source_format === "raw" && capacity_bytes < SMALLEST_DISK_BYTES;
+    return `Volume ${name} in pool ${pool} made from ${source_format}${converted}${isSmall ? small : ""}`;
+  },
   examples: [
     { pool: "default", volume: "imported-vm", source_path: "/data/vm-disk.vmdk", format: "qcow2" },
   ],
 
-  async run({ pool, volume, source_path, format }, ctx) {
-    const image = await inspectImage(ctx, source_path);
+  async run({ pool, volume, source_path, format, source_format }, ctx) {
+    const image = await inspectImage(ctx, source_path, source_format);
     const file = ["--file", volumeXml({ name: volume, capacity: image.virtualSize, format })];
-    // libvirt refuses a name that is taken, so from here on the volume is ours to remove
+    // libvirt refuses a name that is taken, so the volume is ours to remove
     await ctx.virsh(["vol-create", "--pool", pool, ...file]);
     try {
-      const { path, type, format: made } = await readVolume(ctx, pool, volume);
-      const fresh = type === "file" ? ["--target-is-zero"] : []; // so that sparse stays sparse
-      const format = ["-O", type === "file" ? (made ?? "raw") : "raw"]; // a partition's is "none"
-      const argv = ["qemu-img", "convert", "-n", ...fresh, ...format, imageNode(image), path];
-      const done = await readImage(ctx, image, argv, {
-        timeout: IMAGE_TIMEOUT,
-        signal: ctx.signal,
-      });
-      if (done.exitCode !== 0) throw conversionError(source_path, done);
+      const target = await readVolume(ctx, pool, volume);
+      const into = intoVolume(target, image.virtualSize);
+      const conversion = { source: imageNode(image), ...into };
+      const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+      const result = await convertImage(onImage(ctx, image), conversion, limits);
+      if (result.exitCode !== 0) throw conversionError(source_path, result);
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     } catch (error) {
-      return undo(error, "the volume is left unfinished", () =>
+      return rollback(error, "the volume is left unfinished", () =>
         ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]),
       );
     }

@@ -1,11 +1,17 @@
-/** POST /libvirt/volume/wipe: overwrite a volume's bytes, so that what it held cannot be read from it again. */
+/** POST /libvirt/volume/wipe: overwrite a volume's bytes, so that its data cannot be read again. */
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
+import { needProgram } from "#runtime/libvirt/host.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { refuseInUse } from "#runtime/libvirt/storage/usage.ts";
-import { IMAGE_TIMEOUT, KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
+import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
+import {
+  assertImage,
+  IMAGE_TIMEOUT,
+  KnownVolume,
+  readVolume,
+} from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -36,12 +42,14 @@ export default defineFunction({
   examples: [{ pool: "default", volume: "old-disk", algorithm: "zero" }],
 
   async run({ pool, volume, algorithm, force }, ctx) {
-    const found = await readVolume(ctx, pool, volume);
-    await refuseInUse(ctx, found, force);
+    const target = await readVolume(ctx, pool, volume);
+    assertImage(target, "volume");
+    await assertUnused(ctx, target, force);
     if (algorithm === "trim") {
-      await trim(ctx, found);
+      await trim(ctx, target);
     } else {
-      if (algorithm !== "zero") await needScrub(ctx, algorithm);
+      if (algorithm !== "zero")
+        await needProgram(ctx, "scrub", { field: `algorithm: ${algorithm}` });
       const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
       await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT });
     }
@@ -49,14 +57,7 @@ export default defineFunction({
   },
 });
 
-async function needScrub({ exec, host }: Context, algorithm: string) {
-  const { exitCode } = await exec(["sh", "-c", "command -v scrub"]);
-  if (exitCode === 0) return;
-  const text = `algorithm: ${algorithm} needs the program scrub on hypervisor ${host}; install its package "scrub"`;
-  throw new HyperError("unsupported", text);
-}
-
-/** libvirt trims only RBD volumes; for a file or a device the kernel does it. */
+/** Trims a file or a device through the kernel; libvirt trims only RBD volumes. */
 async function trim(
   ctx: Context,
   { path, pool, name, type }: Awaited<ReturnType<typeof readVolume>>,

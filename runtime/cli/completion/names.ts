@@ -54,7 +54,10 @@ export function findList(
 
 type Spec = HyperFunction["spec"];
 
-const kindOf = (schema: z.ZodType) => schema.meta()?.["x-libvirt"];
+function kindOf(schema: z.ZodType): unknown {
+  const wrapped = schema instanceof z.ZodDefault || schema instanceof z.ZodOptional;
+  return wrapped ? kindOf(schema.unwrap() as z.ZodType) : schema.meta()?.["x-libvirt"];
+}
 
 function listField({ output }: Spec, kind: string): string | undefined {
   const fields = Object.entries(output instanceof z.ZodObject ? output.shape : {});
@@ -68,10 +71,10 @@ function listField({ output }: Spec, kind: string): string | undefined {
 
 /** The input of a list, such as the pool of volumes; undefined when the command line does not give it yet. */
 function inputFrom({ input }: Spec, given: Record<string, string>) {
-  const required = Object.entries<z.ZodType>(input.shape).filter(
-    ([, field]) => !field.safeParse(undefined).success,
+  const fields = Object.entries<z.ZodType>(input.shape).filter(
+    ([, field]) => kindOf(field) !== undefined || !field.safeParse(undefined).success,
   );
-  const fields = required.map(([name, field]) => [name, given[`${kindOf(field)}`]] as const);
-  if (fields.some(([, value]) => value === undefined)) return undefined;
-  return Object.fromEntries(fields) as Record<string, string>;
+  const values = fields.map(([name, field]) => [name, given[`${kindOf(field)}`]] as const);
+  if (values.some(([, value]) => value === undefined)) return undefined;
+  return Object.fromEntries(values) as Record<string, string>;
 }

@@ -1,25 +1,29 @@
-/** The channels that one connection may have; while somebody waits, those that need theirs least are asked to go. */
+/** Limits channels per connection (sshd's MaxSessions); idle sessions are closed while a caller waits. */
 import { Semaphore } from "../../core/semaphore.ts";
 
-/** Milliseconds between two such requests, and until a wait is given up. */
-const AGAIN = 50;
-const PATIENCE = 30_000;
+const CLOSE_IDLE_INTERVAL_MS = 50;
+const CHANNEL_WAIT_MS = 30_000;
 
 export class ChannelLimit {
-  #gate: Semaphore;
-  /** Called again and again while somebody waits. */
+  #slots: Semaphore;
+  /** Called repeatedly while a caller waits. */
   onFull = () => {};
 
-  constructor(places: number) {
-    this.#gate = new Semaphore(places, Number.POSITIVE_INFINITY, PATIENCE, "SSH channel");
+  constructor(channels: number) {
+    this.#slots = new Semaphore({
+      slots: channels,
+      queue: Number.POSITIVE_INFINITY,
+      waitMs: CHANNEL_WAIT_MS,
+      slotName: "a free SSH channel",
+    });
   }
 
-  /** Resolves to what gives the place back. Throws `busy`. */
-  async take(): Promise<() => void> {
-    if (this.#gate.free) return this.#gate.count();
-    const place = this.#gate.enter();
-    const ask = setInterval(() => this.onFull(), AGAIN);
+  /** Resolves to the function that gives the channel back. Throws `busy`. */
+  async acquire(): Promise<() => void> {
+    if (this.#slots.free) return this.#slots.take();
+    const channel = this.#slots.acquire();
+    const closeIdle = setInterval(() => this.onFull(), CLOSE_IDLE_INTERVAL_MS);
     this.onFull();
-    return place.finally(() => clearInterval(ask));
+    return channel.finally(() => clearInterval(closeIdle));
   }
 }

@@ -1,4 +1,4 @@
-/** One SSH connection to a hypervisor: made on demand, watched, made again with growing pauses, closed when idle. */
+/** One SSH connection to a hypervisor: made on demand, watched, made again after a growing back-off, closed when idle. */
 import { randomBytes } from "node:crypto";
 import pLimit from "p-limit";
 import type { Client, ClientChannel } from "ssh2";
@@ -7,15 +7,22 @@ import { HyperError } from "../../core/errors.ts";
 import { log } from "../../core/log.ts";
 import { observer } from "../../events/bus.ts";
 import { ChannelLimit } from "./channel-limit.ts";
+import { watchConnection } from "./keepalive.ts";
 import type { Login } from "./login.ts";
-import { type Remote, RemoteShell, word } from "./shell.ts";
-import { sshTarget, type Target } from "./target.ts";
+import { type RemoteGroup, RemoteShell, word } from "./shell.ts";
+import { type SshTarget, sshTarget } from "./target.ts";
 
 export interface Connected extends Login {
   shell: RemoteShell;
 }
 
-/** sshd drops logins when too many are under way at once (MaxStartups): a bound for each sshd that is reached. */
+/** Without the channel of the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
+const MAX_CHANNELS = 9;
+const MAX_BACKOFF_MS = 30_000;
+/** Until a connection is closed although the programs there have not ended. */
+const CLOSE_WAIT_MS = 1000;
+
+/** The limit of logins under way at each sshd, which drops some when there are too many (MaxStartups). */
 const logins = new Map<string, ReturnType<typeof pLimit>>();
 
 export class Connection {
@@ -29,12 +36,11 @@ export class Connection {
   #retryAt = 0;
   #reason = "";
   #idle: NodeJS.Timeout | undefined;
-  #closed = false;
-  /** Without the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
-  readonly channels = new ChannelLimit(9);
-  /** What runs there now; what a lost connection has left there is ended by the next one. */
-  readonly running = new Set<Remote>();
-  #shell: Remote | undefined;
+  #closing = new AbortController();
+  readonly channels = new ChannelLimit(MAX_CHANNELS);
+  /** The programs that run there. The next connection ends those that a lost connection has left. */
+  readonly running = new Set<RemoteGroup>();
+  #shell: RemoteGroup | undefined;
 
   constructor(alias: string, uri: string, settings: Config["ssh"]) {
     this.alias = alias;
@@ -46,9 +52,9 @@ export class Connection {
     return this.#live !== undefined;
   }
 
-  /** The connection, made when there is none. A host that was not reached is left alone for a while. */
+  /** The connection, made if there is none. Throws `unreachable` until the back-off has passed. */
   get(): Promise<Connected> {
-    if (this.#closed)
+    if (this.#closing.signal.aborted)
       throw new HyperError("cancelled", "the connection to this hypervisor was closed");
     const wait = this.#retryAt - Date.now();
     if (!this.#current && wait > 0) {
@@ -60,13 +66,13 @@ export class Connection {
     return this.#current;
   }
 
-  /** Resolves to the channel on which the command runs, as soon as there is room for one. */
+  /** Resolves to the channel on which the command runs, once one is free. */
   async open(command: string): Promise<ClientChannel> {
-    const leave = await this.channels.take();
+    const leave = await this.channels.acquire();
     try {
       const { client, shell } = await this.get();
       const channel = await openChannel(client, command);
-      // to sshd it is open until it has read all that we sent so far, and looked around
+      // to sshd the channel is open until it has handled everything that we sent before
       channel.once("close", () => shell.run(":").then(leave, leave));
       return channel;
     } catch (error) {
@@ -81,7 +87,7 @@ export class Connection {
     }
   }
 
-  /** Only while something is under way does the connection keep the program alive. */
+  /** Only while a command runs does the connection keep our process alive. */
   ref(on: boolean) {
     this.#used += on ? 1 : -1;
     clearTimeout(this.#idle);
@@ -95,27 +101,27 @@ export class Connection {
     this.#idle.unref();
   }
 
-  /** End a process group there. */
-  async kill({ group }: Remote) {
-    await this.#live?.shell.run(`kill -s KILL -- -${group} 2>/dev/null`).catch(() => {});
+  /** Ends a process group there. */
+  async kill({ leader }: RemoteGroup) {
+    await this.#live?.shell.run(`kill -s KILL -- -${leader} 2>/dev/null`).catch(() => {});
   }
 
-  /** Ends what runs there, which hangs perhaps, and the connection. */
+  /** Ends the programs there, which may hang, and the connection. */
   async close() {
-    this.#closed = true;
+    this.#closing.abort();
     clearTimeout(this.#idle);
-    const patience = new Promise((resolve) => setTimeout(resolve, 1000).unref());
-    await Promise.race([Promise.all([...this.running].map((one) => this.kill(one))), patience]);
+    const late = new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS).unref());
+    await Promise.race([Promise.all([...this.running].map((one) => this.kill(one))), late]);
     this.#live?.end();
   }
 
   async #connect(): Promise<Connected> {
     const began = performance.now();
     try {
-      const target = sshTarget(this.#uri, this.alias);
-      const first = entrance(target);
-      const limit = logins.get(first) ?? pLimit(this.#settings.logins);
-      logins.set(first, limit);
+      const target = await sshTarget(this.#uri, this.alias, this.#closing.signal);
+      const entry = firstHop(target);
+      const limit = logins.get(entry) ?? pLimit(this.#settings.logins);
+      logins.set(entry, limit);
       const connected = await limit(() => this.#login(target));
       this.#failures = 0;
       this.#live = connected;
@@ -126,21 +132,21 @@ export class Connection {
         this.#live = undefined;
         this.#current = undefined;
       });
-      this.#watch(connected);
-      if (this.#closed) connected.end();
+      watchConnection(this.alias, connected, this.#settings.keepalive);
+      if (this.#closing.signal.aborted) connected.end();
       return connected;
     } catch (error) {
       this.#current = undefined;
       this.#failures++;
       observer.connection?.(this.alias, false);
       this.#reason = (error as Error).message;
-      const pause = Math.min(30_000, 500 * 2 ** Math.min(this.#failures, 6));
-      this.#retryAt = Date.now() + pause * (0.5 + Math.random() / 2); // so that many do not come back at once
+      const pause = Math.min(MAX_BACKOFF_MS, 500 * 2 ** Math.min(this.#failures, 6));
+      this.#retryAt = Date.now() + pause * (0.5 + Math.random() / 2); // spread, so that many hosts are not tried at once
       throw error;
     }
   }
 
-  async #login(target: Target): Promise<Connected> {
+  async #login(target: SshTarget): Promise<Connected> {
     const { login } = await import("./login.ts"); // ssh2 would cost every start 40 ms
     const made = await login(target, this.alias, this.#settings.timeout * 1000);
     let late = false;
@@ -152,9 +158,9 @@ export class Connection {
         made.end();
       }, this.#settings.timeout * 1000);
       const shell = await RemoteShell.open(channel, id).finally(() => clearTimeout(timer));
-      const left = [...this.running, ...(this.#shell ? [this.#shell] : [])].map(ending);
+      const left = [...this.running, ...(this.#shell ? [this.#shell] : [])].map(killLeftover);
       this.running.clear();
-      this.#shell = shell.remote;
+      this.#shell = shell.group;
       if (left.length > 0) await shell.run(left.join("\n"));
       if (this.#used <= 0) made.socket.unref();
       return { ...made, shell };
@@ -166,44 +172,18 @@ export class Connection {
       throw new HyperError("unreachable", text, { cause });
     }
   }
-
-  /** Silent four times although asked: it is lost, whatever TCP believes. A pause of our own is no silence. */
-  #watch({ shell, socket, end, closed }: Connected) {
-    const { keepalive } = this.#settings;
-    let bytes = socket.bytesRead;
-    let silent = 0;
-    let asked = false;
-    const tick = () => {
-      if (socket.bytesRead !== bytes) silent = 0;
-      bytes = socket.bytesRead;
-      if (silent++ >= 4) {
-        log.warn({ host: this.alias }, `SSH connection silent for ${keepalive} s`);
-        return end();
-      }
-      if (asked) return;
-      asked = true;
-      const heard = () => {
-        asked = false;
-        silent = 0;
-      };
-      shell.run(":").then(heard, () => {});
-    };
-    const timer = setInterval(tick, (keepalive * 1000) / 4);
-    timer.unref();
-    closed.then(() => clearInterval(timer));
-  }
 }
 
-/** Ends what a lost connection has left there, if it is still that. */
-function ending({ group, id, folder }: Remote): string {
-  const gone = folder ? `; rm -rf ${word(folder)}` : "";
-  const known = `cat /proc/${group}/cmdline /proc/${group}/environ 2>/dev/null | grep -q ${id}`;
-  return `${known} && { kill -s KILL -- -${group}${gone}; }`;
+/** The command that ends a group which a lost connection has left there, if the number still means that group. */
+function killLeftover({ leader, id, folder }: RemoteGroup): string {
+  const remove = folder ? `; rm -rf ${word(folder)}` : "";
+  const known = `cat /proc/${leader}/cmdline /proc/${leader}/environ 2>/dev/null | grep -q ${id}`;
+  return `${known} && { kill -s KILL -- -${leader}${remove}; }`;
 }
 
-/** The sshd that the first hop goes to. */
-function entrance({ jump, host, port }: Target): string {
-  return jump ? entrance(jump) : `${host}:${port}`;
+/** The sshd of the first hop. */
+function firstHop({ jump, host, port }: SshTarget): string {
+  return jump ? firstHop(jump) : `${host}:${port}`;
 }
 
 function openChannel(client: Client, command: string): Promise<ClientChannel> {

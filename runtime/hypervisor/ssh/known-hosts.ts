@@ -11,7 +11,7 @@ interface Entry {
   key: string;
 }
 
-/** The record of all these files. Files that do not exist hold nothing. */
+/** The entries of all these files. Files that do not exist hold none. */
 export function readKnownHosts(files: string[]): Entry[] {
   const texts = files.filter(existsSync).map((file) => readFileSync(file, "utf8"));
   return texts
@@ -24,10 +24,10 @@ export function readKnownHosts(files: string[]): Entry[] {
     });
 }
 
-/** What a key type is called in the record. */
+/** The name of the key type, as a record has it. */
 const typeOf = (key: Buffer) => key.subarray(4, 4 + key.readUInt32BE(0)).toString("latin1");
 
-/** What the record says of the key that a host shows. */
+/** Compares the key that a host shows with the recorded ones. */
 export function verifyHostKey(entries: Entry[], host: string, port: number, key: Buffer): Verdict {
   const shown = key.toString("base64");
   const own = entries.filter(({ names }) => matches(names, recordedName(host, port)));
@@ -38,7 +38,7 @@ export function verifyHostKey(entries: Entry[], host: string, port: number, key:
   return others.length > 0 ? "changed" : "unknown";
 }
 
-/** The key types on record for a host, so that it is asked for one of these. */
+/** The recorded key types of a host, so that it is asked for one of these. */
 export function knownTypes(entries: Entry[], host: string, port: number): string[] {
   const own = entries.filter(
     ({ marker, names }) => marker === undefined && matches(names, recordedName(host, port)),
@@ -49,7 +49,7 @@ export function knownTypes(entries: Entry[], host: string, port: number): string
 export const recordedName = (host: string, port: number) =>
   port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
 
-/** As `ssh-keygen -l` prints it. */
+/** The fingerprint as `ssh-keygen -l` prints it. */
 export function fingerprint(key: Buffer): string {
   const digest = createHash("sha256").update(key).digest("base64").replace(/=+$/, "");
   return `${typeOf(key)} SHA256:${digest}`;

@@ -1,22 +1,16 @@
-/** One login: the host's key is verified, always, and every failure says what to do. */
+/** One login. The host's key is always verified, and every failure says what to do. */
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Client, type ServerHostKeyAlgorithm } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
-import { authMethods } from "./keys.ts";
-import {
-  fingerprint,
-  knownTypes,
-  readKnownHosts,
-  recordedName,
-  type Verdict,
-  verifyHostKey,
-} from "./known-hosts.ts";
-import type { Target } from "./target.ts";
+import { type AuthMethods, authMethods } from "./keys.ts";
+import { knownTypes, readKnownHosts, type Verdict, verifyHostKey } from "./known-hosts.ts";
+import { explainFailure, explainHostKey, nameOf } from "./login-errors.ts";
+import type { SshTarget } from "./target.ts";
 
 export interface Login {
   client: Client;
-  /** The TCP connection that everything goes through; with jump hosts, the first one's. */
+  /** The TCP connection below; with jump hosts, that to the first one. */
   socket: Socket;
   /** Resolves to why it ended. */
   closed: Promise<string>;
@@ -34,67 +28,104 @@ const HOST_KEYS: ServerHostKeyAlgorithm[] = [
 ];
 
 /** `timeout` (milliseconds) bounds each hop. */
-export async function login(target: Target, alias: string, timeout: number): Promise<Login> {
-  const { methods, tried, unread } = authMethods(target, alias);
-  const via = target.jump && (await login(target.jump, alias, timeout));
-  const name = target.hostKeyAlias ?? target.host;
-  const record = readKnownHosts(target.knownHosts);
-  const known = knownTypes(record, name, target.port);
-  const rank = (algorithm: string) =>
-    known.includes(algorithm.replace(/^rsa-sha2-\d+$/, "ssh-rsa")) ? 0 : 1;
-  let verdict: Verdict = "trusted";
-  let shown: Buffer | undefined;
+export async function login(target: SshTarget, alias: string, timeout: number): Promise<Login> {
+  const auth = await authMethods(target, alias);
+  let via: Login | undefined;
+  let hostKey: HostKeyCheck | undefined;
   const client = new Client();
-  let ended = "the connection was closed";
-  const closed = new Promise<string>((resolve) => client.once("close", () => resolve(ended)));
+  let reason = "the connection was closed";
+  client.on("error", (error: Error & { level?: string }) => {
+    if (error.level !== "agent") reason = error.message;
+  });
+  const closed = new Promise<string>((resolve) => client.once("close", () => resolve(reason)));
   try {
-    const socket = via
-      ? undefined
-      : connect({ host: target.host, port: target.port, noDelay: true });
-    const sock = socket ?? (await forward(via as Login, target, timeout));
-    await new Promise<void>((resolve, reject) => {
-      client.on("error", (error: Error & { level?: string }) => {
-        if (error.level === "agent") return unread.push(`the ssh-agent fails (${error.message})`);
-        ended = error.message;
-        reject(error);
-      });
-      client.once("close", () => reject(new Error(ended)));
-      client.once("ready", resolve);
-      client.connect({
-        sock: sock as Socket,
-        username: target.user,
-        readyTimeout: timeout,
-        authHandler: [...methods],
-        algorithms: { serverHostKey: [...HOST_KEYS].sort((a, b) => rank(a) - rank(b)) },
-        hostVerifier: (key: Buffer) => {
-          shown = key;
-          verdict = verifyHostKey(record, name, target.port, key);
-          return verdict === "trusted";
-        },
-      });
-    });
+    hostKey = new HostKeyCheck(target);
+    via = target.jump && (await login(target.jump, alias, timeout));
+    const { host, port } = target;
+    const socket = via?.socket ?? connect({ host, port, noDelay: true });
+    const sock = via ? ((await forward(via, target, timeout)) as Socket) : socket;
+    await connectClient(client, sock, target, auth, hostKey, timeout);
     const end = () => {
       client.destroy();
       via?.end();
     };
     closed.then(() => via?.end());
-    return { client, socket: via?.socket ?? (socket as Socket), closed, end };
+    return { client, socket, closed, end };
   } catch (error) {
     client.destroy();
     via?.end();
     if (error instanceof HyperError) throw error;
-    const at = nameOf(target);
-    const why =
-      verdict !== "trusted" && shown
-        ? keyRefused(verdict, shown, name, target)
-        : explain(error as Error & { level?: string; code?: string }, at, tried, unread);
-    throw new HyperError("unreachable", `hypervisor ${alias}: ${why}`, { cause: error });
+    const why = hostKey?.problem() ?? explainFailure(error as Error, target, auth);
+    const text = `hypervisor ${alias}: ${target.notRead ? `${why}. ${target.notRead}` : why}`;
+    throw new HyperError("unreachable", text, { cause: error });
   }
 }
 
-const nameOf = ({ user, host, port }: Target) => `${user}@${host}:${port}`;
+/** Resolves once the user is logged in. */
+function connectClient(
+  client: Client,
+  sock: Socket,
+  { user }: SshTarget,
+  { methods, unusable }: AuthMethods,
+  hostKey: HostKeyCheck,
+  timeout: number,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.on("error", (error: Error & { level?: string }) => {
+      if (error.level !== "agent") return reject(error);
+      const failure = `the ssh-agent fails (${error.message})`;
+      if (!unusable.includes(failure)) unusable.push(failure);
+    });
+    client.once("close", () => reject(new Error("the connection was closed"))); // unless an error came first
+    client.once("ready", resolve);
+    client.connect({
+      sock,
+      username: user,
+      readyTimeout: timeout,
+      authHandler: [...methods],
+      algorithms: { serverHostKey: hostKey.algorithms() },
+      hostVerifier: (key: Buffer) => hostKey.verify(key),
+    });
+  });
+}
 
-function forward(via: Login, { jump, host, port }: Target, timeout: number): Promise<Duplex> {
+/** Compares the key that a host shows with the record. */
+class HostKeyCheck {
+  #target: SshTarget;
+  #record: ReturnType<typeof readKnownHosts>;
+  #shown: { key: Buffer; verdict: Verdict } | undefined;
+
+  constructor(target: SshTarget) {
+    this.#target = target;
+    this.#record = readKnownHosts(target.knownHosts);
+  }
+
+  get #name() {
+    return this.#target.hostKeyAlias ?? this.#target.host;
+  }
+
+  /** Those of the recorded keys first, so that the host shows one of these. */
+  algorithms(): ServerHostKeyAlgorithm[] {
+    const known = knownTypes(this.#record, this.#name, this.#target.port);
+    const rank = (algorithm: string) =>
+      known.includes(algorithm.replace(/^rsa-sha2-\d+$/, "ssh-rsa")) ? 0 : 1;
+    return [...HOST_KEYS].sort((a, b) => rank(a) - rank(b));
+  }
+
+  verify(key: Buffer): boolean {
+    const verdict = verifyHostKey(this.#record, this.#name, this.#target.port, key);
+    this.#shown = { key, verdict };
+    return verdict === "trusted";
+  }
+
+  /** Why the key was refused; undefined if none was. */
+  problem(): string | undefined {
+    if (!this.#shown || this.#shown.verdict === "trusted") return undefined;
+    return explainHostKey(this.#shown.verdict, this.#shown.key, this.#target);
+  }
+}
+
+function forward(via: Login, { jump, host, port }: SshTarget, timeout: number): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) =>
       reject(new Error(`${jump && nameOf(jump)} cannot reach it for us: ${why}`));
@@ -104,43 +135,4 @@ function forward(via: Login, { jump, host, port }: Target, timeout: number): Pro
       error ? fail(error.message.replace(/^.*Channel open failure: /, "")) : resolve(stream);
     });
   });
-}
-
-function keyRefused(verdict: Verdict, key: Buffer, name: string, target: Target): string {
-  const at = recordedName(name, target.port);
-  const [file = "known_hosts"] = target.knownHosts;
-  const shown = `the host key of ${nameOf(target)} is ${fingerprint(key)}`;
-  const scan = `ssh-keyscan -p ${target.port} ${target.host} >> ${file}`;
-  if (verdict === "revoked")
-    return `${shown}, which ${file} marks as revoked for ${at}; do not trust this host`;
-  if (verdict === "changed") {
-    return (
-      `${shown}, but another one is recorded for ${at} in ${file}: somebody may be in between. If the host ` +
-      `was really installed anew, remove the old key (ssh-keygen -R '${at}' -f ${file}) and record the new one`
-    );
-  }
-  return (
-    `${shown}, and none is recorded for ${at} in ${file}. Compare it on the host itself ` +
-    `(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record it: ${scan}`
-  );
-}
-
-function explain(
-  { message, level, code }: Error & { level?: string; code?: string },
-  at: string,
-  tried: string[],
-  unread: string[],
-): string {
-  if (level === "client-authentication") {
-    const said = [`${at} refuses the login with ${tried.join(", ") || "no key at all"}`, ...unread];
-    return `${said.join("; ")}. Check the user, and that its ~/.ssh/authorized_keys there holds the public key`;
-  }
-  if (/Too many authentication failures/.test(message)) {
-    return `${at} was offered too many keys (MaxAuthTries); name the right one in the URI (keyfile=…)`;
-  }
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the name in ${at} cannot be resolved`;
-  if (code === "ECONNREFUSED") return `nothing listens at ${at}; is sshd running there?`;
-  if (level === "client-timeout" || /Timed out/.test(message)) return `${at} does not answer`;
-  if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return `there is no route to ${at}`;
-  return `no SSH connection to ${at}: ${message}`;
 }

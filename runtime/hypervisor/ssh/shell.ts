@@ -7,15 +7,17 @@ import type { ClientChannel } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
 import type { TextFile } from "../transport.ts";
 
-/** A process group on the remote side, and the word by which it is known there. */
-export interface Remote {
-  group: number;
+/** A process group on the remote side. */
+export interface RemoteGroup {
+  /** The process ID of its leader. */
+  leader: number;
+  /** A word in its command line or environment, which tells it from a later group with the same number. */
   id: string;
-  /** What goes with it. */
+  /** Removed with the group. */
   folder?: string;
 }
 
-/** One word for a POSIX shell, or fish, to which a backslash means something in quotes as well. */
+/** Quotes one word for a POSIX shell, and for fish, where a backslash escapes within quotes too. */
 export function word(text: string): string {
   if (text.includes("\0")) throw new HyperError("invalid_input", "a value must not contain NUL");
   return `'${text.replace(/['\\]/g, "'\\$&'")}'`;
@@ -26,19 +28,19 @@ export class RemoteShell {
   #token = randomBytes(9).toString("hex");
   #count = 0;
   #text = "";
-  #waiting: { n: number; resolve(said: string): void; reject(error: Error): void }[] = [];
+  #waiting: { n: number; resolve(output: string): void; reject(error: Error): void }[] = [];
   #files = 0;
-  /** A channel that is lost with its connection stays writable. */
+  /** Kept here because a channel that is lost with its connection stays writable. */
   #gone = false;
-  /** The shell itself there, and its folder for texts. */
-  readonly remote: Remote & { folder: string };
+  /** The group of the remote shell, and its folder for texts. */
+  readonly group: RemoteGroup & { folder: string };
 
   private constructor(channel: ClientChannel, id: string) {
     this.#channel = channel;
-    this.remote = { group: 0, id, folder: "" };
+    this.group = { leader: 0, id, folder: "" };
     channel.setEncoding("utf8").on("data", (text: string) => this.#read(text));
     channel.stderr.resume();
-    channel.on("error", () => {}); // told by `close`
+    channel.on("error", () => {}); // `close` reports it
     channel.once("close", () => {
       this.#gone = true;
       const gone = new HyperError("unreachable", "the SSH connection was lost");
@@ -46,15 +48,15 @@ export class RemoteShell {
     });
   }
 
-  /** `id`: the word in its environment. The folder for texts goes with the shell, however that ends. */
+  /** `id`: a word in its environment. The shell removes its folder for texts, however it ends. */
   static async open(channel: ClientChannel, id: string): Promise<RemoteShell> {
     const shell = new RemoteShell(channel, id);
     const begin =
       'umask 077; d=$(mktemp -d) && trap \'rm -rf "$d"\' EXIT && trap "exit 0" HUP TERM PIPE && echo "$$ $d"';
-    const said = (await shell.run(begin)).trim().split("\n").at(-1) ?? ""; // a login may print before
-    const [, group, folder] = /^(\d+) (.+)$/.exec(said) ?? [];
+    const report = (await shell.run(begin)).trim().split("\n").at(-1) ?? ""; // the login may print lines before
+    const [, leader, folder] = /^(\d+) (.+)$/.exec(report) ?? [];
     if (folder) {
-      Object.assign(shell.remote, { group: Number(group), folder });
+      Object.assign(shell.group, { leader: Number(leader), folder });
       return shell;
     }
     throw new HyperError(
@@ -63,7 +65,7 @@ export class RemoteShell {
     );
   }
 
-  /** What the commands print. */
+  /** Runs commands and resolves to what they print. */
   run(commands: string): Promise<string> {
     const n = ++this.#count;
     return new Promise((resolve, reject) => {
@@ -75,15 +77,15 @@ export class RemoteShell {
   }
 
   async putText(text: string): Promise<TextFile> {
-    const path = `${this.remote.folder}/${++this.#files}`;
+    const path = `${this.group.folder}/${++this.#files}`;
     const escaped = text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0000"); // as %b reads it
-    const said = await this.run(`printf %b ${word(escaped)} >${word(path)} || echo failed`);
-    if (said !== "")
+    const output = await this.run(`printf %b ${word(escaped)} >${word(path)} || echo failed`);
+    if (output !== "")
       throw new HyperError("no_space", "a text cannot be written on the remote side");
     return {
       path,
       remove: () => {
-        this.run(`rm -f ${word(path)}`).catch(() => {}); // the folder goes with the shell
+        this.run(`rm -f ${word(path)}`).catch(() => {}); // the shell removes its folder
       },
     };
   }

@@ -1,117 +1,150 @@
 /**
- * Where an SSH host is and how to log in there: from its libvirt URI, and what that does not say from
- * `~/.ssh/config`. `qemu+ssh://user@host:port/system?keyfile=…&known_hosts=…` as libvirt's users write it.
+ * Where an SSH host is and how to log in there: from its libvirt URI, and from ssh_config where the URI does
+ * not say. `qemu+ssh://user@host:port/system?keyfile=…&known_hosts=…` as libvirt's users write it.
  */
-import { execFileSync } from "node:child_process";
 import { HyperError } from "../../core/errors.ts";
-import { expand, readUserConfig } from "./user-config.ts";
+import { log } from "../../core/log.ts";
+import { home, mayExist } from "../../core/paths.ts";
+import { expand, localUser, substitute, type Tokens, tokensOf } from "./tokens.ts";
+import { type Destination, NotRead, readUserConfig, type UserConfig } from "./user-config.ts";
 
-export interface Target {
+export interface SshTarget {
   host: string;
   port: number;
   user: string;
-  /** Private keys to try, in order; `required` ones must be there. */
+  /** Files of keys to try, in order; a `required` one must be usable. */
   keys: { path: string; required: boolean }[];
   /** The agent's socket. */
   agent: string | undefined;
+  /** Of the agent's keys, only those that `keys` names are tried. */
+  identitiesOnly: boolean;
   knownHosts: string[];
-  /** Under this name its key is in known_hosts. */
+  /** The name of its key in known_hosts. @default the host's */
   hostKeyAlias: string | undefined;
   /** The host that the connection goes through. */
-  jump: Target | undefined;
+  jump: SshTarget | undefined;
+  /** Why ssh_config was not read. */
+  notRead: string | undefined;
 }
 
-/** Throws `unreachable` with what in `~/.ssh/config` is in the way. */
-export function sshTarget(uri: string, alias: string): Target {
+interface Given extends Destination {
+  keyfile?: string;
+  knownHosts?: string;
+  signal?: AbortSignal;
+}
+
+const MAX_JUMPS = 8;
+const KEY_FILES = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => `~/.ssh/${name}`);
+const USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2";
+const GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2";
+
+/** Throws `unreachable` with the reason why ssh_config cannot be used. */
+export async function sshTarget(
+  uri: string,
+  alias: string,
+  signal?: AbortSignal,
+): Promise<SshTarget> {
   const url = new URL(uri);
-  const absolute = (key: string) => {
-    const path = url.searchParams.get(key);
-    return path === null ? undefined : expand(path);
-  };
-  const [keyfile, knownHosts] = [absolute("keyfile"), absolute("known_hosts")];
-  const given: Given = {
-    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1"),
-    ...(url.port && { port: Number(url.port) }),
-    ...(url.username && { user: decodeURIComponent(url.username) }),
-    ...(keyfile && { keyfile }),
-    ...(knownHosts && { knownHosts }),
+  const path = (key: string) => {
+    const value = url.searchParams.get(key);
+    return value === null ? undefined : expand(value);
   };
   try {
-    return resolve(given);
+    const [keyfile, knownHosts] = [path("keyfile"), path("known_hosts")];
+    return await resolveTarget({
+      host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1"),
+      ...(url.port && { port: Number(url.port) }),
+      ...(url.username && { user: decodeURIComponent(url.username) }),
+      ...(keyfile && { keyfile }),
+      ...(knownHosts && { knownHosts }),
+      ...(signal && { signal }),
+    });
   } catch (cause) {
+    if (cause instanceof HyperError && cause.code === "cancelled") throw cause;
     const text = `hypervisor ${alias}: ${(cause as Error).message}`;
     throw new HyperError("unreachable", text, { cause });
   }
 }
 
-/** Bun's `userInfo()` knows only the environment, which a service may not have. */
-export const localUser = () =>
-  process.env.USER || execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
-
-interface Given {
-  host: string;
-  port?: number;
-  user?: string;
-  keyfile?: string;
-  knownHosts?: string;
-}
-
-function resolve(given: Given, depth = 0): Target {
-  const me = localUser();
-  const all = readUserConfig(given.host, given.user);
-  const one = (keyword: string): string | undefined => all(keyword)[0];
-  const host = (one("HostName") ?? given.host).replaceAll("%h", given.host);
-  const user = given.user ?? one("User") ?? me;
-  const port = given.port ?? Number(one("Port") ?? 22);
-  const tokens = { h: host, r: user, p: `${port}`, n: given.host, u: me };
-  const files = (texts: string[]) => texts.map((text) => expand(text, tokens));
-  const proxy = one("ProxyCommand");
-  if (proxy && proxy !== "none") {
+async function resolveTarget(given: Given, jumps = 0): Promise<SshTarget> {
+  const { config, notRead } = await readOrDefaults(given);
+  const one = (keyword: string) => config(keyword)?.[0];
+  const command = one("ProxyCommand");
+  if (command && command !== "none") {
     throw new Error("~/.ssh/config: ProxyCommand is not supported; use ProxyJump");
   }
-  const defaults = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => `~/.ssh/${name}`);
-  const identities = given.keyfile ? [given.keyfile] : files(all("IdentityFile"));
-  const fallback = identities.length > 0 ? [] : files(defaults);
-  const agent = agentOf(one("IdentityAgent") ?? "SSH_AUTH_SOCK", tokens);
-  const known = all("UserKnownHostsFile").length > 0 ? all("UserKnownHostsFile") : undefined;
+  const host = one("HostName") ?? given.host;
+  const user = given.user ?? one("User") ?? localUser();
+  const port = given.port ?? Number(one("Port") ?? 22);
+  const [hostKeyAlias, proxyJump] = [one("HostKeyAlias"), one("ProxyJump")];
+  const tokens = tokensOf({ host, user, port, asked: given.host, hostKeyAlias, proxyJump });
+  const paths = (files: string[]) =>
+    files.filter((file) => file !== "none").map((file) => expand(file, tokens));
+  const keys = () => paths(config("IdentityFile") ?? KEY_FILES);
+  const knownHosts = () => [
+    ...filesOf(one("UserKnownHostsFile") ?? USER_KNOWN_HOSTS),
+    ...filesOf(one("GlobalKnownHostsFile") ?? GLOBAL_KNOWN_HOSTS),
+  ];
   return {
     host,
     port,
     user,
-    keys: [
-      ...identities.map((path) => ({ path, required: path === given.keyfile })),
-      ...fallback.map((path) => ({ path, required: false })),
-    ],
-    agent: one("IdentitiesOnly") === "yes" ? undefined : agent,
-    knownHosts: given.knownHosts
-      ? [given.knownHosts]
-      : [...files(known ?? ["~/.ssh/known_hosts"]), "/etc/ssh/ssh_known_hosts"],
-    hostKeyAlias: one("HostKeyAlias"),
-    jump: jumpOf(one("ProxyJump"), depth),
+    keys: given.keyfile
+      ? [{ path: given.keyfile, required: true }]
+      : keys().map((path) => ({ path, required: false })),
+    agent: agentOf(one("IdentityAgent") ?? "SSH_AUTH_SOCK", tokens),
+    identitiesOnly: one("IdentitiesOnly") === "yes",
+    knownHosts: given.knownHosts ? [given.knownHosts] : paths(knownHosts()),
+    hostKeyAlias,
+    jump: proxyJump ? await jumpOf(substitute(proxyJump, tokens), jumps, given.signal) : undefined,
+    notRead,
   };
 }
 
-/** A socket's path, the variable that holds it, or none. */
-function agentOf(text: string, tokens: Record<string, string>): string | undefined {
-  if (text === "none") return undefined;
-  const variable = text === "SSH_AUTH_SOCK" ? text : /^\$(\w+)$/.exec(text)?.[1];
-  return variable ? process.env[variable] || undefined : expand(text, tokens);
+let warned = false;
+
+/** Where OpenSSH cannot be asked, its defaults count for everything that the URI does not say. */
+async function readOrDefaults(
+  given: Given,
+): Promise<{ config: UserConfig; notRead: string | undefined }> {
+  try {
+    return { config: await readUserConfig(given, given.signal), notRead: undefined };
+  } catch (error) {
+    if (!(error instanceof NotRead)) throw error;
+    if (!mayExist(`${home()}/.ssh/config`)) return { config: () => undefined, notRead: undefined };
+    const notRead = `~/.ssh/config was not read: ${error.message}`;
+    if (!warned) log.warn(notRead);
+    warned = true;
+    return { config: () => undefined, notRead };
+  }
 }
 
-/** `user@host:port,host2`: the last is next to the hypervisor. */
-function jumpOf(text: string | undefined, depth: number): Target | undefined {
-  if (!text || text === "none") return undefined;
-  if (depth > 8) throw new Error("~/.ssh/config: ProxyJump goes round in circles");
-  const hops = text.split(",").map((hop) => {
+/** `ssh -G` separates files by spaces and does not quote them, so a space in a name is one before no new path. */
+const filesOf = (value: string) => value.split(/ (?=[/~%$])/);
+
+/** The path of a socket, the variable that holds it, or `none`. */
+function agentOf(value: string, tokens: Tokens): string | undefined {
+  if (value === "none") return undefined;
+  const variable = value === "SSH_AUTH_SOCK" ? value : /^\$(\w+)$/.exec(value)?.[1];
+  return variable ? process.env[variable] || undefined : expand(value, tokens);
+}
+
+/** `user@host:port,host2`: the last one reaches the hypervisor. */
+async function jumpOf(
+  value: string,
+  jumps: number,
+  signal?: AbortSignal,
+): Promise<SshTarget | undefined> {
+  if (value === "none") return undefined;
+  if (jumps >= MAX_JUMPS) throw new Error("~/.ssh/config: ProxyJump goes round in circles");
+  let before: SshTarget | undefined;
+  for (const hop of value.split(",")) {
     const parts = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(hop.trim());
-    if (!parts) throw new Error(`~/.ssh/config: ProxyJump ${text} cannot be read`);
+    if (!parts) throw new Error(`~/.ssh/config: ProxyJump ${value} cannot be read`);
     const [, user, host = "", port] = parts;
-    const given = { host: host.replace(/^\[(.*)\]$/, "$1") };
-    return { ...given, ...(user && { user }), ...(port && { port: Number(port) }) };
-  });
-  let before: Target | undefined;
-  for (const hop of hops) {
-    const target = resolve(hop, depth + 1);
+    const given = { host: host.replace(/^\[(.*)\]$/, "$1"), ...(signal && { signal }) };
+    const destination = { ...given, ...(user && { user }), ...(port && { port: Number(port) }) };
+    const target = await resolveTarget(destination, jumps + 1);
     before = { ...target, jump: before ?? target.jump };
   }
   return before;

@@ -1,75 +1,120 @@
-/** `~/.ssh/config` as OpenSSH reads it, one host at a time. Source: ssh_config(5). */
-import { existsSync, globSync, readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+/** ssh_config, read by OpenSSH itself: `ssh -G` prints what its files say of one host. Source: ssh(1), ssh_config(5). */
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import pLimit from "p-limit";
+import type { HyperError } from "../../core/errors.ts";
 import { home } from "../../core/paths.ts";
+import { putText, runLocally } from "../local.ts";
 
-/** Comes with the first host that needs it. */
-const parse = (text: string) => {
-  const { default: SSHConfig } = require("ssh-config") as typeof import("ssh-config");
-  return SSHConfig.parse(text);
-};
+/** `Match exec` may run a command that takes its time. */
+const READ_TIMEOUT_MS = 10_000;
+/** With hundreds of hosts, so many logins may begin at once. */
+const concurrentReads = pLimit(4);
 
-/** What the file says of a host under this keyword: all values, in order. */
-export type Lookup = (keyword: string) => string[];
+/** Characters that OpenSSH refuses in the names of hosts and users, because `Match exec` hands them to a shell. */
+const UNSAFE = /^-|[\s'"`$\\;&<>|(){}]|\p{Cc}/u;
 
-/** Throws when the file cannot be read as one. */
-export function readUserConfig(host: string, user?: string): Lookup {
-  const asked = { Host: host, ...(user && { User: user }) };
-  const path = join(home(), ".ssh/config");
-  try {
-    const found = Object.entries(parse(textOf(path, asked)).compute(asked));
-    return (keyword) =>
-      found
-        .filter(([key]) => key.toLowerCase() === keyword.toLowerCase())
-        .flatMap(([, value]) => value);
-  } catch (cause) {
-    throw new Error(`~/.ssh/config cannot be read: ${(cause as Error).message}`, { cause });
+export interface Destination {
+  host: string;
+  port?: number;
+  user?: string;
+}
+
+/** The values of a keyword, in order; undefined when no file says anything and OpenSSH has no default. */
+export type UserConfig = (keyword: string) => string[] | undefined;
+
+/** Thrown when OpenSSH cannot be asked, and its files are not read. */
+export class NotRead extends Error {}
+
+export function readUserConfig(
+  { host, port, user }: Destination,
+  signal?: AbortSignal,
+): Promise<UserConfig> {
+  for (const [what, name = "x"] of [["host", host] as const, ["user", user] as const]) {
+    const unsafe = name === "" || UNSAFE.test(name) || (what === "host" && /[@/]/.test(name));
+    if (unsafe) throw new Error(`the ${what} name ${JSON.stringify(name)} is not valid`);
   }
+  return concurrentReads(async () => {
+    const file = configOfOtherHome();
+    try {
+      const options = [
+        ...(file ? ["-F", file.path] : []),
+        ...(port ? ["-p", `${port}`] : []),
+        ...(user ? ["-l", user] : []),
+      ];
+      return parse(await ask(["ssh", "-T", "-G", ...options, "--", host], signal, file?.path));
+    } finally {
+      file?.remove();
+    }
+  });
 }
 
-/** The library knows these in one spelling only. */
-const SPELLING = new Map(
-  ["Host", "Match", "HostName", "User", "IdentityFile"].map((word) => [word.toLowerCase(), word]),
-);
-
-interface Asked {
-  Host: string;
-  User?: string;
+/** `file`: the name under which ssh knows the user's configuration, for its messages. */
+async function ask(argv: string[], signal?: AbortSignal, file?: string): Promise<string> {
+  const options = { timeout: READ_TIMEOUT_MS, ...(signal && { signal }) };
+  const result = await runLocally(argv, options).catch((error: HyperError) => {
+    const missing = error.code === "unsupported";
+    throw missing ? new NotRead("ssh is not installed on this machine", { cause: error }) : error;
+  });
+  if (result.exitCode === 0) return result.stdout;
+  // a container may run as a user of which its password database knows nothing
+  if (/^No user exists for uid/m.test(result.stderr)) throw new NotRead(result.stderr.trim());
+  const messages = result.stderr.trim().split("\n");
+  const lines = messages.filter((line) => !/: terminating, \d+ bad config/.test(line));
+  const text = lines.map((line) => (file ? line.replace(file, "").trim() : line)).join("; ");
+  throw new Error(`~/.ssh/config cannot be read: ${text || `ssh ended with ${result.exitCode}`}`);
 }
 
-/** The library knows no Include. One that stands in a section counts when that does, and does not end it. */
-function textOf(path: string, asked: Asked, depth = 0): string {
-  if (depth > 16 || !existsSync(path)) return "";
-  let section = "Host *";
-  const lines = readFileSync(path, "utf8").split(/\r?\n/);
-  return lines
-    .map((line) =>
-      line.replace(/^\s*(\w+)/, (word) => SPELLING.get(word.trim().toLowerCase()) ?? word),
-    )
-    .flatMap((line) => {
-      if (/^(Host|Match)\b/.test(line)) section = line;
-      const names = /^\s*Include[\s=]+(.+)$/i.exec(line)?.[1];
-      if (!names) return [line];
-      return applies(section, asked) ? [...included(names, asked, depth), "Host *"] : [];
-    })
-    .join("\n");
+function parse(output: string): UserConfig {
+  const values = new Map<string, string[]>();
+  for (const line of output.split("\n")) {
+    const [, keyword = "", value = ""] = /^(\S+) (.*)$/.exec(line) ?? [];
+    values.set(keyword, [...(values.get(keyword) ?? []), value]);
+  }
+  return (keyword) => values.get(keyword.toLowerCase());
 }
 
-function applies(section: string, asked: Asked): boolean {
-  return "Applies" in parse(`${section}\n  Applies yes\n`).compute(asked);
+/**
+ * OpenSSH takes the home folder from the password database, and not from HOME. Where HOME is another one, the
+ * configuration there is handed over with its paths written out, followed by what OpenSSH reads after it.
+ * In files that it includes, `~` stays the home folder of the password database.
+ */
+function configOfOtherHome() {
+  const registered = registeredHome();
+  if (registered === undefined || resolve(registered) === resolve(home())) return undefined;
+  const path = join(home(), ".ssh/config");
+  const known = ["known_hosts", "known_hosts2"].map((name) => `"${join(home(), ".ssh", name)}"`);
+  const defaults = [
+    "Match all",
+    "Include /etc/ssh/ssh_config /usr/etc/ssh/ssh_config",
+    "Match all",
+    `UserKnownHostsFile ${known.join(" ")}`,
+    ...(process.env.USER ? [`User ${process.env.USER}`] : []),
+  ];
+  const text = existsSync(path) ? withPaths(readFileSync(path, "utf8")) : "";
+  return putText(`${text}\n${defaults.join("\n")}\n`);
 }
 
-function included(names: string, asked: Asked, depth: number): string[] {
-  return (names.match(/"[^"]*"|\S+/g) ?? [])
-    .flatMap((name) => globSync(expand(name)).sort())
-    .map((path) => textOf(path, asked, depth + 1));
+/** The home folder in /etc/passwd; undefined for a user of another database. */
+function registeredHome(): string | undefined {
+  const users = readFileSync("/etc/passwd", "utf8").split("\n");
+  return users
+    .map((line) => line.split(":"))
+    .find(([, , uid]) => uid === `${process.getuid?.()}`)?.[5];
 }
 
-/** `~`, `%d` and the tokens of ssh_config(5) in a path; a relative one is in `~/.ssh`. */
-export function expand(path: string, tokens: Record<string, string> = {}): string {
-  const text = path
-    .replace(/^"(.*)"$/, "$1")
-    .replace(/^(~|\$\{HOME\}|%d)(?=\/|$)/, home())
-    .replace(/%([%hrpnu])/g, (whole, letter) => (letter === "%" ? "%" : (tokens[letter] ?? whole)));
-  return isAbsolute(text) ? text : join(home(), ".ssh", text);
+/** Writes out `~`, `%d` and relative names where `ssh -G` would put the registered home folder. */
+function withPaths(config: string): string {
+  return config.replace(
+    /^\s*(Include|IdentityAgent|UserKnownHostsFile)\b[\s=]*(.*)$/gim,
+    (_line, keyword, rest) => {
+      const values: string[] = rest.replace(/\s#.*/, "").match(/"[^"]*"|[^\s"]+/g) ?? [];
+      const paths = values.map((value) => {
+        const name = value.replace(/^"(.*)"$/, "$1").replace(/^(~|%d)(?=\/|$)/, home());
+        const relative = /^include$/i.test(keyword) && !name.startsWith("/");
+        return `"${relative ? join(home(), ".ssh", name) : name}"`;
+      });
+      return `${keyword} ${paths.join(" ")}`;
+    },
+  );
 }

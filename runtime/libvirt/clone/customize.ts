@@ -1,7 +1,7 @@
-/** What `customize` of template/deploy may hold, and the lines for virt-customize that it becomes. */
+/** The field `customize` of template/deploy, and the commands of virt-customize that it becomes. */
 import * as z from "zod";
 
-/** One line of virt-customize's command file: a newline would begin another command, a `\` at the end join two. */
+/** One line of virt-customize's command file. A newline would begin another command, a `\` at the end join two. */
 const Line = z
   .string()
   .min(1)
@@ -29,15 +29,15 @@ export const Customize = z.strictObject({
 
 export type Customize = z.output<typeof Customize>;
 
-/** Empty when nothing is asked for. */
-export function customizeCommands(asked: Customize): string[] {
+/** The lines of virt-customize's command file; empty if nothing is requested. */
+export function customizeCommands(request: Customize): string[] {
   return [
-    ...(asked.hostname ? [`hostname ${asked.hostname}`] : []),
-    ...(asked.timezone ? [`timezone ${asked.timezone}`] : []),
-    ...(asked.root_password ? [`root-password password:${asked.root_password}`] : []),
-    ...(asked.packages?.length ? [`install ${asked.packages.join(",")}`] : []),
-    ...(asked.ssh_authorized_keys ?? []).map((key) => `ssh-inject root:string:${key}`),
-    ...(asked.run_commands ?? []).map((command) => `run-command ${command}`),
-    ...(asked.first_boot_commands ?? []).map((command) => `firstboot-command ${command}`),
+    ...(request.hostname ? [`hostname ${request.hostname}`] : []),
+    ...(request.timezone ? [`timezone ${request.timezone}`] : []),
+    ...(request.root_password ? [`root-password password:${request.root_password}`] : []),
+    ...(request.packages?.length ? [`install ${request.packages.join(",")}`] : []),
+    ...(request.ssh_authorized_keys ?? []).map((key) => `ssh-inject root:string:${key}`),
+    ...(request.run_commands ?? []).map((command) => `run-command ${command}`),
+    ...(request.first_boot_commands ?? []).map((command) => `firstboot-command ${command}`),
   ];
 }

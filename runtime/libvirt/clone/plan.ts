@@ -1,9 +1,11 @@
-/** Which disks of a domain a clone gets copies of, and where they go. */
-
+/** The plan of a clone's disks: which of the source's are copied, and where the copies go. */
+import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { findVolume, type Image, poolOf, readImage } from "../storage/locate.ts";
-import { descend, type Span, type XmlDocument } from "../xml-document.ts";
+import { type Disk, readDisk } from "../disk.ts";
+import { type DiskImage, findVolume, poolOf, readDiskImage } from "../storage/locate.ts";
+import { parseXml } from "../xml.ts";
+import type { Span, XmlDocument } from "../xml-document.ts";
 
 export interface CloneRequest {
   source: string;
@@ -17,47 +19,30 @@ export interface CloneRequest {
   linked?: boolean;
 }
 
-export interface Copy {
-  /** The disk's target, such as `vda`. */
-  target: string;
-  path: string;
-  format: string;
-}
+/** A disk of the clone; `target` is its name there, such as `vda`. */
+export const DiskCopy = z.object({ target: z.string(), path: z.string(), format: z.string() });
+
+export type Copy = z.output<typeof DiskCopy>;
 
 export interface Plan extends Copy {
   span: Span;
-  from: Image;
+  from: DiskImage;
   pool: string;
   name: string;
 }
 
-/** As virt-clone: what the source could write to is copied, floppies too; the rest is referred to. */
+/** As virt-clone does: disks that the source can write to are copied, floppies too; others are referenced. */
 export async function planDisks(ctx: Context, doc: XmlDocument, request: CloneRequest) {
-  const { source, files = [], autoClone = true, linked } = request;
+  const { source, files = [] } = request;
   const plans: Plan[] = [];
   for (const span of doc.find("devices", "disk")) {
-    const has = (name: string) => descend([span], [name]).length > 0;
-    const [place] = descend([span], ["source"]);
-    const cdrom = span.attributes.device === "cdrom";
-    if (!place || cdrom || has("readonly") || has("shareable") || isTransientShare(span)) continue;
-    const disk = descend([span], ["target"])[0]?.attributes.dev ?? "";
-    if (has("encryption") || descend([place], ["encryption"]).length > 0) {
-      throw new HyperError(
-        "unsupported",
-        `disk ${disk} of ${source} is encrypted and cannot be cloned`,
-      );
+    const disk = readDisk(parseXml(doc.text.slice(span.start, span.end), "disk"));
+    if (!isCopied(span, disk)) continue;
+    if (disk.encrypted) {
+      const text = `disk ${disk.target} of ${source} is encrypted and cannot be cloned`;
+      throw new HyperError("unsupported", text);
     }
-    const given = files[plans.length];
-    if (given === undefined && !autoClone)
-      throw new HyperError("invalid_input", `files: no path for disk ${disk} of ${source}`);
-    const from = await readImage(ctx, span, await findVolume(ctx, place, disk, source));
-    const isTaken = (wanted: string) => plans.some(({ path }) => path === wanted);
-    const wanted = given ?? newPath(from.path, request, disk, isTaken);
-    const format = linked ? "qcow2" : isDevice(wanted) ? "raw" : from.format;
-    const pool = await poolOf(ctx, wanted, given === undefined ? from.pool : undefined);
-    const name = wanted.slice(wanted.lastIndexOf("/") + 1);
-    if (isTaken(wanted)) throw new HyperError("invalid_input", `files: ${wanted} is named twice`);
-    plans.push({ span, target: disk, from, pool, name, path: wanted, format });
+    plans.push({ span, ...(await planDisk(ctx, disk, request, plans)) });
   }
   if (files.length > plans.length) {
     throw new HyperError(
@@ -68,16 +53,37 @@ export async function planDisks(ctx: Context, doc: XmlDocument, request: CloneRe
   return plans;
 }
 
+/** An empty drive has no source. Of a shared transient disk, writes are forgotten, so several domains may have it. */
+const isCopied = (span: Span, disk: Disk) =>
+  span.children.some(({ name }) => name === "source") &&
+  !(disk.device === "cdrom" || disk.readonly || disk.shareable || disk.sharesBacking);
+
+async function planDisk(
+  ctx: Context,
+  disk: Disk,
+  request: CloneRequest,
+  plans: Plan[],
+): Promise<Omit<Plan, "span">> {
+  const { source, files = [], autoClone = true, linked } = request;
+  const requested = files[plans.length];
+  if (requested === undefined && !autoClone)
+    throw new HyperError("invalid_input", `files: no path for disk ${disk.target} of ${source}`);
+  const from = await readDiskImage(ctx, disk, await findVolume(ctx, disk, source));
+  const isTaken = (path: string) => plans.some((plan) => plan.path === path);
+  const path = requested ?? newPath(from.path, request, disk.target, isTaken);
+  const format = linked ? "qcow2" : isDevice(path) ? "raw" : from.format;
+  const pool = requested === undefined ? from.pool : await poolOf(ctx, path);
+  if (isTaken(path)) throw new HyperError("invalid_input", `files: ${path} is named twice`);
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return { target: disk.target, from, pool, name, path, format };
+}
+
 /** A logical volume or another block device, which holds old data and no image format of libvirt's making. */
 export const isDevice = (path: string) => path.startsWith("/dev/");
 
-/** Several domains may have it, since what they write goes elsewhere and is forgotten. */
-const isTransientShare = (span: Span) =>
-  descend([span], ["transient"])[0]?.attributes.shareBacking === "yes";
-
 /**
- * `/pool/base-vm.qcow2` becomes `/pool/clone.qcow2`; a name that does not tell its domain, or that another
- * disk's copy has, gets the disk's target too.
+ * `/pool/base-vm.qcow2` becomes `/pool/clone.qcow2`. The disk's target is added where the source's file is not
+ * named after its domain, or where another disk's copy has that path.
  */
 function newPath(
   path: string,

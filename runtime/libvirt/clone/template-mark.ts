@@ -1,4 +1,4 @@
-/** How a template is marked: in the domain's own metadata, under this project's namespace. */
+/** The mark of a template, in the domain's metadata under this project's namespace. */
 import * as z from "zod";
 import { children, type Element, textOf, xml } from "../xml.ts";
 import type { XmlDocument } from "../xml-document.ts";

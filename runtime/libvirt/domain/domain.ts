@@ -1,9 +1,8 @@
-/** What functions share about domains: which one a name means, and what it is made of. */
+/** Which domain a name means, which domains there are, and where a change to one must go. */
 import { randomBytes } from "node:crypto";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { keyValues, lines } from "../virsh-output.ts";
-import { children, type Element, parseXml } from "../xml.ts";
 
 /**
  * The words for `--domain`. virsh tries a number as an ID first, so a domain with such a name is looked up
@@ -11,8 +10,9 @@ import { children, type Element, parseXml } from "../xml.ts";
  */
 export async function domainRef({ virsh }: Pick<Context, "virsh">, name: string): Promise<string> {
   if (!/^\s*\+?\d+$/.test(name)) return name;
-  const found = (await listDomains({ virsh }, "--all")).find((domain) => domain.name === name);
-  if (found) return found.uuid;
+  const domains = await listDomains({ virsh }, "--all");
+  const named = domains.find((domain) => domain.name === name);
+  if (named) return named.uuid;
   throw new HyperError("not_found", `Domain not found: no domain with matching name '${name}'`);
 }
 
@@ -22,7 +22,7 @@ export async function listDomains({ virsh }: Pick<Context, "virsh">, ...options:
   return rows.map((row) => ({ uuid: row.slice(0, 36), name: row.slice(37) }));
 }
 
-/** Where a change to a domain must go: to what runs, to what is stored, or to both. */
+/** A change goes to the running domain, to its stored definition, or to both. */
 export interface DomainState {
   live: boolean;
   persistent: boolean;
@@ -39,13 +39,7 @@ export function affectFlags({ live, persistent }: DomainState): string[] {
   return [...(live ? ["--live"] : []), ...(persistent ? ["--config"] : [])];
 }
 
-/** The `<interface>` with a MAC address in a domain's XML. */
-export function findInterface(definition: string, mac: string): Element | undefined {
-  const interfaces = children(parseXml(definition, "domain"), "devices", "interface");
-  return interfaces.find((one) => `${children(one, "mac")[0]?.["@address"]}`.toLowerCase() === mac);
-}
-
-/** QEMU's own prefix, three random bytes. */
+/** A MAC address with QEMU's prefix and three random bytes. */
 export function randomMac(): string {
   return `52:54:00:${randomBytes(3).toString("hex").match(/../g)?.join(":")}`;
 }

@@ -1,6 +1,7 @@
-/** Addresses of a virtual network: the bridge's own, its prefix, and a DHCP range within. */
+/** The addresses of a virtual network: the bridge's own with its prefix, and a DHCP range within. */
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
+import type { Element } from "../xml.ts";
 
 /** One IPv4 or IPv6 address. */
 export const Address = z.union([z.ipv4(), z.ipv6()], { error: "must be an IPv4 or IPv6 address" });
@@ -23,7 +24,32 @@ export function bridgeAddress(subnet: string): BridgeAddress {
   return { family, address, prefix: Number(prefix ?? (family === "ipv4" ? 24 : 64)) };
 }
 
-/** What is wrong with a bridge's address, as a sentence. */
+/** The bridge's address in an `<ip>` of a network's definition. */
+export function addressOf(ip: Element): BridgeAddress {
+  const family = ip["@family"] === "ipv6" ? "ipv6" : "ipv4";
+  const [address, prefix, netmask] = [`${ip["@address"]}`, ip["@prefix"], ip["@netmask"]];
+  if (typeof prefix === "string") return { family, address, prefix: Number(prefix) };
+  if (typeof netmask === "string") return { family, address, prefix: bitsOf(netmask) };
+  return { family, address, prefix: family === "ipv6" ? 64 : classPrefix(address) };
+}
+
+/** The number of ones in a netmask. */
+function bitsOf(netmask: string): number {
+  const bits = netmask
+    .split(".")
+    .map((part) => Number(part).toString(2).replaceAll("0", "").length);
+  return bits.reduce((sum, count) => sum + count, 0);
+}
+
+/** Without prefix and netmask libvirt takes the address's class. Above class C it has none, and nothing starts. */
+function classPrefix(address: string): number {
+  const first = Number.parseInt(address, 10);
+  if (first < 128) return 8;
+  if (first < 192) return 16;
+  return first < 224 ? 24 : 32;
+}
+
+/** The problem with a bridge's address as a sentence, or undefined. */
 export function bridgeProblem({ family, address, prefix }: BridgeAddress): string | undefined {
   const longest = family === "ipv4" ? 30 : 126;
   if (prefix < 1 || prefix > longest) return `the prefix must be 1 to ${longest}, not ${prefix}`;
@@ -35,7 +61,7 @@ export function bridgeProblem({ family, address, prefix }: BridgeAddress): strin
   return undefined;
 }
 
-/** What is wrong with a DHCP range, as a sentence. */
+/** The problem with a DHCP range as a sentence, or undefined. */
 export function rangeProblem(
   bridge: BridgeAddress,
   start: string,
@@ -56,6 +82,14 @@ export function rangeProblem(
   }
   if (compare(from.toByteArray(), to.toByteArray()) > 0) return `${end} comes before ${start}`;
   return undefined;
+}
+
+/** libvirt 9.0 calls every range too large whose ends differ in more than their last two bytes, however short. */
+export function rangeSizeProblem(start: string, end: string): string | undefined {
+  const [from, to] = [ipaddr.parse(start).toByteArray(), ipaddr.parse(end).toByteArray()];
+  if (compare(from.slice(0, -2), to.slice(0, -2)) === 0) return undefined;
+  const block = from.length === 4 ? 16 : 112;
+  return `${start} to ${end} is too large for libvirt: a range must lie within one /${block}, at most 65536 addresses`;
 }
 
 /** Whether two IPv4 subnets share addresses. */

@@ -1,41 +1,41 @@
 /**
- * `domstats` for one domain or hundreds, without being held up by one whose QEMU does not answer. Everything
- * but state and interface counters asks QEMU's monitor, and a call that meets a frozen one hangs until it
- * thaws, whoever else it asked about (virsh-facts, section 8). So monitor calls go in small batches with a
- * deadline; after one is missed, `domcontrol` tells which domain is stuck, and it is left out until well.
+ * `domstats` for one domain or hundreds, without being held up by a QEMU that does not answer. Everything but
+ * state and interface counters asks QEMU's monitor, and a call that meets a frozen monitor hangs until it thaws,
+ * for all domains of the call (virsh-facts, section 8). So monitor calls go in small batches with a deadline;
+ * after a missed one `domcontrol` tells which domain is stuck, and it is left out until it answers again.
  */
 import pLimit, { type LimitFunction } from "p-limit";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { lines } from "../virsh-output.ts";
 
-/** What to ask about: the name as libvirt has it, and the words for `--domain`. */
-export interface Target {
+/** A domain to ask about: its name in libvirt, and the words for `--domain`. */
+export interface StatsTarget {
   name: string;
   ref: string;
-  /** The domain's ID where it is known: another one for each run of the domain. */
+  /** The domain's ID while it runs, where known. Each run of the domain has another. */
   id?: string;
 }
 
-/** `state.state=1` lines as a map, and why some are missing. */
+/** The `state.state=1` lines of one domain as a map, and why some are missing. */
 export interface Stats {
   fields: Record<string, string>;
-  /** When they were read, in milliseconds of performance.now(). */
+  /** The time of reading, in milliseconds of performance.now(). */
   at: number;
   /** Set when QEMU did not answer; then only state and interface counters are there. */
   stuck?: string;
 }
 
-/** Asked of libvirtd alone, so they never hang. */
-const SAFE = ["--state", "--interface"];
-/** Domains in a monitor call, at most: one that hangs makes the others be asked again. */
-const BATCH = 10;
-/** Milliseconds. A batch takes 200 on a busy machine; people wait at most twice this. */
-const DEADLINE = 1200;
-/** Monitor calls at once, a hypervisor: each that hangs costs libvirtd one of its 20 workers. */
-const AT_ONCE = 5;
+/** libvirtd answers these by itself, so they never hang. */
+const LIBVIRTD_GROUPS = ["--state", "--interface"];
+/** A frozen domain makes all others of its call be asked again. */
+const MAX_DOMAINS_PER_CALL = 10;
+/** A call takes 200 ms on a busy machine; people wait at most twice the deadline. */
+const DEADLINE_MS = 1200;
+/** For each hypervisor: a call that hangs occupies one of the 20 workers of its libvirtd. */
+const MAX_CONCURRENT_CALLS = 5;
 
-/** Per hypervisor: the queue for monitor calls, and the domains that are set aside. */
+/** For each hypervisor: the queue of monitor calls, and the domains that are set aside. */
 interface Health {
   limit: LimitFunction;
   stuck: Set<string>;
@@ -43,46 +43,47 @@ interface Health {
 const hosts = new Map<string, Health>();
 
 function health(host: string): Health {
-  const found = hosts.get(host) ?? { limit: pLimit(AT_ONCE), stuck: new Set() };
-  hosts.set(host, found);
-  return found;
+  const entry = hosts.get(host) ?? { limit: pLimit(MAX_CONCURRENT_CALLS), stuck: new Set() };
+  hosts.set(host, entry);
+  return entry;
 }
 
-/** The statistics of each target by its name. One that has gone meanwhile is not among them. */
+/** The statistics of each target by its name, without the domains that have gone meanwhile. */
 export async function domstats(
   ctx: Context,
-  targets: Target[],
+  targets: StatsTarget[],
   groups: string[],
 ): Promise<Map<string, Stats>> {
-  const asked = [...new Set([...SAFE, ...groups])];
-  if (groups.every((group) => SAFE.includes(group))) return query(ctx, targets, asked);
+  const all = [...new Set([...LIBVIRTD_GROUPS, ...groups])];
+  if (groups.every((group) => LIBVIRTD_GROUPS.includes(group))) return query(ctx, targets, all);
   const { limit, stuck } = health(ctx.host);
   await recover(ctx, targets, stuck);
-  const size = Math.min(BATCH, Math.ceil(targets.length / AT_ONCE));
-  const found = await Promise.all(
-    chunks(targets, size).map((batch) => limit(() => ask(ctx, batch, asked, stuck))),
+  const size = Math.min(MAX_DOMAINS_PER_CALL, Math.ceil(targets.length / MAX_CONCURRENT_CALLS));
+  const batches = await Promise.all(
+    chunks(targets, size).map((batch) => limit(() => askBatch(ctx, batch, all, stuck))),
   );
-  const answers = new Map(found.flatMap((batch) => [...batch]));
+  const answers = new Map(batches.flatMap((batch) => [...batch]));
   const silent = targets.filter(({ name }) => !answers.has(name));
-  const why = "QEMU does not answer its monitor; what only it knows is missing until it does";
-  for (const [name, { fields, at }] of await query(ctx, silent, SAFE)) {
+  const why =
+    "QEMU does not answer its monitor; the fields that only it knows are missing until it does";
+  for (const [name, { fields, at }] of await query(ctx, silent, LIBVIRTD_GROUPS)) {
     answers.set(name, { fields, at, stuck: why });
   }
   return answers;
 }
 
 /**
- * Ask a batch; after a missed deadline find out who is stuck, and ask the others again. Where none is, the
- * machine may just be slow: those get more time once, and then count as silent for this answer.
+ * Asks for a batch. After a missed deadline the stuck domains are found and the others asked again. If none is
+ * stuck, the machine may just be slow: the batch gets more time once, then counts as silent for this answer.
  */
-async function ask(ctx: Context, batch: Target[], groups: string[], stuck: Set<string>) {
-  let patience = DEADLINE;
-  while (patience < 10 * DEADLINE) {
+async function askBatch(ctx: Context, batch: StatsTarget[], groups: string[], stuck: Set<string>) {
+  let timeout = DEADLINE_MS;
+  while (timeout < 10 * DEADLINE_MS) {
     const well = batch.filter(({ name }) => !stuck.has(name));
-    const answer = await attempt(ctx, well, groups, patience);
+    const answer = await queryInTime(ctx, well, groups, timeout);
     if (answer) return answer;
-    const occupied = await waiting(ctx, well, /^occupied /);
-    const held = occupied.length > 0 ? occupied : await waiting(ctx, well, /^background job /);
+    const occupied = await stuckIn(ctx, well, /^occupied /);
+    const held = occupied.length > 0 ? occupied : await stuckIn(ctx, well, /^background job /);
     for (const { name } of held) {
       stuck.add(name);
       ctx.log.warn(
@@ -90,32 +91,41 @@ async function ask(ctx: Context, batch: Target[], groups: string[], stuck: Set<s
         "QEMU does not answer, the domain is set aside",
       );
     }
-    if (held.length === 0) patience *= 4;
+    if (held.length === 0) timeout *= 4;
   }
   return new Map<string, Stats>();
 }
 
-/** Those set aside that answer again. */
-async function recover(ctx: Context, targets: Target[], stuck: Set<string>) {
+/** Domains that were set aside and answer again are asked as before. */
+async function recover(ctx: Context, targets: StatsTarget[], stuck: Set<string>) {
   const suspects = targets.filter(({ name }) => stuck.has(name));
-  const still = await waiting(ctx, suspects, /^(occupied|background job) /);
+  const still = await stuckIn(ctx, suspects, /^(occupied|background job) /);
   for (const suspect of suspects) if (!still.includes(suspect)) stuck.delete(suspect.name);
 }
 
 /**
- * `domcontrol` says `occupied (8.039s)` while a call waits for the monitor, and `background job (8.039s)`
+ * `domcontrol` prints `occupied (8.039s)` while a call waits for the monitor, and `background job (8.039s)`
  * while a snapshot or migration goes on, which mostly answers all the same.
  */
-async function waiting(ctx: Context, targets: Target[], what: RegExp): Promise<Target[]> {
-  const said = await ctx.virsh.settled(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
+async function stuckIn(
+  ctx: Context,
+  targets: StatsTarget[],
+  pattern: RegExp,
+): Promise<StatsTarget[]> {
+  const states = await ctx.virsh.settled(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
   return targets.filter((_, i) => {
-    const seconds = `${said[i]}`.match(/\(([\d.]+)s\)/)?.[1];
-    return what.test(`${said[i]}`) && Number(seconds) * 1000 > DEADLINE / 2;
+    const seconds = `${states[i]}`.match(/\(([\d.]+)s\)/)?.[1];
+    return pattern.test(`${states[i]}`) && Number(seconds) * 1000 > DEADLINE_MS / 2;
   });
 }
 
-/** Undefined when the deadline was missed. */
-async function attempt(ctx: Context, targets: Target[], groups: string[], timeout: number) {
+/** Undefined if the deadline was missed. */
+async function queryInTime(
+  ctx: Context,
+  targets: StatsTarget[],
+  groups: string[],
+  timeout: number,
+) {
   try {
     return await query(ctx, targets, groups, timeout);
   } catch (error) {
@@ -124,40 +134,40 @@ async function attempt(ctx: Context, targets: Target[], groups: string[], timeou
   }
 }
 
-/** One command for all; one each for those that it says nothing sure of, or when one of them has gone. */
-async function query(ctx: Context, targets: Target[], groups: string[], timeout?: number) {
+/** One command for all, then one each for the domains that are missing in its answer. */
+async function query(ctx: Context, targets: StatsTarget[], groups: string[], timeout?: number) {
   if (targets.length === 0) return new Map<string, Stats>();
-  const command = (some: Target[]) => [
+  const command = (domains: StatsTarget[]) => [
     "domstats",
     ...groups,
-    ...some.flatMap(({ ref }) => ["--domain", ref]),
+    ...domains.flatMap(({ ref }) => ["--domain", ref]),
   ];
   const options = timeout ? { timeout } : {};
   const [answer] = await ctx.virsh.settled([command(targets)], options);
   if (answer instanceof HyperError && answer.code !== "not_found") throw answer;
   const names = targets.map(({ name }) => name);
-  const found = typeof answer === "string" ? parseDomstats(answer, names) : new Map();
-  const unsure = targets.filter(({ name }) => !found.has(name));
-  if (unsure.length === 0 || targets.length === 1) return found;
+  const stats = typeof answer === "string" ? parseDomstats(answer, names) : new Map();
+  const missing = targets.filter(({ name }) => !stats.has(name));
+  if (missing.length === 0 || targets.length === 1) return stats;
   const each = await ctx.virsh.settled(
-    unsure.map((target) => command([target])),
+    missing.map((target) => command([target])),
     options,
   );
   each.forEach((text, i) => {
-    const name = unsure[i]?.name ?? "";
-    const stats = typeof text === "string" ? parseDomstats(text, [name]).get(name) : undefined;
-    if (stats) found.set(name, stats);
+    const name = missing[i]?.name ?? "";
+    const single = typeof text === "string" ? parseDomstats(text, [name]).get(name) : undefined;
+    if (single) stats.set(name, single);
   });
-  return found;
+  return stats;
 }
 
 /**
- * `Domain: 'NAME'` and below it `  key=value` lines, of the names asked for. A disk's path may hold line breaks
- * and look like another domain: of several names, one that comes twice is left out.
+ * Parses `Domain: 'NAME'` lines, each with `  key=value` lines below it, of the names asked for. A disk's path may
+ * hold line breaks and look like another domain: of several names, a repeated one is left out.
  */
 export function parseDomstats(text: string, names: string[]): Map<string, Stats> {
-  const found = new Map<string, Stats>();
-  const twice = new Set<string>();
+  const stats = new Map<string, Stats>();
+  const repeated = new Set<string>();
   const asked = new Set(names);
   const at = performance.now();
   let fields: Record<string, string> = {};
@@ -165,15 +175,15 @@ export function parseDomstats(text: string, names: string[]): Map<string, Stats>
     if (line.startsWith("Domain: '")) {
       const name = line.slice("Domain: '".length, -1);
       fields = {};
-      if (found.has(name)) twice.add(name);
-      else if (asked.has(name)) found.set(name, { fields, at });
+      if (stats.has(name)) repeated.add(name);
+      else if (asked.has(name)) stats.set(name, { fields, at });
     } else {
       const at = line.indexOf("=");
       fields[line.slice(0, at).trim()] = line.slice(at + 1);
     }
   }
-  if (asked.size > 1) for (const name of twice) found.delete(name);
-  return found;
+  if (asked.size > 1) for (const name of repeated) stats.delete(name);
+  return stats;
 }
 
 export function chunks<T>(list: T[], size: number): T[][] {

@@ -1,4 +1,4 @@
-/** The sections of a domain's statistics, from the fields of `domstats`. What is not known is null, and says why. */
+/** The sections of a domain's statistics, from the fields of `domstats`. An unknown value is null, with a reason. */
 import type * as z from "zod";
 import type { Stats } from "./domstats.ts";
 import type { Cpu, Disk, Memory, Network, Section } from "./shapes.ts";
@@ -7,7 +7,7 @@ type Fields = Record<string, string>;
 type Reasons = Record<string, string>;
 
 /** `state.state` of `domstats` in words. */
-export const STATES = [
+export const DOMAIN_STATES = [
   "no state",
   "running",
   "blocked",
@@ -18,27 +18,31 @@ export const STATES = [
   "pmsuspended",
 ];
 const OFF = "the domain is not running";
-const UNTOLD = "libvirt's driver for this hypervisor does not tell it";
+const UNTOLD = "it is not reported by libvirt's driver for this hypervisor";
 
-/** One domain's sections, and the reasons of all that is missing. `usage` is of its vCPUs, in percent. */
-export function describe({ fields, stuck }: Stats, sections: Section[], usage: number | undefined) {
-  const state = STATES[Number(fields["state.state"])] ?? "no state";
+/** One domain's sections, and the reason for each missing value. `usage`: of its vCPUs, in percent. */
+export function describeStats(
+  { fields, stuck }: Stats,
+  sections: Section[],
+  usage: number | undefined,
+) {
+  const state = DOMAIN_STATES[Number(fields["state.state"])] ?? "no state";
   const off = state === "shut off" || state === "crashed" ? OFF : undefined;
   const reasons: Reasons = {};
   const missing = off ?? stuck;
-  const found = {
+  const values = {
     ...(sections.includes("cpu") && { cpu: cpu(fields, usage, missing, reasons) }),
     ...(sections.includes("memory") && { memory: memory(fields, off, missing, reasons) }),
     ...(sections.includes("disks") && { disks: disks(fields, missing, reasons) }),
     ...(sections.includes("networks") && { networks: networks(fields, off, reasons) }),
   };
-  return { state, ...found, reasons };
+  return { state, ...values, reasons };
 }
 
 const count = (fields: Fields, key: string) =>
   fields[key] === undefined ? null : Number(fields[key]);
 
-/** A reason for each field that is null; one for the whole section when all of them are. */
+/** Adds a reason for each field that is null, or one for the whole section if all are. */
 function explain(section: string, values: object, why: (field: string) => string, to: Reasons) {
   const empty = Object.entries(values).flatMap(([field, value]) => (value === null ? [field] : []));
   if (empty.length === Object.keys(values).length) to[section] = why(`${empty[0]}`);
@@ -51,22 +55,22 @@ function cpu(
   missing: string | undefined,
   reasons: Reasons,
 ): z.input<typeof Cpu> {
-  const known = missing ? {} : fields; // of a domain that is off, cpu.time is libvirtd's own
+  const times = missing ? {} : fields; // of a domain that is off, cpu.time is libvirtd's own
   const vcpus = count(fields, "vcpu.current");
-  const time = count(known, "cpu.time");
-  const found = {
+  const time = count(times, "cpu.time");
+  const values = {
     vcpus,
     cpu_time_ns: time,
-    user_time_ns: count(known, "cpu.user"),
-    system_time_ns: count(known, "cpu.system"),
+    user_time_ns: count(times, "cpu.user"),
+    system_time_ns: count(times, "cpu.system"),
     usage_percent: missing ? null : (usage ?? null),
   };
   let unused = "no two samples of one run of the domain";
   if (vcpus === null) unused = "the number of its vCPUs is not known";
   if (time === null) unused = "its CPU time is not known";
   if (missing) reasons.cpu = missing;
-  else explain("cpu", found, (field) => (field === "usage_percent" ? unused : UNTOLD), reasons);
-  return found;
+  else explain("cpu", values, (field) => (field === "usage_percent" ? unused : UNTOLD), reasons);
+  return values;
 }
 
 function memory(
@@ -89,7 +93,7 @@ function memory(
     };
   }
   const used = Math.max(0, total - usable);
-  const found = {
+  const values = {
     total_kb: total,
     used_kb: used,
     available_kb: usable,
@@ -101,11 +105,11 @@ function memory(
     field === "usage_percent"
       ? "the guest says that it has no memory"
       : "the guest's balloon driver does not tell it";
-  explain("memory", found, why, reasons);
-  return found;
+  explain("memory", values, why, reasons);
+  return values;
 }
 
-/** Of a domain that runs: `last-update` is there with a balloon, and 0 until its driver has told something. */
+/** For a running domain: `last-update` is there with a balloon, and 0 until the guest's driver has reported. */
 function untoldMemory(fields: Fields): string {
   if (fields["balloon.current"] === undefined) return UNTOLD;
   const updated = fields["balloon.last-update"];
@@ -116,19 +120,19 @@ function untoldMemory(fields: Fields): string {
 }
 
 /** `block` → `block.0`, `block.1` … */
-function list(fields: Fields, group: "block" | "net"): string[] {
+function keysOf(fields: Fields, group: "block" | "net"): string[] {
   return Array.from({ length: Number(fields[`${group}.count`] ?? 0) }, (_, i) => `${group}.${i}`);
 }
 
 function disks(fields: Fields, missing: string | undefined, reasons: Reasons) {
-  const found = missing ? [] : list(fields, "block").map((key) => disk(fields, key));
+  const list = missing ? [] : keysOf(fields, "block").map((key) => disk(fields, key));
   if (missing) reasons.disks = missing;
   else if (fields["block.count"] === undefined) reasons.disks = UNTOLD;
-  else if (found.length === 0) reasons.disks = "the domain has no disk";
+  else if (list.length === 0) reasons.disks = "the domain has no disk";
   const why = (field: string) =>
     field === "errors" ? "libvirt does not count the I/O errors of QEMU's disks" : UNTOLD;
-  for (const one of found) explain("disks", { ...one }, why, reasons);
-  return found;
+  for (const disk of list) explain("disks", { ...disk }, why, reasons);
+  return list;
 }
 
 function disk(fields: Fields, key: string): z.input<typeof Disk> {
@@ -142,25 +146,25 @@ function disk(fields: Fields, key: string): z.input<typeof Disk> {
   };
 }
 
-/** libvirt names no interface that it cannot count, such as one in QEMU's user mode. */
+/** An interface without counters, such as one in QEMU's user mode, has no name in `domstats`. */
 function networks(fields: Fields, off: string | undefined, reasons: Reasons) {
-  const keys = list(fields, "net");
+  const keys = keysOf(fields, "net");
   const counted = keys.filter((key) => fields[`${key}.name`] !== undefined);
-  const found = counted.map((key) => network(fields, key));
+  const list = counted.map((key) => network(fields, key));
   const uncounted = keys.length - counted.length;
   if (off) reasons.networks = off;
   else if (fields["net.count"] === undefined) reasons.networks = UNTOLD;
   else if (keys.length === 0) reasons.networks = "the domain has no interface";
   else if (uncounted > 0) {
-    reasons.networks = `libvirt has no counters of ${uncounted} of the domain's ${keys.length} interfaces: it counts what passes through a device of the host`;
+    reasons.networks = `libvirt has no counters of ${uncounted} of the domain's ${keys.length} interfaces: it counts the traffic of interfaces with a device on the host`;
   }
-  for (const one of found) explain("networks", { ...one }, () => UNTOLD, reasons);
-  return found;
+  for (const nic of list) explain("networks", { ...nic }, () => UNTOLD, reasons);
+  return list;
 }
 
 function network(fields: Fields, key: string): z.input<typeof Network> {
-  const way = (direction: "rx" | "tx", what: string) =>
-    count(fields, `${key}.${direction}.${what}`);
+  const way = (direction: "rx" | "tx", unit: string) =>
+    count(fields, `${key}.${direction}.${unit}`);
   return {
     interface: fields[`${key}.name`] ?? "",
     rx_bytes: way("rx", "bytes"),

@@ -1,4 +1,4 @@
-/** The shapes of a domain's statistics. Bytes, KiB and nanoseconds as the names say; null where unknown. */
+/** The shapes of a domain's statistics. The names have the units; an unknown value is null. */
 import * as z from "zod";
 
 const Count = z.number().nullable();

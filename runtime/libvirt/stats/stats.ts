@@ -1,14 +1,14 @@
-/** A domain's statistics: their shapes, and reading them in one `domstats` whatever is asked. */
+/** The statistics of domains: the shapes of the answers, and their reading with one `domstats` for all sections. */
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { NameOfDomain } from "../names.ts";
 import { lines } from "../virsh-output.ts";
 import { cpuUsage } from "./cpu-usage.ts";
-import { domstats, type Stats, type Target } from "./domstats.ts";
-import { describe } from "./sections.ts";
-import { Cpu, Disk, Memory, Network, SECTIONS, type Section } from "./shapes.ts";
-import { domstatsSeldom } from "./slow-fields.ts";
+import { domstats, type Stats, type StatsTarget } from "./domstats.ts";
+import { describeStats } from "./sections.ts";
+import { Cpu, Memory, SECTIONS, type Section } from "./shapes.ts";
+import { domstatsCached } from "./slow-fields.ts";
 
 const Base = z.object({
   name: NameOfDomain,
@@ -33,36 +33,36 @@ export const DomainStats = Base.extend({
 const groupsOf = (sections: Section[]) =>
   sections.flatMap((section) => [...SECTIONS[section].groups]);
 
-/** The statistics of the targets, in their order, of the sections asked for. */
-export async function readStats(ctx: Context, targets: Target[], sections: Section[]) {
-  return tell(ctx, targets, sections, await domstats(ctx, targets, groupsOf(sections)));
+/** The sections asked for, of each target, in the order of the targets. */
+export async function readStats(ctx: Context, targets: StatsTarget[], sections: Section[]) {
+  return describeAll(ctx, targets, sections, await domstats(ctx, targets, groupsOf(sections)));
 }
 
-/** Everything of every running domain; what changes seldom may be up to 10 s old (seldom.ts). */
+/** All sections of every running domain; slow fields may be up to 10 s old (slow-fields.ts). */
 export async function readRunning(ctx: Context) {
   const sections: Section[] = ["cpu", "memory", "disks", "networks"];
   const rows = lines(await ctx.virsh(["list", "--uuid", "--id", "--name", "--state-running"]));
-  // `UUID ID NAME`, without an ID if it has just stopped; virsh takes an ID in half the time of a UUID
+  // rows are `UUID ID NAME`, without an ID if the domain has just stopped; virsh finds an ID in half the time of a UUID
   const targets = rows.flatMap((row) => {
     const [, id = "", name = ""] = row.match(/^\S+ (\d+) (.*)$/s) ?? [];
     return id ? [{ name, ref: id, id }] : [];
   });
-  const answers = await domstatsSeldom(ctx, targets, groupsOf(sections));
-  return (await tell(ctx, targets, sections, answers)) as z.output<typeof DomainStats>[];
+  const answers = await domstatsCached(ctx, targets, groupsOf(sections));
+  return (await describeAll(ctx, targets, sections, answers)) as z.output<typeof DomainStats>[];
 }
 
-/** One domain's. */
+/** The sections asked for, of one domain. Throws `not_found`. */
 export async function readOne(ctx: Context, name: string, ref: string, sections: Section[]) {
-  // samples of another run must not be compared with this one's
+  // CPU samples of another run of the domain must not be compared with this one's
   const id = sections.includes("cpu") ? await ctx.virsh(["domid", "--domain", ref]) : "";
-  const [found] = await readStats(ctx, [{ name, ref, id: id.trim() }], sections);
-  if (!found) throw new HyperError("not_found", `domain '${name}' not found`);
-  return found as z.output<typeof DomainStats>;
+  const [stats] = await readStats(ctx, [{ name, ref, id: id.trim() }], sections);
+  if (!stats) throw new HyperError("not_found", `domain '${name}' not found`);
+  return stats as z.output<typeof DomainStats>;
 }
 
-async function tell(
+async function describeAll(
   ctx: Context,
-  targets: Target[],
+  targets: StatsTarget[],
   sections: Section[],
   answers: Map<string, Stats>,
 ) {
@@ -71,6 +71,6 @@ async function tell(
     : new Map<string, number>();
   return targets.flatMap(({ name }) => {
     const stats = answers.get(name);
-    return stats ? [{ name, ...describe(stats, sections, usage.get(name)) }] : [];
+    return stats ? [{ name, ...describeStats(stats, sections, usage.get(name)) }] : [];
   });
 }

@@ -1,35 +1,34 @@
-/** Disks that other images stand on: whoever writes to one breaks them, so its domain must neither start nor go. */
-
+/** Backing files. Writing to one corrupts its overlays, so its domain must not be started or deleted. */
 import { HyperError } from "../../core/errors.ts";
 import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { parseXml } from "../xml.ts";
 import { disksOf, readImages, realPaths, type Storage } from "./usage.ts";
 
-/** Milliseconds: an image that was made so shortly before may not count as standing on a disk. */
-const FRESH = 2000;
+/** An overlay that was made within this time may be missed. */
+const CACHE_MS = 2000;
 
-/** Which images stand on which, and the paths of all volumes. */
+/** Reads which images have which backing files, and all volumes. */
 export async function readBases(ctx: Context) {
   const images = await readImages(ctx, false);
-  const below = images.flatMap(({ backing }) => backing?.path ?? []);
-  return basesIn({ images, real: await realPaths(ctx, below) });
+  const backingFiles = images.flatMap(({ backing }) => backing?.path ?? []);
+  return basesIn({ images, real: await realPaths(ctx, backingFiles) });
 }
 
-/** The same of what was read already. */
+/** The same, from images that were read already. */
 export function basesIn({ images, real }: Pick<Storage, "images" | "real">) {
-  const standing = images.flatMap(({ path, backing }) =>
+  const overlays = images.flatMap(({ path, backing }) =>
     backing ? [{ path, on: real.get(backing.path) ?? backing.path }] : [],
   );
-  return { volumes: images, images: standing };
+  return { volumes: images, images: overlays };
 }
 
 type Bases = ReturnType<typeof basesIn>;
 
-/** What a batch reads once for many domains. */
-export const cachedBackingFiles = (ctx: Context) => memoize(() => readBases(ctx), FRESH);
+/** The same, read once for the many domains of a batch. */
+export const cachedBackingFiles = (ctx: Context) => memoize(() => readBases(ctx), CACHE_MS);
 
-/** Throws `in_use` when an image stands on a disk that the domain could write to; `harm` says what would come of it. */
+/** Throws `in_use` if a disk that the domain may write to is a backing file; `harm` completes the message. */
 export async function assertNotBackingFile(
   ctx: Context,
   ref: string,
@@ -42,8 +41,8 @@ export async function assertNotBackingFile(
   const definition = parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain");
   const disks = disksOf(definition, false).filter(({ below, shared }) => !below && !shared);
   const paths = disks.flatMap(({ path, pool, volume }) => {
-    const found = volumes.find((one) => one.pool === pool && one.name === volume);
-    return path || (found?.path ?? []);
+    const image = volumes.find(({ pool: at, name }) => at === pool && name === volume);
+    return path || (image?.path ?? []);
   });
   const own = new Set((await realPaths(ctx, paths)).values());
   const children = images.filter(({ on }) => own.has(on)).map(({ path }) => path);
@@ -52,7 +51,7 @@ export async function assertNotBackingFile(
   throw new HyperError("in_use", text, { details: { children } });
 }
 
-/** The same for one that is to be deleted: its disks would be nobody's, and could be removed under their children. */
+/** The same for a domain to be deleted: its disks would belong to no domain, and could be removed under their overlays. */
 export const assertDeletable = (
   ctx: Context,
   ref: string,

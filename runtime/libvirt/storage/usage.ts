@@ -1,25 +1,28 @@
-/** Who stands on what: which domains use a volume, and which images have it as their base. */
+/** Storage in use: which domains use a volume, and which images have it as their backing file. */
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/hypervisor.ts";
-import { programError } from "../../hypervisor/virsh-errors.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
+import { type Disk, readDisks } from "../disk.ts";
+import { runProgram } from "../program.ts";
 import { lines } from "../virsh-output.ts";
-import { attribute, children, type Element, parseXml, textOf } from "../xml.ts";
+import { type Element, parseXml, textOf } from "../xml.ts";
+import { activePoolNames } from "./pools.ts";
+import { readImageChain } from "./qemu-img.ts";
 import { readVolumes, type Volume } from "./volume.ts";
 
 /** A disk of a domain, or an image below one. */
 export interface Use {
   domain: string;
-  /** In the running domain; false also for what a running one will have at its next start. */
+  /** The running domain has it; false also for a disk that a running domain gets at its next start. */
   running: boolean;
   /** The disk's target, such as `vda`. */
   target: string;
-  /** The domain uses the image below another, not as a disk of its own. */
+  /** It is a backing file of the domain's disk, not the disk itself. */
   below: boolean;
-  /** Only read, or meant for several domains, or a CD-ROM. */
+  /** It is read-only, meant for several domains, or a CD-ROM. */
   shared: boolean;
-  /** As the definition has it: a path, or a volume of a pool. */
+  /** Empty where the definition names a volume of a pool instead. */
   path: string;
   format: string | undefined;
   pool: string | undefined;
@@ -32,21 +35,21 @@ type Place = Pick<Image, "pool" | "name" | "path">;
 export interface Storage {
   uses: Use[];
   images: Image[];
-  /** The path without links, of each path that a disk or an image has. */
+  /** The resolved path of every path that a disk or an image has. */
   real: Map<string, string>;
-  /** The disks that stand on a volume, by any name of it. */
+  /** The disks that use a volume, by any name of it. */
   disksUsing(volume: Place): Use[];
-  /** The paths of the images that have a volume as their base. */
+  /** The paths of the images that have a volume as their backing file. */
   overlaysOf(volume: Place): string[];
   /** The paths of the images below a volume, from the top down. */
   backingChainOf(volume: Place): string[];
-  /** The volume that a disk stands on, where a pool has it. */
+  /** The volume that a disk uses, if a pool has it. */
   volumeOf(use: Pick<Use, "path" | "pool" | "volume">): Image | undefined;
 }
 
-/** All disks of all domains and all volumes of all active pools: a few round trips and one process. */
+/** Reads all disks of all domains and all volumes of all active pools: a few round trips and one process. */
 export async function readStorage(ctx: Context): Promise<Storage> {
-  const [disks, images] = await Promise.all([readDisks(ctx), readImages(ctx, true)]);
+  const [disks, images] = await Promise.all([readUses(ctx), readImages(ctx, true)]);
   const uses = [...disks, ...(await readChains(ctx, disks, images))];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
   const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
@@ -63,27 +66,27 @@ export async function readStorage(ctx: Context): Promise<Storage> {
         .filter(({ backing }) => backing && same(backing.path, path))
         .map((image) => image.path),
     backingChainOf: (volume) => {
-      const found: string[] = [];
-      let at = images.find(({ path }) => same(path, volume.path));
-      while (at?.backing && !found.includes(at.backing.path)) {
-        const { path } = at.backing;
-        found.push(path);
-        at = images.find((image) => same(image.path, path));
+      const chain: string[] = [];
+      let image = images.find(({ path }) => same(path, volume.path));
+      while (image?.backing && !chain.includes(image.backing.path)) {
+        const { path } = image.backing;
+        chain.push(path);
+        image = images.find((other) => same(other.path, path));
       }
-      return found;
+      return chain;
     },
     volumeOf: (use) => images.find((image) => standsOn(use, image)),
   };
 }
 
-/** Throws `in_use`, naming who stands on a volume. `force` gives up the domains that are off, nothing else. */
-export async function refuseInUse(ctx: Context, volume: Place, force: boolean) {
+/** Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and nothing else. */
+export async function assertUnused(ctx: Context, volume: Place, force: boolean) {
   const storage = await readStorage(ctx);
-  const images = storage.overlaysOf(volume);
+  const overlays = storage.overlaysOf(volume);
   const name = `volume ${volume.name} of pool ${volume.pool}`;
-  if (images.length > 0) {
-    const details = { children: images };
-    throw new HyperError("in_use", `${name} is the base of ${images.join(", ")}`, { details });
+  if (overlays.length > 0) {
+    const details = { children: overlays };
+    throw new HyperError("in_use", `${name} is the base of ${overlays.join(", ")}`, { details });
   }
   const uses = storage.disksUsing(volume);
   const running = uses.find((use) => use.running);
@@ -95,8 +98,11 @@ export async function refuseInUse(ctx: Context, volume: Place, force: boolean) {
   throw new HyperError("in_use", text, { details: { domains } });
 }
 
-/** Of what runs, since it tells the images below, and of what is stored: that is used from the next start on. */
-async function readDisks({ virsh }: Context): Promise<Use[]> {
+/**
+ * Reads both definitions of a running domain: the live one names its backing files, the stored one has the disks
+ * of the next start.
+ */
+async function readUses({ virsh }: Context): Promise<Use[]> {
   const [all = "", active = ""] = await virsh.all([
     ["list", "--all", "--uuid"],
     ["list", "--uuid"],
@@ -107,84 +113,62 @@ async function readDisks({ virsh }: Context): Promise<Use[]> {
     ...running.map((id) => ["dumpxml", "--domain", id, "--inactive"]),
   ];
   const texts = await virsh.settled(dumps);
-  const found = new Map<string, Use>();
+  const uses = new Map<string, Use>();
   texts.map(unlessGone).forEach((text, i) => {
     if (text === undefined) return;
     for (const use of disksOf(parseXml(text, "domain"), running.includes(ids[i] ?? ""))) {
       const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
-      if (!found.has(key)) found.set(key, use);
+      if (!uses.has(key)) uses.set(key, use);
     }
   });
-  return [...found.values()];
+  return [...uses.values()];
 }
 
-/** Below an overlay that no pool has, and whose domain is off, only qemu-img can tell what there is. */
+/** Reads the backing files of overlays that no pool has and whose domain is off: only qemu-img knows them. */
 async function readChains({ exec }: Context, uses: Use[], images: Image[]): Promise<Use[]> {
-  const known = new Set(images.map(({ path }) => path));
+  const inPools = new Set(images.map(({ path }) => path));
   const strays = uses.filter(
     ({ running, below, shared, path, format }) =>
-      !running && !below && !shared && path && !known.has(path) && format && format !== "raw",
+      !running && !below && !shared && path && !inPools.has(path) && format && format !== "raw",
   );
   const chains = await Promise.all(
     strays.map(async (use) => {
-      const info = [
-        "qemu-img",
-        "info",
-        "-U",
-        "--backing-chain",
-        "--output=json",
-        "-f",
-        `${use.format}`,
-      ];
-      const { stdout, exitCode } = await exec([...info, use.path]);
-      const chain: { filename: string }[] = exitCode === 0 ? JSON.parse(stdout) : []; // a disk may be missing
+      const chain = await readImageChain(exec, use.path, `${use.format}`);
       return chain.slice(1).map(({ filename }) => ({ ...use, below: true, path: filename }));
     }),
   );
   return chains.flat();
 }
 
-/** The disks of a definition, and the images below each as far as it tells. */
+/** The disks of a definition, and the backing files of each as far as the definition names them. */
 export function disksOf(domain: Element, running: boolean): Use[] {
-  return children(domain, "devices", "disk").flatMap((disk) =>
-    [disk, ...backingStores(disk)].map((layer, depth) => ({
-      domain: textOf(domain, "name") ?? "",
-      running,
-      target: attribute(disk, "dev", "target") ?? "",
-      below: depth > 0,
-      shared:
-        Boolean(disk.readonly || disk.shareable) ||
-        !/^(disk|lun|floppy)$/.test(`${disk["@device"] ?? "disk"}`),
-      path: attribute(layer, "file", "source") ?? attribute(layer, "dev", "source") ?? "",
-      format: attribute(layer, "type", depth > 0 ? "format" : "driver"),
-      pool: attribute(layer, "pool", "source"),
-      volume: attribute(layer, "volume", "source"),
+  const name = textOf(domain, "name") ?? "";
+  return readDisks(domain).flatMap((disk) =>
+    [disk, ...disk.backingChain].map(({ path = "", format, pool, volume }, depth) => ({
+      ...{ domain: name, running, target: disk.target, below: depth > 0, shared: isShared(disk) },
+      ...{ path, format, pool, volume },
     })),
   );
 }
 
-function backingStores(disk: Element): Element[] {
-  return children(disk, "backingStore").flatMap((store) => [store, ...backingStores(store)]);
-}
+const isShared = ({ readonly, shareable, device }: Disk) =>
+  readonly || shareable || !/^(disk|lun|floppy)$/.test(device);
 
-/** All volumes of all active pools, which look at their folders again for `refresh`. */
+/** Reads all volumes of all active pools; `refresh` has each pool look at its folder again. */
 export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
-  // by UUID, since the list of names pads them with spaces that a name may end with itself
-  const ids = lines(await ctx.virsh(["pool-list", "--uuid"])).map((uuid) => uuid.trim());
-  const named = await ctx.virsh.settled(ids.map((uuid) => ["pool-name", "--pool", uuid]));
-  const pools = named.flatMap((name) => unlessGone(name)?.replace(/\n$/, "") ?? []);
-  // overlays that QEMU made are unknown to their pool until then; a pool at work refuses, and is current
+  const pools = await activePoolNames(ctx);
+  // a refresh shows overlays that QEMU has made; a pool at work refuses it, and is current anyway
   if (refresh) await ctx.virsh.settled(pools.map((pool) => ["pool-refresh", "--pool", pool]));
-  const found = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
-  return found.flatMap(({ volumes }) => volumes);
+  const lists = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
+  return lists.flatMap(({ volumes }) => volumes);
 }
 
-/** Two names of one file are one file: the paths without links, from the hypervisor itself. */
-export async function realPaths({ exec }: Context, paths: string[]): Promise<Map<string, string>> {
+/** Resolves paths on the hypervisor, so that two names of one file compare equal. */
+export async function realPaths(ctx: Context, paths: string[]): Promise<Map<string, string>> {
   const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
   if (unique.length === 0) return new Map();
-  const done = await exec(["xargs", "-0", "realpath", "-mz", "--"], { input: unique.join("\0") });
-  if (done.exitCode !== 0) throw programError("realpath", done);
-  const real = done.stdout.split("\0");
+  const resolve = ["xargs", "-0", "realpath", "-mz", "--"];
+  const { stdout } = await runProgram(ctx, resolve, { input: unique.join("\0") }, "realpath");
+  const real = stdout.split("\0");
   return new Map(unique.map((path, i) => [path, real[i] ?? path]));
 }

@@ -1,34 +1,36 @@
 /**
- * The names of a pool's volumes. virsh tells them in a table alone, where each byte of a character that its C
- * library cannot print is `\xff`: of line separators, of characters newer than the library, of what is no
- * UTF-8. What such a name really is, the pool's folder tells.
+ * The names of a pool's volumes. virsh lists them only in a table, where every byte of a character that its C
+ * library cannot print becomes `\xff`: line separators, characters newer than the library, and bytes that are
+ * not UTF-8. The pool's folder has the real names.
  */
 import type { Context } from "../../hypervisor/context.ts";
 import { lines, unescapeTable } from "../virsh-output.ts";
 import { parseXml, textOf } from "../xml.ts";
 
-/** Those by which a volume can be asked for, and those that stay unknown, `\uFFFD` in the place of each byte. */
+/** Reads the names of volumes, and apart from them the unreadable ones, with `\uFFFD` in the place of each byte. */
 export async function readVolumeNames(
   ctx: Pick<Context, "virsh" | "exec">,
   pool: string,
 ): Promise<{ names: string[]; unreadable: string[] }> {
   const table = await ctx.virsh(["vol-list", "--pool", pool]);
   const rows = lines(table);
-  const all = volumeNames(table);
+  const listed = volumeNames(table);
   const isLost = (name: string, i: number) =>
     `${rows[i]}`.includes("\\xff") && name.includes("\uFFFD");
-  const lost = all.filter(isLost);
-  const names = all.filter((name, i) => !isLost(name, i));
+  const lost = listed.filter(isLost);
+  const names = listed.filter((name, i) => !isLost(name, i));
   if (lost.length === 0) return { names, unreadable: [] };
-  const known = new Set(names);
-  const others = (await filesIn(ctx, pool)).filter((file) => !known.has(file));
-  const like = lost.map(pattern);
-  const found = others.filter((file) => like.some((one) => one.test(bytes(file))));
-  const unreadable = lost.filter((_, i) => !found.some((file) => like[i]?.test(bytes(file))));
-  return { names: [...names, ...found], unreadable };
+  const readable = new Set(names);
+  const others = (await filesIn(ctx, pool)).filter((file) => !readable.has(file));
+  const patterns = lost.map(pattern);
+  const recovered = others.filter((file) => patterns.some((regex) => regex.test(bytes(file))));
+  const unreadable = lost.filter(
+    (_, i) => !recovered.some((file) => patterns[i]?.test(bytes(file))),
+  );
+  return { names: [...names, ...recovered], unreadable };
 }
 
-/** The names of the files in a pool's folder, as far as they are UTF-8. */
+/** Lists the files in a pool's folder whose names are UTF-8. */
 async function filesIn({ virsh, exec }: Pick<Context, "virsh" | "exec">, pool: string) {
   const definition = parseXml(await virsh(["pool-dumpxml", "--pool", pool]), "pool");
   const folder = textOf(definition, "target", "path") ?? "";
@@ -40,7 +42,7 @@ async function filesIn({ virsh, exec }: Pick<Context, "virsh" | "exec">, pool: s
 
 const bytes = (text: string) => Buffer.from(text).toString("latin1");
 
-/** Names whose bytes are these, with any other than ASCII in the place of each `\uFFFD`. */
+/** Matches names, as bytes, that have any byte beyond ASCII in the place of each `\uFFFD`. */
 function pattern(name: string): RegExp {
   const parts = name
     .split("\uFFFD")
@@ -49,8 +51,8 @@ function pattern(name: string): RegExp {
 }
 
 /**
- * The names in `vol-list`, whose rows are ` NAME   PATH`. Both columns may hold spaces; a path that ends in
- * the row's name settles where it begins.
+ * Reads the names from `vol-list`, whose rows are ` NAME   PATH`. Both columns may hold spaces; the path ends in
+ * the row's name, so the column boundary that makes this true is the right one.
  */
 export function volumeNames(table: string): string[] {
   return lines(table).map((row) => {

@@ -1,18 +1,19 @@
-/** What libvirt says of a volume. */
+/** Storage volumes: how they are read, and the definition of a new one. */
 import * as z from "zod";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/hypervisor.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { Name, PRINTABLE } from "../names.ts";
 import { attribute, parseXml, textOf, xml } from "../xml.ts";
 import { readVolumeNames } from "./volume-names.ts";
 
-/** A volume's name is a file's. */
+/** In a directory pool a volume's name is the name of its file. */
 const FileName = Name.refine((name) => name !== "." && name !== "..", 'must not be "." or ".."');
 
 /** The name of a new volume. */
 export const VolumeName = FileName.regex(...PRINTABLE).describe("name of the new volume");
 
-/** The name of one that is there. */
+/** The name of an existing volume. */
 export const KnownVolume = FileName.meta({
   "x-libvirt": "volume",
   description: "name of a volume in the pool",
@@ -23,7 +24,7 @@ export const Format = z
   .enum(["qcow2", "raw", "vmdk", "vdi", "vpc", "qed", "qcow"])
   .describe("of the volume");
 
-/** Milliseconds for what copies or overwrites whole images: a bound for the lost, not for the slow. */
+/** Upper bound for copying or wiping an image, against hung processes. */
 export const IMAGE_TIMEOUT = 24 * 3600 * 1000;
 
 export const Volume = z
@@ -33,13 +34,13 @@ export const Volume = z
     path: z.string(),
     type: z.string().describe("file, block, dir, network …"),
     format: z.string().nullable(),
-    capacity_bytes: z.number().describe("what a guest sees"),
-    allocation_bytes: z.number().describe("what it takes of the pool"),
+    capacity_bytes: z.number().describe("size that a guest sees"),
+    allocation_bytes: z.number().describe("space that it takes in the pool"),
     backing: z.object({ path: z.string(), format: z.string().nullable() }).nullable(),
   })
   .meta({ id: "Volume" });
 
-/** From the text of `vol-dumpxml`. */
+/** Parses the output of `vol-dumpxml`. */
 export function parseVolume(pool: string, text: string): z.output<typeof Volume> {
   const volume = parseXml(text, "volume");
   const backing = textOf(volume, "backingStore", "path");
@@ -57,14 +58,21 @@ export function parseVolume(pool: string, text: string): z.output<typeof Volume>
   };
 }
 
-/** Throws `not_found`. */
+/** Reads one volume; throws `not_found`. */
 export async function readVolume({ virsh }: Pick<Context, "virsh">, pool: string, name: string) {
   return parseVolume(pool, await virsh(["vol-dumpxml", "--pool", pool, "--vol", name]));
 }
 
+/** Throws `invalid_input` for a volume that is no image, such as a folder in a directory pool. */
+export function assertImage({ name, pool, type }: z.output<typeof Volume>, field: string) {
+  if (!/^(dir|netdir|ploop)$/.test(type)) return;
+  const text = `${field}: ${JSON.stringify(name)} of pool ${pool} is a folder (type ${type}), not a disk image`;
+  throw new HyperError("invalid_input", text);
+}
+
 /**
- * All volumes of a pool: two round trips. One that goes away in between is left out; one whose name nobody can
- * tell is `unreadable`.
+ * Reads all volumes of a pool in two round trips. A volume that goes away in between is left out; one whose name
+ * cannot be known is listed as `unreadable`.
  */
 export async function readVolumes(
   ctx: Pick<Context, "virsh" | "exec" | "host" | "log">,
@@ -76,33 +84,33 @@ export async function readVolumes(
   const texts = await virsh.settled(
     names.map((name) => ["vol-dumpxml", "--pool", pool, "--vol", name]),
   );
-  const found = texts.map(unlessGone).filter((text) => text !== undefined);
-  return { volumes: found.map((text) => parseVolume(pool, text)), unreadable };
+  const definitions = texts.map(unlessGone).filter((text) => text !== undefined);
+  return { volumes: definitions.map((text) => parseVolume(pool, text)), unreadable };
 }
 
 export interface NewVolume {
   name: string;
-  /** Bytes that a guest sees. */
+  /** In bytes, as a guest sees it. */
   capacity: number;
-  /** Bytes that are taken at once; none unless given. */
+  /** In bytes, taken at once. @default 0 */
   allocation?: number;
-  /** Null and raw are what the pool has by itself: raw files, or devices, of which libvirt knows no format. */
+  /** Null and raw are the pool's own kind: raw files, or devices, for which libvirt has no format. */
   format: string | null;
-  /** The image to stand on. */
+  /** The backing file of an overlay. */
   backing?: { path: string; format: string | null };
 }
 
 /**
- * The definition of a new volume, for `vol-create` and `vol-create-from`. `vol-create-as` would not escape
- * the name, and makes a qcow2 of the kind of 2010 (libvirt 9.0).
+ * Writes the definition of a new volume, for `vol-create` and `vol-create-from`. `vol-create-as` does not escape
+ * the name, and makes a qcow2 of version 2 (libvirt 9.0).
  */
 export function volumeXml({ name, capacity, allocation = 0, format, backing }: NewVolume): {
   text: string;
 } {
-  const below =
+  const backingStore =
     backing &&
     xml`<backingStore><path>${backing.path}</path><format type="${backing.format ?? "raw"}"/></backingStore>`;
-  const kind =
+  const formatElement =
     format &&
     format !== "raw" &&
     xml`<format type="${format}"/>${format === "qcow2" && xml`<compat>1.1</compat>`}`;
@@ -110,8 +118,8 @@ export function volumeXml({ name, capacity, allocation = 0, format, backing }: N
   <name>${name}</name>
   <capacity unit="bytes">${capacity}</capacity>
   <allocation unit="bytes">${allocation}</allocation>
-  <target>${kind}</target>
-  ${below}
+  <target>${formatElement}</target>
+  ${backingStore}
 </volume>`;
   return { text: `${text}` };
 }

@@ -365,6 +365,23 @@ describe("a clone", () => {
     expect(await diskPaths("copy")).toEqual([at("copy-vda.qcow2")]);
   });
 
+  test("of disks that are no whole KiB: a clone, linked or not, has exactly their size", async () => {
+    const size = 2 * 2 ** 20 + 512;
+    await sh(`head -c ${size} /dev/urandom >odd.raw; qemu-img convert -O qcow2 odd.raw odd.qcow2`);
+    await virsh("pool-refresh", "default");
+    await machine("base", { disks: [at("odd.raw"), at("odd.qcow2")] });
+    for (const linked of [false, true]) {
+      const input = { source: "base", target: `c${linked}`, linked };
+      const { disks } = expectSuccess(await clone(input), 201);
+      for (const { path, format } of disks) {
+        const info = ["info", "--output=json", "-f", format, path];
+        const { stdout } = await run("qemu-img", info);
+        expect(JSON.parse(stdout)["virtual-size"]).toBe(size);
+        await sh(`qemu-img compare -f ${format} -F raw '${path}' odd.raw`);
+      }
+    }
+  });
+
   test("of a raw disk with a header that names a file of the hypervisor", async () => {
     writeFileSync("/run/secret", "what the guest may never read\n".repeat(20_000));
     await sh(
@@ -420,6 +437,15 @@ describe("clone/multiple", () => {
     }
     expect(most).toBe(2);
     await other.stop();
+  });
+
+  test("a source that does not exist is a 404", async () => {
+    for (const source of ["gone", "42", "3f6a4a5e-4d0e-4b8a-9a5a-0d6c2f6f1a01"]) {
+      const input = { source, name_prefix: "c", count: 2 };
+      const answer = await server.post("/libvirt/clone/multiple", input);
+      expectError(answer, 404, "not_found", /./);
+    }
+    expect(await names()).toEqual([]);
   });
 
   test.each([

@@ -214,6 +214,23 @@ describe("GET /libvirt/network", () => {
     });
   });
 
+  test.each([
+    ["10.40.0.1", 8],
+    ["172.20.0.1", 16],
+    ["192.168.100.1", 24],
+  ])(
+    "%s without netmask has its class, /%i, and others can be created",
+    async (address, prefix) => {
+      await defineNetwork("classful", xml`<bridge name="vbclass"/><ip address="${address}"/>`);
+      await virsh("net-start", "classful");
+      const { stdout } = await run("ip", ["-o", "-4", "addr", "show", "dev", "vbclass"]);
+      expect(stdout).toContain(` ${address}/${prefix} `);
+      expect(expectSuccess(await get("classful")).ips).toMatchObject([{ address, prefix }]);
+      const { ips } = expectSuccess(await create({ name: "beside", start: true }), 201);
+      expect(ips[0].address).toBe(prefix === 24 ? "192.168.101.1" : "192.168.100.1");
+    },
+  );
+
   test("a transient one", async () => {
     await defineNetwork("passing", xml``, "net-create");
     const data = expectSuccess(await get("passing"));
@@ -256,6 +273,16 @@ describe("POST /libvirt/network/create", () => {
         ],
       },
     ],
+    [
+      "the largest DHCP ranges",
+      { forward: "none", subnet: "10.26.0.1/8", ip_start: "10.27.0.0", ip_end: "10.27.255.255" },
+      { ips: [{ dhcp: [{ start: "10.27.0.0", end: "10.27.255.255" }] }] },
+    ],
+    [
+      "the largest DHCP ranges of IPv6",
+      { forward: "none", subnet: "fd00:26::1", ip_start: "fd00:26::2", ip_end: "fd00:26::ffff" },
+      { ips: [{ dhcp: [{ start: "fd00:26::2", end: "fd00:26::ffff" }] }] },
+    ],
     ["IPv6 with a prefix", { subnet: "fd00:25::1/80" }, { ips: [{ prefix: 80 }] }],
     ["a bridge's name", { bridge: "vb-named", forward: "none" }, { bridge: "vb-named" }],
     ["autostart alone", { autostart: true, forward: "none" }, { autostart: true, active: false }],
@@ -269,6 +296,17 @@ describe("POST /libvirt/network/create", () => {
       });
     }
   }
+
+  test.each([
+    ["nat", "fd00:26::1", /-s fd00:26::\/64 ! -d fd00:26::\/64 .*MASQUERADE/],
+    ["nat", "fd00:27:1::1/48", /-s fd00:27:1::\/48 ! -d fd00:27:1::\/48 .*MASQUERADE/],
+    ["route", "fd00:28::1", undefined],
+  ])("%s of %s: the hypervisor masquerades it: %s", async (forward, subnet, rule) => {
+    expectSuccess(await create({ name: "made", forward, subnet, start: true }), 201);
+    const { stdout } = await run("ip6tables", ["-t", "nat", "-S"]);
+    if (rule) expect(stdout).toMatch(rule);
+    else expect(stdout).not.toContain("MASQUERADE");
+  });
 
   test("a name alone: a subnet that no other has, with DHCP, that starts", async () => {
     await defineNetwork("others", xml`<ip address="192.168.96.1" netmask="255.255.248.0"/>`); // to 103
@@ -323,6 +361,9 @@ describe("POST /libvirt/network/create", () => {
   });
 
   const wrong: [object, RegExp][] = [
+    [{ subnet: "10.0.0.1/8", ip_start: "10.0.0.2", ip_end: "10.9.0.1" }, /^ip_end: .*too large/],
+    [{ subnet: "10.0.0.1/8", ip_start: "10.0.0.2", ip_end: "10.1.0.0" }, /^ip_end: .*too large/],
+    [{ subnet: "fd00::1", ip_start: "fd00::2", ip_end: "fd00::1:0" }, /^ip_end: .*too large/],
     [{ forward: "nats" }, /^forward: .*nat/],
     [{ forward: "bridge" }, /^bridge: /],
     [{ forward: "bridge", bridge: "br0", subnet: "10.0.0.1" }, /^subnet: /],

@@ -195,7 +195,7 @@ describe("commands", () => {
 
   test("end when our process is killed", async () => {
     const script = `
-      import { sshTransport } from "${import.meta.dirname}/../../runtime/ssh/transport.ts";
+      import { sshTransport } from "${import.meta.dirname}/../../../runtime/hypervisor/ssh/transport.ts";
       const kvm1 = sshTransport("kvm1", ${JSON.stringify(sshd.uri())}, ${JSON.stringify(SETTINGS)});
       await kvm1.exec(["sh", "-c", ${JSON.stringify(SLEEPERS)}], { timeout: 60000 });`;
     const child = spawn(process.execPath, ["-e", script], { stdio: "inherit" });

@@ -127,6 +127,111 @@ describe("ssh-agent", () => {
   });
 });
 
+describe("keys that live in the ssh-agent", () => {
+  const SECRET = "open sesame";
+  let runtimeDir: string;
+  let pid: number;
+  const key = (name: string) => join(folder, name);
+  beforeAll(async () => {
+    runtimeDir = await mkdtemp(join(folder, "run-"));
+    const socket = join(runtimeDir, "agent.sock");
+    const { stdout } = await run("ssh-agent", ["-a", socket]);
+    pid = Number(/SSH_AGENT_PID=(\d+)/.exec(stdout)?.[1]);
+    const ask = key("askpass");
+    await writeFile(ask, `#!/bin/sh\necho '${SECRET}'\n`, { mode: 0o755 });
+    const env = {
+      ...process.env,
+      ...{ SSH_AUTH_SOCK: socket, SSH_ASKPASS: ask, SSH_ASKPASS_REQUIRE: "force", DISPLAY: ":0" },
+    };
+    keygen("token", "-t", "ed25519");
+    keygen("locked", "-t", "ed25519", "-N", SECRET);
+    // more than sshd cares to try, so that only the named one can log in
+    for (let i = 0; i < 7; i++) {
+      keygen(`other${i}`, "-t", "ed25519");
+      await run("ssh-add", ["-q", key(`other${i}`)], { env });
+    }
+    for (const name of ["token", "locked"]) {
+      await run("ssh-add", ["-q", key(name)], { env });
+      await appendFile(join(inner.home, ".ssh/authorized_keys"), read(key(`${name}.pub`)));
+    }
+    await rm(key("token")); // the private half is in the agent alone
+  });
+  afterAll(async () => {
+    process.kill(pid);
+    await until("the agent has ended", () => !processes("ssh-agent").includes(pid));
+  });
+
+  const serve = (config: string, parameters = "", env: Record<string, string> = {}) =>
+    serveHosts({ kvm1: `${at(inner, "kvm1")}?known_hosts=${inner.knownHosts}${parameters}` }, "", {
+      env: { SSH_AUTH_SOCK: join(runtimeDir, "agent.sock"), ...env },
+      files: { config: `Host kvm1\n HostName 127.0.0.1\n${config}` },
+    });
+
+  test.each<[string, string, string?]>([
+    ["IdentityFile, encrypted, and IdentitiesOnly", "IdentityFile %f/locked\n IdentitiesOnly yes"],
+    ["IdentityFile, a .pub, and IdentitiesOnly", "IdentityFile %f/token.pub\n IdentitiesOnly yes"],
+    ["keyfile=, encrypted", "", "locked"],
+    ["keyfile=, a .pub", "", "token.pub"],
+  ])("%s", async (_what, config, keyfile) => {
+    const parameters = keyfile ? `&keyfile=${key(keyfile)}` : "";
+    server = await serve(config.replace("%f", folder), parameters);
+    expectSuccess(await networks("kvm1"));
+  });
+
+  test("IdentityAgent with a variable in braces", async () => {
+    const config = `IdentityAgent \${XDG_RUNTIME_DIR}/agent.sock\nIdentityFile ${key("token.pub")}\n`;
+    server = await serve(config, "", { SSH_AUTH_SOCK: "", XDG_RUNTIME_DIR: runtimeDir });
+    expectSuccess(await networks("kvm1"));
+  });
+
+  test("IdentitiesOnly keeps the agent's other keys back", async () => {
+    server = await serve(`IdentityFile ${key("nothing")}\n IdentitiesOnly yes\n`);
+    const message = /refuses the login with no key at all/;
+    expectError(await networks("kvm1"), 503, "unreachable", message);
+  });
+});
+
+describe("~/.ssh/config as OpenSSH reads it", () => {
+  const identity = () => ` IdentityFile ${inner.key}\n`;
+  const serve = (
+    config: string,
+    files: Record<string, string> = {},
+    env: Record<string, string> = {},
+  ) =>
+    serveHosts({ kvm1: "qemu+ssh://root@kvm1/system" }, "", {
+      env,
+      files: { config: `${config}Host kvm1\n HostName 127.0.0.1\n Port ${inner.port}\n`, ...files },
+    });
+
+  test("Match exec", async () => {
+    const known = ` UserKnownHostsFile ${inner.knownHosts}\n`;
+    server = await serve(`Match exec "test %n = kvm1"\n${identity()}${known}`);
+    expectSuccess(await networks("kvm1"));
+  });
+
+  test("variables in paths", async () => {
+    const config = `Host *\n IdentityFile \${SSHD}/id_ed25519\n UserKnownHostsFile \${SSHD}/known_hosts\n`;
+    server = await serve(config, {}, { SSHD: join(inner.home, ".ssh") });
+    expectSuccess(await networks("kvm1"));
+  });
+
+  test("GlobalKnownHostsFile", async () => {
+    server = await serve(`Host *\n${identity()} GlobalKnownHostsFile /none ${inner.knownHosts}\n`);
+    expectSuccess(await networks("kvm1"));
+  });
+
+  test("known_hosts2", async () => {
+    server = await serve(`Host *\n${identity()}`, { known_hosts2: read(inner.knownHosts) });
+    expectSuccess(await networks("kvm1"));
+  });
+
+  test("without ssh on this machine the refusal says that it was not read", async () => {
+    server = await serve(`Host *\n${identity()}`, {}, { PATH: "/nonexistent" });
+    const message = /\. ~\/\.ssh\/config was not read: ssh is not installed on this machine/;
+    expectError(await networks("kvm1"), 503, "unreachable", message);
+  });
+});
+
 describe("jump hosts in ~/.ssh/config", () => {
   const config = (jump: string) => `
 Host inner
@@ -210,9 +315,9 @@ test("a script that calls a function on an SSH host ends by itself", async () =>
   server = await serveHosts({ kvm1: inner.uri() });
   const script = join(folder, "script.ts");
   const call = `
-import networks from "${import.meta.dirname}/../../functions/libvirt/networks.ts";
-import create from "${import.meta.dirname}/../../functions/libvirt/network/create.ts";
-import remove from "${import.meta.dirname}/../../functions/libvirt/network/delete.ts";
+import networks from "${import.meta.dirname}/../../../functions/libvirt/networks.ts";
+import create from "${import.meta.dirname}/../../../functions/libvirt/network/create.ts";
+import remove from "${import.meta.dirname}/../../../functions/libvirt/network/delete.ts";
 const host = { host: "kvm1" };
 await create({ name: "scripted", forward: "none" }, host);
 const { networks: all } = await networks({}, host);

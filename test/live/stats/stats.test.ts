@@ -152,7 +152,7 @@ describe("what cannot be known is null, and says why", () => {
     const sandbox = await startServer({ LIBVIRT_DEFAULT_URI: "test:///default" });
     const data = expectSuccess(await sandbox.get("/libvirt/stats?name=test"));
     await sandbox.stop();
-    const reason = expect.stringMatching(/driver for this hypervisor does not tell it/);
+    const reason = expect.stringMatching(/is not reported by libvirt.s driver for this hypervisor/);
     expect(data).toEqual({
       name: "test",
       state: "running",

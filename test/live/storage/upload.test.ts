@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -227,6 +228,86 @@ describe("conversion", () => {
   });
 });
 
+describe("the size is exactly the source's", () => {
+  const SIZES = [10 * 2 ** 20 + 512, 2 ** 20 + 1536, 3584];
+  test.each(["qcow2", "raw", "vmdk", "vdi", "vpc", "qed", "qcow"])("as %s", async (format) => {
+    for (const size of SIZES) {
+      await sh(`head -c ${size} /dev/urandom >odd`);
+      const data = expectSuccess(await upload("odd", { format }), 201);
+      expect(data).toMatchObject({ format, capacity_bytes: size });
+      expect(await qemuInfo(join(POOL, "vol"))).toMatchObject({ format, "virtual-size": size });
+      const compare = ["compare", "-f", "raw", "-F", format, join(FROM, "odd")];
+      await run("qemu-img", [...compare, join(POOL, "vol")]);
+      await virsh("vol-delete", "--pool", "default", "--vol", "vol");
+    }
+    await sh("rm odd");
+  });
+
+  test("and sparse stays sparse, owner and mode the volume's", async () => {
+    await sh(`rm -f odd; truncate -s $((1024 * 1024 * 1024 + 512)) odd`);
+    for (const [name, source] of [
+      ["even", "disk.raw"],
+      ["odd", "odd"],
+    ] as const)
+      expectSuccess(await upload(source, { volume: name }), 201);
+    expect(taken(join(POOL, "odd"))).toBeLessThan(2 ** 20);
+    const { uid, gid, mode } = statSync(join(POOL, "even"));
+    expect(statSync(join(POOL, "odd"))).toMatchObject({ uid, gid, mode });
+    await sh("rm odd");
+  });
+});
+
+/** Names another program in the footers of a VHD. */
+function setCreator(path: string, creator: string) {
+  const file = readFileSync(path);
+  for (const at of [0, file.length - 512]) {
+    const footer = file.subarray(at, at + 512);
+    if (footer.toString("latin1", 0, 8) !== "conectix") continue;
+    footer.write(creator, 28);
+    footer.writeUInt32BE(0, 64);
+    footer.writeUInt32BE(~footer.reduce((sum, byte) => sum + byte, 0) >>> 0, 64);
+  }
+  writeFileSync(path, file);
+}
+
+describe("VHD", () => {
+  const SIZE = 8 * 2 ** 20;
+  test.each([
+    ["dynamic", ""],
+    ["dynamic", "vbox"],
+    ["fixed", ""],
+    ["fixed", "vpc "],
+  ])("%s, made by %j", async (subformat, creator) => {
+    const options = `subformat=${subformat},force_size=on`;
+    await sh(`qemu-img convert -O vpc -o ${options} disk.raw x.vhd`);
+    if (creator) setCreator(join(FROM, "x.vhd"), creator);
+    for (const format of ["qcow2", "raw"]) {
+      const data = expectSuccess(await upload("x.vhd", { volume: `v.${format}`, format }), 201);
+      expect(data).toMatchObject({ source_format: "vpc", capacity_bytes: SIZE });
+      await expectIdentical("raw", join(FROM, "disk.raw"), `v.${format}`);
+    }
+    await sh("rm x.vhd");
+  });
+});
+
+test("a raw disk that looks like an archive, when the caller insists", async () => {
+  await sh("xz -kc disk.raw >x; truncate -s 1M x");
+  expectError(await upload("x"), 400, "invalid_input", /source_format: "raw"/);
+  const answer = await upload("x", { source_format: "raw" });
+  expect(expectSuccess(answer, 201)).toMatchObject({
+    source_format: "raw",
+    capacity_bytes: 2 ** 20,
+  });
+  await expectIdentical("raw", join(FROM, "x"));
+  expectError(
+    await upload("disk.qcow2", { source_format: "raw" }),
+    400,
+    "invalid_input",
+    /qcow2, not/,
+  );
+  await sh("rm x");
+});
+
 describe("an image that refers to another file", () => {
   const CASES: [string, string, RegExp][] = [
     [
@@ -260,6 +341,11 @@ describe("an image that refers to another file", () => {
       /backing file/,
     ],
     ["qed with a backing file", `qemu-img create -f qed -F raw -b ${AWAY}/secret x`, /format qed;/],
+    [
+      "differencing VHD",
+      "qemu-img create -q -f vpc x 1M; printf '\\004' | dd of=x bs=1 seek=63 conv=notrunc status=none",
+      /differencing VHD/,
+    ],
     ["VMDK with a parent", "qemu-img create -f vmdk -F vmdk -b sparse.vmdk x", /backing file/],
     [
       "VMDK in two files",
@@ -301,10 +387,19 @@ describe("an image that refers to another file", () => {
 describe("an image that is none, or not a whole one", () => {
   test.each([
     [
-      "a VHD",
-      "qemu-img create -f vpc x 1M",
-      /format vpc; accepted are raw, qcow2, vmdk, vdi, vhdx$/,
+      "a QED",
+      "qemu-img create -f qed x 1M",
+      /format qed; accepted are raw, qcow2, vmdk, vdi, vhdx, vpc$/,
     ],
+    ["a dynamic VHD, cut", "qemu-img create -q -f vpc x 1M; truncate -s -1 x", /is truncated$/],
+    ["an xz archive", "xz -k disk.qcow2; mv disk.qcow2.xz x", /an xz archive.*\(xz -d\)/],
+    ["a gzip archive", "gzip -c disk.raw >x", /a gzip archive/],
+    [
+      "an OVA",
+      "printf '<ovf/>' >x.ovf; tar -cf x x.ovf sparse.vmdk; rm x.ovf",
+      /tar archive, such as/,
+    ],
+    ["an OVF descriptor", `printf '<?xml version="1.0"?><Envelope/>' >x`, /an XML file/],
     ["a directory", "mkdir x", /not a regular file/],
     ["a FIFO", "mkfifo x", /not a regular file/],
     ["a character device", "mknod x c 1 5", /not a regular file/],

@@ -212,6 +212,13 @@ describe("volumes and volume/info", () => {
     expect(expectSuccess(await info("empty"))).toMatchObject({ capacity_bytes: 0 });
   });
 
+  test("without a pool they are those of default", async () => {
+    const ours = await server.get("/libvirt/volumes");
+    const named = await server.get("/libvirt/volumes?pool=default");
+    expect(expectSuccess(ours)).toEqual(named.body.data);
+    expect(ours.body.message).toMatch(/in pool default$/);
+  });
+
   test("300 volumes", async () => {
     await sh("for i in $(seq 300); do : >v$i; done");
     await virsh("pool-refresh", "store");
@@ -397,6 +404,39 @@ describe("clone", () => {
       const { stdout } = await run("qemu-img", ["info", "--output=json", join(STORE, name)]);
       expect(JSON.parse(stdout)["format-specific"].data.compat).toBe("1.1");
     }
+  });
+
+  test("of exactly the source's size, also one that is no whole KiB", async () => {
+    const size = 10 * MIB + 512;
+    await sh(`head -c ${size} /dev/urandom >odd.raw; qemu-img convert -O qcow2 odd.raw odd.qcow2`);
+    await virsh("pool-refresh", "store");
+    for (const name of ["odd.raw", "odd.qcow2"]) {
+      const copy = { source_volume: name, target_volume: `copy-${name}` };
+      expect(expectSuccess(await post("clone", copy), 201).capacity_bytes).toBe(size);
+      await expectIdentical(`store/${name}`, `store/copy-${name}`);
+    }
+  });
+
+  test("a folder in the pool is no image: nothing is made of it", async () => {
+    await sh("mkdir sub 'lost+found'; touch sub/file");
+    await virsh("pool-refresh", "store");
+    for (const name of ["sub", "lost+found"]) {
+      const copy = { source_volume: name, target_volume: "copy" };
+      expectError(
+        await post("clone", copy),
+        400,
+        "invalid_input",
+        /^source_volume: .* is a folder/,
+      );
+      expectError(await post("wipe", { volume: name }), 400, "invalid_input", /is a folder/);
+      expectError(
+        await post("resize", { volume: name, capacity: 1 }),
+        400,
+        "invalid_input",
+        /folder/,
+      );
+    }
+    expect((await sh("ls -A . sub")).stdout).toBe(".:\nlost+found\nsub\n\nsub:\nfile\n");
   });
 
   test("an ISO image stays one", async () => {

@@ -4,13 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import type { Config } from "../../../runtime/core/config.ts";
 import type { HyperError } from "../../../runtime/core/errors.ts";
-import {
-  type Arg,
-  type CallOptions,
-  Hypervisor,
-  unwrap,
-} from "../../../runtime/hypervisor/hypervisor.ts";
+import { type Arg, type CallOptions, Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
+import { unwrap } from "../../../runtime/hypervisor/outcomes.ts";
 import type { Transport } from "../../../runtime/hypervisor/transport.ts";
 import { fakeVirsh, until } from "../../fixtures/fake.ts";
 

@@ -133,7 +133,7 @@ describe("waiting", () => {
     const second = held(pool);
     await expect(pool.use(async () => {}, 1000)).rejects.toMatchObject({
       code: "busy",
-      message: "1 calls are waiting for this hypervisor already",
+      message: "1 calls are waiting already for a free session on this hypervisor",
     });
     first.end();
     second.end();
@@ -146,7 +146,8 @@ describe("waiting", () => {
     await first.begun;
     await expect(pool.use(async () => {}, 30)).rejects.toMatchObject({
       code: "busy",
-      message: "the hypervisor was busy for 0.03 s; the call was not begun",
+      message:
+        "timed out after 0.03 s waiting for a free session on this hypervisor; nothing was started",
     });
     const next = pool.use(async () => "served", 1000);
     first.end();

@@ -3,7 +3,8 @@ import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
-import { type Reply, Session, SessionLost } from "../../../runtime/hypervisor/session.ts";
+import { Session, SessionLost } from "../../../runtime/hypervisor/session.ts";
+import type { Reply } from "../../../runtime/hypervisor/session-frames.ts";
 import { commandLine } from "../../../runtime/hypervisor/virsh-quote.ts";
 import { fakeVirsh, until } from "../../fixtures/fake.ts";
 

@@ -1,4 +1,4 @@
-/** Work that makes several things: what a failure removes, in which order, and what a dead server has left. */
+/** Operations that make several things: what a failure removes, in which order, and what a dead server has left. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,16 +6,13 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type ErrorCode, HyperError } from "../../../runtime/core/errors.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
-import {
-  type Journal,
-  leftovers,
-  type Resource,
-  withRollback,
-} from "../../../runtime/libvirt/rollback.ts";
+import { type Journal, leftovers } from "../../../runtime/libvirt/journal.ts";
+import type { Resource } from "../../../runtime/libvirt/resource.ts";
+import { rollback, withRollback } from "../../../runtime/libvirt/rollback.ts";
 import { answering } from "../../fixtures/fake.ts";
 
-const state = mkdtempSync(join(tmpdir(), "withRollback-"));
-const notes = join(state, "hypersdk/withRollback");
+const state = mkdtempSync(join(tmpdir(), "rollback-"));
+const notes = join(state, "hypersdk/work");
 process.env.XDG_STATE_HOME = state;
 mkdirSync(notes, { recursive: true });
 afterEach(() => {
@@ -54,17 +51,17 @@ function hypervisor(there = ["v", "d", "/f", "/g"], stuck: string[] = [], look?:
   return { ctx: { ...fake, exec, host: "h" } as unknown as Context, removed, ...fake };
 }
 
-const made = async (noted: Journal, resources: Resource[] = ALL) => {
-  for (const resource of resources) await noted.track(resource, async () => "made");
+const made = async (journal: Journal, resources: Resource[] = ALL) => {
+  for (const resource of resources) await journal.track(resource, async () => "made");
 };
 const noteFiles = () => readdirSync(notes);
 const readNote = () => JSON.parse(readFileSync(join(notes, noteFiles()[0] as string), "utf8"));
 
 test("success leaves all resources and no note", async () => {
   const { ctx, removed } = hypervisor();
-  const result = await withRollback(ctx, "clone of a to b", async (noted) => {
+  const result = await withRollback(ctx, "clone of a to b", async (journal) => {
     for (const [i, resource] of ALL.entries()) {
-      const during = noted.track(resource, async () => {
+      const during = journal.track(resource, async () => {
         expect(readNote().resources).toEqual(ALL.slice(0, i + 1)); // noted before it is made
         return i;
       });
@@ -77,7 +74,7 @@ test("success leaves all resources and no note", async () => {
 });
 
 describe("a failure", () => {
-  const fails = (ctx: Context, steps: (noted: Journal) => Promise<unknown>) =>
+  const fails = (ctx: Context, steps: (journal: Journal) => Promise<unknown>) =>
     withRollback(ctx, "x", steps).then(
       () => expect.unreachable(),
       (error: HyperError) => error,
@@ -86,8 +83,8 @@ describe("a failure", () => {
   test("removes the last resource first, throws what was thrown, and leaves no note", async () => {
     const { ctx, removed, calls } = hypervisor();
     const why = new HyperError("no_space", "full");
-    const thrown = await fails(ctx, async (noted) => {
-      await made(noted);
+    const thrown = await fails(ctx, async (journal) => {
+      await made(journal);
       throw why;
     });
     expect(thrown).toBe(why);
@@ -98,8 +95,8 @@ describe("a failure", () => {
 
   test("of making a resource removes what there is of it", async () => {
     const { ctx, removed } = hypervisor(["v"]);
-    await fails(ctx, (noted) =>
-      noted.track(VOLUME, async () => {
+    await fails(ctx, (journal) =>
+      journal.track(VOLUME, async () => {
         throw new Error("half made");
       }),
     );
@@ -110,9 +107,9 @@ describe("a failure", () => {
     "%s: the resource with that name is somebody else's, and stays",
     async (code) => {
       const { ctx, removed } = hypervisor();
-      const thrown = await fails(ctx, async (noted) => {
-        await made(noted, [FILE]);
-        await noted.track(VOLUME, async () => {
+      const thrown = await fails(ctx, async (journal) => {
+        await made(journal, [FILE]);
+        await journal.track(VOLUME, async () => {
           throw new HyperError(code, "taken");
         });
       });
@@ -122,8 +119,8 @@ describe("a failure", () => {
 
   test("with nothing made needs nothing", async () => {
     const { ctx, removed } = hypervisor([]);
-    await fails(ctx, async (noted) => {
-      await made(noted);
+    await fails(ctx, async (journal) => {
+      await made(journal);
       throw new HyperError("cancelled", "gone");
     });
     expect([removed, noteFiles()]).toEqual([[], []]);
@@ -131,8 +128,8 @@ describe("a failure", () => {
 
   test("that cannot be undone names what is left, removes the rest and keeps the note", async () => {
     const { ctx, removed } = hypervisor(undefined, ["d", "/f"]);
-    const thrown = await fails(ctx, async (noted) => {
-      await made(noted);
+    const thrown = await fails(ctx, async (journal) => {
+      await made(journal);
       throw new HyperError("no_space", "full");
     });
     expect(removed).toEqual(["/g", "v"]);
@@ -146,8 +143,8 @@ describe("a failure", () => {
 
   test("of another kind is told as internal, its text to the log alone", async () => {
     const { ctx } = hypervisor(undefined, ["d"]);
-    const thrown = await fails(ctx, async (noted) => {
-      await made(noted, [DOMAIN]);
+    const thrown = await fails(ctx, async (journal) => {
+      await made(journal, [DOMAIN]);
       throw new TypeError("secret");
     });
     expect(thrown).toMatchObject({
@@ -173,13 +170,39 @@ describe("a folder for others", () => {
     [false, []],
   ])("empty (%s): it is removed only then", async (empty, removed) => {
     const { ctx, ran } = having(empty);
-    const call = withRollback(ctx, "x", async (noted) => {
-      await made(noted, [PARENT]);
+    const call = withRollback(ctx, "x", async (journal) => {
+      await made(journal, [PARENT]);
       throw missing;
     });
     await expect(call).rejects.toBe(missing);
     expect(ran.filter(([program]) => program !== "find")).toEqual(removed);
     expect(noteFiles()).toEqual([]);
+  });
+});
+
+describe("rollback of one step", () => {
+  const full = new HyperError("no_space", "full");
+
+  test("undone: the cause alone", async () => {
+    const done: string[] = [];
+    await expect(rollback(full, "the volume is left", async () => done.push("x"))).rejects.toBe(
+      full,
+    );
+    expect(done).toEqual(["x"]);
+  });
+
+  test.each([
+    [full, "no_space", "full; the volume is left: busy"],
+    [new TypeError("secret"), "internal", "internal error; the volume is left: busy"],
+  ])("not undone: what is left, and why", async (cause, code, message) => {
+    const steps = async () => {
+      throw new HyperError("in_use", "busy");
+    };
+    await expect(rollback(cause, "the volume is left", steps)).rejects.toMatchObject({
+      code,
+      message,
+      cause,
+    });
   });
 });
 
@@ -213,7 +236,7 @@ describe("leftovers", () => {
     expect(noteFiles().length).toBe(2);
   });
 
-  test("of a living process are at withRollback; of one that has its ID by now they are leftovers", async () => {
+  test("of a living process are at work; of one that has its ID by now they are leftovers", async () => {
     put("a", { pid: process.pid, processStartTime: self });
     expect(await leftovers(hypervisor().ctx)).toEqual([]);
     put("a", { pid: process.pid, processStartTime: `${Number(self) - 1}` });

@@ -102,8 +102,8 @@ describe("snapshot", () => {
     expect(fake.calls[0]?.slice(5)).toEqual([
       "--description",
       description,
-      "--atomic",
       "--disk-only",
+      "--atomic",
     ]);
   });
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import multiple from "../../../../functions/libvirt/clone/multiple.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { cloning } from "../../../fixtures/cloning.ts";
 
 const state = mkdtempSync(join(tmpdir(), "multiple-"));
@@ -49,6 +50,20 @@ test("a name that is taken is its own failure, in its place", async () => {
   expect(failed).toBe(1);
   expect(results.map(({ code }) => code)).toEqual([undefined, "already_exists", undefined]);
 });
+
+test.each(["base", "42", "3f6a4a5e-4d0e-4b8a-9a5a-0d6c2f6f1a01"])(
+  "a source that does not exist is a 404 (%s), and no batch of failures",
+  async (source) => {
+    const missing = new HyperError("not_found", "Domain not found");
+    const { context, verbs } = cloning(SOURCE, {
+      answer: (verb) => (verb === "domstate" ? missing : undefined),
+    });
+    await expect(multiple({ ...input, source }, context)).rejects.toMatchObject({
+      code: "not_found",
+    });
+    expect(verbs()).not.toContain("vol-create");
+  },
+);
 
 test.each([
   [{ count: 0 }, /^count: /],

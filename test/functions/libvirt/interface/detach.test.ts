@@ -92,15 +92,42 @@ describe("detach", () => {
     expect(changes(fake)).toEqual(["--live", "--config"]);
   });
 
-  test("a guest that does not let go is an error after 5 s, and the definition stays", async () => {
+  test.each<[string, Domain, string[]]>([
+    ["the definition loses it", {}, ["--live", "--config"]],
+    ["it was never stored", { stored: false }, ["--live"]],
+    ["a transient domain", { persistent: "no" }, ["--live"]],
+    ["a paused domain", { state: "paused" }, ["--live", "--config"]],
+  ])("a guest that does not let go in 5 s was asked to: %s", async (_what, machine, options) => {
     slept.length = 0;
-    const fake = domain({ holds: 1000 });
-    await expect(detach(input, fake)).rejects.toMatchObject({
-      code: "timed_out",
-      message: expect.stringMatching(/^the guest has not released the interface/),
+    const fake = domain({ ...machine, holds: 1000 });
+    expect(await detach(input, fake)).toEqual({
+      vm_name: "my vm",
+      mac: MAC,
+      live: "requested",
+      persistent: options.includes("--config"),
     });
-    expect(changes(fake)).toEqual(["--live"]);
+    expect(changes(fake)).toEqual(options);
     expect(slept.reduce((sum, ms) => sum + ms, 0)).toBe(5000);
+  });
+
+  test("the message says whether the guest still has it", () => {
+    const answer = { vm_name: "vm", mac: MAC, persistent: true };
+    const { message: spec } = detach.spec;
+    const message = (live: boolean | "requested") =>
+      typeof spec === "function" && spec({ ...answer, live }, { vm_name: "vm", mac: MAC });
+    expect(message(true)).toBe(`Interface ${MAC} detached from vm`);
+    expect(message("requested")).toBe(
+      `The guest of vm was asked to release interface ${MAC} and still has it`,
+    );
+  });
+
+  test("a failure in the definition says that the guest was only asked", async () => {
+    const fails = { "detach-interface --config": new HyperError("permission_denied", "no") };
+    await expect(detach(input, domain({ fails, holds: 1000 }))).rejects.toMatchObject({
+      code: "permission_denied",
+      message:
+        "no; the running domain was asked to release the interface, its definition still has it",
+    });
   });
 
   test("a failure in the definition says that the running domain has lost the interface", async () => {

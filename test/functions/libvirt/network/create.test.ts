@@ -90,6 +90,20 @@ describe("the definition", () => {
     });
   });
 
+  test.each<[Input, string | undefined]>([
+    [{ name: "lan", subnet: "fd00::1" }, "yes"],
+    [{ name: "lan", subnet: "2001:db8::1/48", forward: "nat" }, "yes"],
+    [{ name: "lan", subnet: "fd00::1", ip_start: "fd00::2", ip_end: "fd00::9" }, "yes"],
+    [{ name: "lan", subnet: "fd00::1", forward: "route" }, undefined],
+    [{ name: "lan", subnet: "fd00::1", forward: "open" }, undefined],
+    [{ name: "lan", subnet: "10.0.0.1" }, undefined],
+    [{ name: "lan" }, undefined],
+  ])("%j: NAT of IPv6 is %s", async (input, ipv6) => {
+    const fake = hypervisor();
+    await create(input, fake);
+    expect(attribute(fake.definition(), "ipv6", "forward", "nat")).toBe(ipv6);
+  });
+
   test.each([`it's "x" <a> & b`, "x\"><bridge name='y'>", "&amp;", "a  b", "$(id);\\", "ü漢"])(
     "the name %j stays a name",
     async (name) => {
@@ -134,6 +148,18 @@ describe("inputs that are refused", () => {
     [
       { subnet: "192.168.100.1", ip_start: "192.168.100.9", ip_end: "192.168.100.3" },
       "ip_start: DHCP range: 192.168.100.3 comes before 192.168.100.9",
+    ],
+    [
+      { subnet: "10.0.0.1/8", ip_start: "10.0.0.2", ip_end: "10.9.0.1" },
+      "ip_end: DHCP range: 10.0.0.2 to 10.9.0.1 is too large for libvirt",
+    ],
+    [
+      { subnet: "10.0.0.1/8", ip_start: "10.0.255.1", ip_end: "10.1.0.5" },
+      "ip_end: DHCP range: 10.0.255.1 to 10.1.0.5 is too large for libvirt",
+    ],
+    [
+      { subnet: "fd00::1", ip_start: "fd00::2", ip_end: "fd00::1:0" },
+      "ip_end: DHCP range: fd00::2 to fd00::1:0 is too large for libvirt",
     ],
     [{ subnet: "192.168.100.1", ...range, ip_end: "x" }, "ip_end: must be an IPv4 or IPv6 address"],
     [{ start: "yes" }, "start: "],

@@ -66,7 +66,7 @@ describe("create", () => {
 
   test("without virt-sysprep nothing is begun", async () => {
     const { context, calls } = cloning(SOURCE, {
-      run: ([program]) => (program === "sh" ? { exitCode: 127 } : undefined),
+      run: ([program]) => (program === "sh" ? { stdout: "" } : undefined),
     });
     await expect(create({ ...input, seal: true }, context)).rejects.toMatchObject({
       code: "unsupported",

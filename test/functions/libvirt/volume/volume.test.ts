@@ -1,8 +1,10 @@
 /** What a real libvirt in a directory pool cannot show: other kinds of volumes, and a way back that fails. */
 import { describe, expect, test } from "vitest";
+import clone from "../../../../functions/libvirt/volume/clone.ts";
 import resize from "../../../../functions/libvirt/volume/resize.ts";
 import upload from "../../../../functions/libvirt/volume/upload.ts";
 import wipe from "../../../../functions/libvirt/volume/wipe.ts";
+import volumes from "../../../../functions/libvirt/volumes.ts";
 import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
@@ -39,7 +41,8 @@ describe("upload", () => {
   const input = { pool: "p", volume: "v", source_path: "/data/x" };
   const image = ([program, verb]: string[], converted: Answer = {}): Answer => {
     if (program === "realpath") return { stdout: "/data/x\0/data\0" };
-    if (program === "sh") return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n/data/x` };
+    if (program === "sh")
+      return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
     if (verb === "info") return { stdout: '{"format":"raw","virtual-size":1048576}' };
     return converted;
   };
@@ -83,6 +86,76 @@ describe("upload", () => {
     expect(fake.verbs()).not.toContain("vol-delete");
     expect(fake.programs.map(([, verb]) => verb)).not.toContain("convert");
   });
+});
+
+describe("sizes that are no whole KiB, to which libvirt would round them up", () => {
+  const input = { pool: "p", volume: "v", source_path: "/data/x" };
+  const image = (size: number) => (argv: string[]) => {
+    const [program, verb] = argv;
+    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "sh")
+      return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
+    return verb === "info" ? { stdout: `{"format":"raw","virtual-size":${size}}` } : {};
+  };
+  test.each([
+    ["file", 10 * 2 ** 20 + 512, ["-O"]],
+    ["file", 1536, ["-O"]],
+    ["file", 10 * 2 ** 20, ["-n", "--target-is-zero", "-O"]],
+    ["block", 10 * 2 ** 20 + 512, ["-n", "-O"]], // a partition has the size that it has
+  ])("%s of %i bytes: qemu-img convert %j", async (type, size, flags) => {
+    const fake = hypervisor(type, image(size));
+    await upload(input, fake);
+    const convert = fake.programs.at(-1) ?? [];
+    expect(convert.slice(2, convert.indexOf("-O") + 1)).toEqual(flags);
+    expect(convert.at(-1)).toBe("/p/v");
+  });
+
+  test("a raw file that is hardly a disk deserves a word", () => {
+    const { message, input: schema } = upload.spec;
+    const said = (capacity_bytes: number, source_format: string) => {
+      const volume = { pool: "p", name: "v", capacity_bytes, source_format };
+      return typeof message === "function" && message(volume as never, schema.parse(input));
+    };
+    expect(said(4096, "raw")).toMatch(/it has only 4096 bytes, so make sure that the source is a/);
+    expect(said(4096, "qcow2")).not.toMatch(/only/);
+    expect(said(2 ** 20, "raw")).not.toMatch(/only/);
+  });
+});
+
+describe("a volume that is a folder", () => {
+  const calls: [string, (fake: ReturnType<typeof hypervisor>) => Promise<unknown>, string][] = [
+    [
+      "clone",
+      (fake) => clone({ pool: "p", source_volume: "v", target_volume: "w" }, fake),
+      "source_volume",
+    ],
+    ["resize", (fake) => resize({ pool: "p", volume: "v", capacity: 1 }, fake), "volume"],
+    ["wipe", (fake) => wipe({ pool: "p", volume: "v" }, fake), "volume"],
+    ["wipe, trim", (fake) => wipe({ pool: "p", volume: "v", algorithm: "trim" }, fake), "volume"],
+  ];
+  test.each(
+    calls.flatMap(([what, call, field]) =>
+      ["dir", "netdir"].map((type) => ({ what, call, field, type })),
+    ),
+  )("$type: no $what", async ({ call, field, type }) => {
+    const fake = hypervisor(type, () => ({}));
+    await expect(call(fake)).rejects.toMatchObject({
+      code: "invalid_input",
+      message: `${field}: "v" of pool p is a folder (type ${type}), not a disk image`,
+    });
+    expect(fake.verbs()).toEqual(["vol-dumpxml"]);
+  });
+});
+
+test("volumes: of the pool default, unless told otherwise", async () => {
+  const asked = async (input: { pool?: string }) => {
+    const fake = hypervisor("file", () => ({}));
+    await volumes(input, fake);
+    return fake.calls[0];
+  };
+  expect(await asked({})).toEqual(["vol-list", "--pool", "default"]);
+  expect(await asked({ pool: "p" })).toEqual(["vol-list", "--pool", "p"]);
+  await expect(asked({ pool: "" })).rejects.toMatchObject({ code: "invalid_input" });
 });
 
 describe("wipe: trim", () => {

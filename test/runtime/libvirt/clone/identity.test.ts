@@ -9,16 +9,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { cloneDomain } from "../../../../runtime/libvirt/clone/clone.ts";
-import {
-  setMemory,
-  setNetwork,
-  setVcpus,
-  siblingPath,
-} from "../../../../runtime/libvirt/clone/identity.ts";
+import { siblingPath } from "../../../../runtime/libvirt/clone/identity.ts";
 import { addMark, readMark } from "../../../../runtime/libvirt/clone/template-mark.ts";
 import { parseXml } from "../../../../runtime/libvirt/xml.ts";
 import { type Span, XmlDocument } from "../../../../runtime/libvirt/xml-document.ts";
 import { cloning } from "../../../fixtures/cloning.ts";
+import { diff } from "../../../fixtures/diff.ts";
 
 const FOLDER = join(import.meta.dirname, "../../../fixtures/xml");
 const state = mkdtempSync(join(tmpdir(), "clone-xml-"));
@@ -48,32 +44,6 @@ async function clone(source: string, options: { newMac?: boolean; linked?: boole
     calls,
     text: made.macs.reduce((all, mac, i) => all.replace(mac, `MAC${i}`), known),
   };
-}
-
-/** The lines that only one of two texts has: what went as `-`, what came as `+`. */
-function diff(before: string, after: string): string[] {
-  const [a, b] = [before.split("\n"), after.split("\n")];
-  const common = Array.from({ length: a.length + 1 }, () =>
-    new Array<number>(b.length + 1).fill(0),
-  );
-  for (let i = a.length - 1; i >= 0; i--)
-    for (let j = b.length - 1; j >= 0; j--)
-      (common[i] as number[])[j] =
-        a[i] === b[j]
-          ? (common[i + 1]?.[j + 1] ?? 0) + 1
-          : Math.max(common[i + 1]?.[j] ?? 0, common[i]?.[j + 1] ?? 0);
-  const found: string[] = [];
-  let [i, j] = [0, 0];
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
-    else if (
-      j >= b.length ||
-      (i < a.length && (common[i + 1]?.[j] ?? 0) >= (common[i]?.[j + 1] ?? 0))
-    )
-      found.push(`- ${a[i++]?.trim()}`);
-    else found.push(`+ ${b[j++]?.trim()}`);
-  }
-  return found;
 }
 
 const NEW = "new &amp; &apos;better&apos;";
@@ -265,48 +235,6 @@ describe("siblingPath", () => {
     ["file", "vm", "x", "x-file"],
   ])("%s of %s, for %s: %s", (path, source, target, expected) => {
     expect(siblingPath(path, source, target)).toBe(expected);
-  });
-});
-
-describe("what deploy changes", () => {
-  const edited = (file: string, edit: (doc: XmlDocument) => void) => {
-    const doc = new XmlDocument(read(file));
-    edit(doc);
-    return diff(read(file), `${doc}`);
-  };
-  test("memory", () => {
-    expect(edited("plain", (doc) => setMemory(doc, 3))).toEqual([
-      "- <memory unit='KiB'>1048576</memory>",
-      "- <currentMemory unit='KiB'>524288</currentMemory>",
-      "+ <memory unit='KiB'>3072</memory>",
-      "+ <currentMemory unit='KiB'>3072</currentMemory>",
-    ]);
-  });
-  test("vcpus, with the topology that must agree", () => {
-    expect(edited("plain", (doc) => setVcpus(doc, 3))).toEqual([
-      "- <vcpu placement='static' current='1'>2</vcpu>",
-      "+ <vcpu placement='static'>3</vcpu>",
-      "- <topology sockets='1' dies='1' cores='2' threads='1'/>",
-    ]);
-  });
-  test.each([
-    ["plain", ["- <source network='default' portgroup='web'/>", '+ <source network="it&apos;s"/>']],
-    [
-      "disks",
-      [
-        "- <interface type='user'>",
-        "+ <interface type='network'>",
-        '+ <source network="it&apos;s"/>',
-      ],
-    ],
-    [
-      "consoles",
-      [
-        '+ <interface type="network"><source network="it&apos;s"/><model type="virtio"/></interface>',
-      ],
-    ],
-  ])("network: %s", (file, expected) => {
-    expect(edited(file, (doc) => setNetwork(doc, "it's"))).toEqual(expected);
   });
 });
 

@@ -1,11 +1,6 @@
-/** Which domain a name means, where a change to it must go, and its interfaces. */
+/** Which domain a name means, and where a change to it must go. */
 import { describe, expect, test } from "vitest";
-import {
-  affectFlags,
-  domainRef,
-  domainState,
-  findInterface,
-} from "../../../../runtime/libvirt/domain/domain.ts";
+import { affectFlags, domainRef, domainState } from "../../../../runtime/libvirt/domain/domain.ts";
 import { answering } from "../../../fixtures/fake.ts";
 
 describe("domainRef", () => {
@@ -64,18 +59,4 @@ test.each([
 ])("a change to a domain that is %s (persistent: %s) goes to %j", (state, persistent, options) => {
   const info = `Id:             -\nName:           State: x\nState:          ${state}\nPersistent:     ${persistent}\n`;
   expect(affectFlags(domainState(info))).toEqual(options);
-});
-
-test("findInterface: by MAC, in any case, or none", () => {
-  const definition = `<domain><devices>
-    <disk><mac address='52:54:00:00:00:0c'/></disk>
-    <interface type='network'><mac address='52:54:00:00:00:0a'/></interface>
-    <interface type='bridge'><mac address='52:54:00:00:00:0B'/></interface>
-    <interface type='user'/>
-  </devices></domain>`;
-  const type = (mac: string) => findInterface(definition, mac)?.["@type"];
-  expect(type("52:54:00:00:00:0a")).toBe("network");
-  expect(type("52:54:00:00:00:0b")).toBe("bridge");
-  expect(type("52:54:00:00:00:0c")).toBeUndefined();
-  expect(findInterface("<domain/>", "52:54:00:00:00:0a")).toBeUndefined();
 });

@@ -7,6 +7,7 @@ import {
   bridgeProblem,
   overlap,
   rangeProblem,
+  rangeSizeProblem,
   Subnet,
 } from "../../../../runtime/libvirt/network/subnet.ts";
 
@@ -116,6 +117,21 @@ describe("rangeProblem", () => {
       ),
     );
   });
+});
+
+// as libvirt 9.0 accepts and refuses them
+test.each([
+  ["10.0.0.2", "10.0.255.255", undefined],
+  ["10.1.0.0", "10.1.255.255", undefined],
+  ["10.0.0.2", "10.1.0.1", /^10.0.0.2 to 10.1.0.1 is too large for libvirt: .* one \/16,/],
+  ["10.0.255.1", "10.1.0.5", /one \/16,/],
+  ["10.0.0.2", "10.9.0.1", /one \/16,/],
+  ["fd00::2", "fd00::ffff", undefined],
+  ["fd00::2", "fd00::1:0", /one \/112,/],
+  ["fd00::fff0", "fd00::1:5", /one \/112,/],
+])("the size of a DHCP range, %s to %s: %s", (start, end, problem) => {
+  const text = rangeSizeProblem(start, end);
+  problem ? expect(text).toMatch(problem) : expect(text).toBeUndefined();
 });
 
 test("overlap: whether one subnet lies in the other", () => {

@@ -102,7 +102,7 @@ async function read(text: string, sections = ["cpu", "memory", "disks", "network
 }
 
 const OFF_REASON = "the domain is not running";
-const UNTOLD = "libvirt's driver for this hypervisor does not tell it";
+const UNTOLD = "it is not reported by libvirt's driver for this hypervisor";
 
 describe("a domain", () => {
   test("that runs", async () => {

@@ -12,12 +12,16 @@ import {
 
 interface File {
   header?: Buffer;
+  /** The last sector. */
+  tail?: Buffer;
   size?: number;
   /** The path without links, and the one that was then opened. */
   real?: string;
   opened?: string;
   /** What qemu-img says: an answer, or an exit code and standard error. */
   info?: object | [number, string];
+  /** What it says of the same as a VHD. */
+  vhd?: object;
   check?: object | [number, string];
   /** Where the last grain of a VMDK ends. */
   map?: number;
@@ -33,6 +37,7 @@ const result = (said: object | [number, string]) =>
 /** A hypervisor with one file in /data. */
 function having({
   header = Buffer.alloc(512),
+  tail = Buffer.alloc(512),
   size = 2 ** 20,
   real = "/data/x",
   opened = real,
@@ -58,20 +63,22 @@ function having({
       return { exitCode: 0, stderr: "", stdout: Buffer.concat(found).toString("base64") };
     }
     if (at < 0) {
-      const stdout = `1:2:${size}:2026-01-01 00:00:00.0 +0000\n${header.toString("hex")}\n${opened}`;
+      const stdout = `1:2:${size}:2026-01-01 00:00:00.0 +0000\n${header.toString("hex")}\n${tail.toString("hex")}\n${opened}`;
       return { exitCode: 0, stderr: "", stdout };
     }
     const verb = `${argv[at + 1]}`;
     ran.push(verb);
-    const info = said.info ?? { format: "raw", "virtual-size": size };
+    const raw = { format: "raw", "virtual-size": size };
+    const isVhd = argv.at(-1)?.startsWith("json:");
+    const info = isVhd ? { format: "vpc", ...said.vhd } : (said.info ?? raw);
     return result(verb === "info" ? info : (said.check ?? { "image-end-offset": size }));
   };
   return { ctx: { exec } as unknown as Context, ran };
 }
 
-async function refusal(file: File) {
+async function refusal(file: File, expected?: "raw" | "qcow2") {
   const { ctx, ran } = having(file);
-  const { code, message } = await inspectImage(ctx, "/data/x").then(
+  const { code, message } = await inspectImage(ctx, "/data/x", expected).then(
     () => ({ code: "accepted", message: "" }),
     (error) => error,
   );
@@ -184,8 +191,8 @@ describe("by what qemu-img says", () => {
     ["changed", { info: [99, "the file has changed"] }, /changed/],
     [
       "a format of others",
-      { info: { ...info, format: "vpc" } },
-      /is of format vpc; accepted are raw, qcow2, vmdk, vdi, vhdx$/,
+      { info: { ...info, format: "qed" } },
+      /is of format qed; accepted are raw, qcow2, vmdk, vdi, vhdx, vpc$/,
     ],
     ["a backing file", { info: { ...info, "backing-filename": "x" } }, /backing file/],
     [
@@ -327,6 +334,103 @@ describe("by what qemu-img says", () => {
     expect(await inspectImage(ctx, "/data/x")).toMatchObject({ path: "/data/x", format });
     expect(ran).toEqual(verbs);
   });
+});
+
+/** The footer of a VHD: its kind (2 fixed, 3 dynamic, 4 differencing) and the disk's size. */
+function vhdFooter(kind: number, size: number) {
+  const footer = Buffer.alloc(512);
+  footer.write("conectix");
+  footer.writeBigUInt64BE(BigInt(size), 48);
+  footer.writeUInt32BE(kind, 60);
+  return footer;
+}
+
+describe("VHD", () => {
+  const size = 2 ** 20;
+  const info = { format: "vpc", "virtual-size": 1000 };
+  const vhd = { "virtual-size": size };
+  const fixed = { tail: vhdFooter(2, size), size: size + 512, vhd };
+  const dynamic = { header: vhdFooter(3, size), tail: vhdFooter(3, size), info, vhd };
+
+  test.each<[string, File, number]>([
+    ["fixed, which QEMU takes for raw", fixed, 2],
+    ["fixed, with room before the footer", { ...fixed, size: size + 4096 }, 2],
+    ["dynamic, of the size in its footer", dynamic, 2],
+  ])("%s", async (_what, file, infos) => {
+    const { ctx, ran } = having({ check: [63, "no"], ...file });
+    const image = await inspectImage(ctx, "/data/x");
+    expect(image).toMatchObject({ format: "vpc", virtualSize: size });
+    expect(ran).toEqual([...Array(infos).fill("info"), "check"]);
+  });
+
+  test.each<[string, File, RegExp]>([
+    ["differencing", { header: vhdFooter(4, size), tail: vhdFooter(4, size) }, /differencing VHD/],
+    ["dynamic, cut off", { header: vhdFooter(3, size) }, /is truncated$/],
+    [
+      "dynamic, cut within its footer",
+      {
+        header: vhdFooter(3, size),
+        tail: Buffer.concat([Buffer.alloc(1), dynamic.tail]).subarray(0, 512),
+      },
+      /is truncated$/,
+    ],
+  ])("%s: refused before qemu-img sees it", async (_what, file, why) => {
+    const { code, message, ran } = await refusal(file);
+    expect([code, message, ran]).toEqual(["invalid_input", expect.stringMatching(why), []]);
+  });
+
+  test.each<[string, File, "raw" | undefined]>([
+    ["a footer of a larger disk", { ...fixed, tail: vhdFooter(2, 2 ** 21) }, undefined],
+    ["a footer, and the caller insists", fixed, "raw"],
+  ])("raw: %s", async (_what, file, expected) => {
+    const image = await inspectImage(having(file).ctx, "/data/x", expected);
+    expect(image).toMatchObject({ format: "raw", virtualSize: file.size });
+  });
+});
+
+describe("an archive is no raw disk", () => {
+  const tar = Buffer.alloc(512);
+  tar.write("ustar  ", 257);
+  test.each<[string, Buffer, RegExp]>([
+    ["xz", bytes([0, "fd377a585a00"]), /is an xz archive; unpack it first \(xz -d\)/],
+    ["gzip", bytes([0, "1f8b08"]), /is a gzip archive/],
+    ["zstd", bytes([0, "28b52ffd"]), /is a zstd archive/],
+    ["bzip2", bytes([0, "425a6839"]), /is a bzip2 archive/],
+    ["zip", bytes([0, "504b0304"]), /is a zip archive/],
+    ["OVA", tar, /is a tar archive, such as an OVA; unpack it first \(tar -xf\)/],
+    ["OVF", text('<?xml version="1.0"?>'), /is an XML file, such as an OVF/],
+    ["OVF with a byte order mark", text('\uFEFF<?xml version="1.0"?>'), /is an XML file/],
+    ["7-Zip", bytes([0, "377abcaf271c"]), /is a 7-Zip archive/],
+    ["Android sparse image", bytes([0, "3aff26ed"]), /simg2img/],
+    ["a short one", Buffer.from("fd377a585a00", "hex"), /is an xz archive/],
+  ])("%s", async (_what, header, why) => {
+    const { code, message } = await refusal({ header });
+    expect({ code, message }).toEqual({
+      code: "invalid_input",
+      message: expect.stringMatching(why),
+    });
+    expect(message).toMatch(/or import it as it is with source_format: "raw"$/);
+    expect((await refusal({ header }, "raw")).code).toBe("accepted");
+  });
+
+  test.each([
+    ["boot code", bytes([510, "55aa"])],
+    ["an ISO image's empty beginning", Buffer.alloc(512)],
+    ["words", text("BZ, PK and ustar, but no archive")],
+    ["ustar elsewhere", bytes([256, "7573746172"])],
+  ])("%s is raw", async (_what, header) => {
+    expect((await refusal({ header })).code).toBe("accepted");
+  });
+});
+
+test("a format that the caller insists on must be the image's", async () => {
+  const qcow2 = { header: bytes(QCOW2, [4, "00000003"]), info: { format: "qcow2" } };
+  expect(await refusal(qcow2, "raw")).toMatchObject({
+    code: "invalid_input",
+    message: 'source_path: "/data/x" is of format qcow2, not raw',
+  });
+  expect((await refusal({}, "qcow2")).message).toMatch(/is of format raw, not qcow2$/);
+  expect((await refusal(qcow2, "qcow2")).code).toBe("accepted");
 });
 
 test("a conversion fails because of the image, or of something else", () => {

@@ -1,6 +1,6 @@
 /** Who stands on what, by any name of a file: from definitions as libvirt prints them. */
 import { describe, expect, test } from "vitest";
-import { readStorage, refuseInUse } from "../../../../runtime/libvirt/storage/usage.ts";
+import { assertUnused, readStorage } from "../../../../runtime/libvirt/storage/usage.ts";
 import { disk, hypervisor, type World } from "../../../fixtures/storage.ts";
 
 const V = { pool: "p", name: "v", path: "/p/v" };
@@ -116,12 +116,12 @@ describe("readStorage", () => {
   });
 });
 
-describe("refuseInUse", () => {
+describe("assertUnused", () => {
   const pools = { p: { "/p/v": null } };
   const on: [boolean, string] = [true, disk("file='/p/v'")];
   const off: [boolean, string] = [false, disk("file='/p/v'")];
   const refused = (world: World, force = false) =>
-    refuseInUse(hypervisor(world).ctx, V, force).then(
+    assertUnused(hypervisor(world).ctx, V, force).then(
       () => undefined,
       ({ code, message, details }) => ({ code, message, details }),
     );

@@ -1,14 +1,12 @@
-/** Snapshots: how they are read, and which images they must not rewrite. */
+/** The images that snapshots must not rewrite or merge. */
 import { describe, expect, test } from "vitest";
-import { HyperError } from "../../../../runtime/core/errors.ts";
-import type { Context } from "../../../../runtime/hypervisor/context.ts";
+import type { Context } from "../../../../../runtime/hypervisor/context.ts";
 import {
-  readSnapshots,
-  refuseRewrite,
-  refuseSharedChain,
-} from "../../../../runtime/libvirt/domain/snapshot.ts";
-import { xml } from "../../../../runtime/libvirt/xml.ts";
-import { answering } from "../../../fixtures/fake.ts";
+  assertChainNotShared,
+  assertNoOverlays,
+} from "../../../../../runtime/libvirt/domain/snapshot/guards.ts";
+import { xml } from "../../../../../runtime/libvirt/xml.ts";
+import { answering } from "../../../../fixtures/fake.ts";
 
 /** Volume of the pool /p → the path of its base. The domain vm has the disk `disk`. */
 function hypervisor(volumes: Record<string, string>, disk: string, snapshot: string) {
@@ -45,7 +43,7 @@ const snapshot = (location: string, source: string) =>
   `<domainsnapshot><name>s1</name><state>shutoff</state><creationTime>1</creationTime><disks><disk name='vda' snapshot='${location}'/></disks><domain><devices><disk>${source}<target dev='vda'/></disk></devices></domain></domainsnapshot>`;
 const file = "<source file='/p/base'/>";
 
-describe("refuseRewrite", () => {
+describe("assertNoOverlays", () => {
   test.each<[string, Record<string, string>, string, string, string[]]>([
     ["nothing stands on it", { base: "" }, "internal", file, []],
     ["a linked clone does", { base: "", c: "/p/base" }, "internal", file, ["/p/c"]],
@@ -68,7 +66,7 @@ describe("refuseRewrite", () => {
     ["a disk in no pool", { c: "/q/base" }, "internal", "<source file='/q/base'/>", []],
   ])("%s", async (_what, volumes, location, source, above) => {
     const ctx = hypervisor(volumes, "/p/s2", snapshot(location, source));
-    const call = refuseRewrite(ctx, "vm", "s1");
+    const call = assertNoOverlays(ctx, "vm", "s1");
     if (above.length === 0) return expect(await call).toBeUndefined();
     await expect(call).rejects.toMatchObject({
       code: "in_use",
@@ -78,7 +76,7 @@ describe("refuseRewrite", () => {
   });
 });
 
-describe("refuseSharedChain", () => {
+describe("assertChainNotShared", () => {
   const chain = { base: "", s1: "/p/base" };
   test.each<[string, Record<string, string>, string, string[]]>([
     ["the domain's own chain", chain, "external", []],
@@ -87,35 +85,8 @@ describe("refuseSharedChain", () => {
     ["internal ones merge nothing", { ...chain, c: "/p/base" }, "internal", []],
   ])("%s", async (_what, volumes, location, others) => {
     const ctx = hypervisor(volumes, "/p/s1", snapshot(location, file));
-    const call = refuseSharedChain(ctx, "vm");
+    const call = assertChainNotShared(ctx, "vm");
     if (others.length === 0) return expect(await call).toBeUndefined();
     await expect(call).rejects.toMatchObject({ code: "in_use", details: { children: others } });
-  });
-});
-
-describe("readSnapshots", () => {
-  test("one that goes away meanwhile is left out; no current one is no failure", async () => {
-    const gone = new HyperError("not_found", "no domain snapshot");
-    const { virsh } = answering((verb, ...words) => {
-      if (verb === "snapshot-list") return "a\nb\n";
-      if (verb === "snapshot-current") return new HyperError("virsh_failed", "no current snapshot");
-      return words.at(-1) === "a" ? gone : snapshot("internal", file).replace("s1", "b");
-    });
-    const found = await readSnapshots({ virsh } as unknown as Context, "vm");
-    expect(found.map(({ name, current }) => [name, current])).toEqual([["b", false]]);
-  });
-
-  test("with its memory in a file of its own it is external", async () => {
-    const memory = "<memory snapshot='external' file='/m'/>";
-    const text = snapshot("no", file).replace("<disks>", `${memory}<disks>`);
-    const { virsh } = answering((verb) => (verb === "snapshot-list" ? "s1\n" : text));
-    const [found] = await readSnapshots({ virsh } as unknown as Context, "vm");
-    expect(found?.location).toBe("external");
-  });
-
-  test("a domain that does not exist is said to be", async () => {
-    const missing = new HyperError("not_found", "Domain not found");
-    const { virsh } = answering(() => missing);
-    await expect(readSnapshots({ virsh } as unknown as Context, "x")).rejects.toBe(missing);
   });
 });

@@ -1,6 +1,6 @@
 /** Where the data of a qcow2 ends, from its L2 tables. */
 import { expect, test } from "vitest";
-import { tableEnds } from "../../../../runtime/libvirt/storage/import-truncation.ts";
+import { tableEnds } from "../../../../runtime/libvirt/storage/import-qcow2.ts";
 
 const COPIED = 1n << 63n;
 const COMPRESSED = 1n << 62n;

@@ -1,0 +1,36 @@
+/** Ends an SSH connection that has been silent although it was asked, whatever TCP believes of it. */
+import { log } from "../../core/log.ts";
+import type { Login } from "./login.ts";
+import type { RemoteShell } from "./shell.ts";
+
+/** Looks in one `keepalive`; a connection that is silent at each of them is lost. */
+const CHECKS = 4;
+
+/** `keepalive`: seconds of silence. A pause of our own process is no silence, because it skips the checks too. */
+export function watchConnection(
+  alias: string,
+  { shell, socket, end, closed }: Login & { shell: RemoteShell },
+  keepalive: number,
+) {
+  let bytes = socket.bytesRead;
+  let silent = 0;
+  let asked = false;
+  const check = () => {
+    if (socket.bytesRead !== bytes) silent = 0;
+    bytes = socket.bytesRead;
+    if (silent++ >= CHECKS) {
+      log.warn({ host: alias }, `SSH connection silent for ${keepalive} s`);
+      return end();
+    }
+    if (asked) return;
+    asked = true;
+    const answered = () => {
+      asked = false;
+      silent = 0;
+    };
+    shell.run(":").then(answered, () => {});
+  };
+  const timer = setInterval(check, (keepalive * 1000) / CHECKS);
+  timer.unref();
+  closed.then(() => clearInterval(timer));
+}

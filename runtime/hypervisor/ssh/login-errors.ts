@@ -1,0 +1,51 @@
+/** Why a login failed, and what to do about it. */
+import type { AuthMethods } from "./keys.ts";
+import { fingerprint, recordedName, type Verdict } from "./known-hosts.ts";
+import type { SshTarget } from "./target.ts";
+
+export const nameOf = ({ user, host, port }: SshTarget) => `${user}@${host}:${port}`;
+
+export function explainHostKey(
+  verdict: Exclude<Verdict, "trusted">,
+  key: Buffer,
+  target: SshTarget,
+): string {
+  const at = recordedName(target.hostKeyAlias ?? target.host, target.port);
+  const [file = "known_hosts"] = target.knownHosts;
+  const shown = `the host key of ${nameOf(target)} is ${fingerprint(key)}`;
+  const scan = `ssh-keyscan -p ${target.port} ${target.host} >> ${file}`;
+  if (verdict === "revoked")
+    return `${shown}, which ${file} marks as revoked for ${at}; do not trust this host`;
+  if (verdict === "changed") {
+    return (
+      `${shown}, but another one is recorded for ${at} in ${file}: somebody may be in between. If the host ` +
+      `was really installed anew, remove the old key (ssh-keygen -R '${at}' -f ${file}) and record the new one`
+    );
+  }
+  return (
+    `${shown}, and none is recorded for ${at} in ${file}. Compare it on the host itself ` +
+    `(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record it: ${scan}`
+  );
+}
+
+export function explainFailure(
+  { message, level, code, path }: NodeJS.ErrnoException & { level?: string },
+  target: SshTarget,
+  { tried, unusable }: AuthMethods,
+): string {
+  const at = nameOf(target);
+  if (code === "EACCES" && path) return `${path} cannot be read`;
+  if (level === "client-authentication") {
+    const keys = tried.join(", ") || "no key at all";
+    const causes = [`${at} refuses the login with ${keys}`, ...unusable].join("; ");
+    return `${causes}. Check the user, and that its ~/.ssh/authorized_keys there holds the public key`;
+  }
+  if (/Too many authentication failures/.test(message)) {
+    return `${at} was offered too many keys (MaxAuthTries); name the right one in the URI (keyfile=…)`;
+  }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the name in ${at} cannot be resolved`;
+  if (code === "ECONNREFUSED") return `nothing listens at ${at}; is sshd running there?`;
+  if (level === "client-timeout" || /Timed out/.test(message)) return `${at} does not answer`;
+  if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return `there is no route to ${at}`;
+  return `no SSH connection to ${at}: ${message}`;
+}

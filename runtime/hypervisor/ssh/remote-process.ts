@@ -1,0 +1,114 @@
+/** Starts a program on the remote side, in a process group that is known here and can be ended. */
+import { randomBytes } from "node:crypto";
+import type { ClientChannel } from "ssh2";
+import { HyperError } from "../../core/errors.ts";
+import type { Connection } from "./connection.ts";
+import { type RemoteGroup, word } from "./shell.ts";
+
+const START_TIMEOUT_MS = 10_000;
+
+/** The begin of every script: it reports its process group after its id ($0), or that the program is missing. */
+const ANNOUNCE = [
+  "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin && export PATH",
+  "unset LANGUAGE VIRSH_DEBUG VIRSH_LOG_FILE",
+  'command -v "$1" >/dev/null || { echo "$0 missing" && exit 127; }',
+  'read -r _ _ _ _ g _ </proc/$$/stat && echo "$0 $g"',
+];
+
+/** Becomes the program. */
+export const SESSION_SCRIPT = [
+  ...ANNOUNCE,
+  'exec env "XDG_CACHE_HOME=$HOME/.cache/hypersdk" "HYPERSDK_ID=$0" "$@"',
+];
+
+/**
+ * Starts the program with the first line of input, so that a program whose connection was lost before has
+ * not begun. The end of the input, which a lost connection brings too, ends the program. The program's own
+ * input is the file $I.
+ */
+export const COMMAND_SCRIPT = [
+  ...ANNOUNCE,
+  "read -r _ || exit 1",
+  'exec 3<&0; "$@" <"$I" & c=$!',
+  '{ while read -r _; do :; done; kill -s KILL -- "-$g"; } <&3 >/dev/null 2>&1 & w=$!',
+  "wait $c; s=$?; kill -s KILL $w; exit $s",
+];
+
+export interface RemoteProcess {
+  channel: ClientChannel;
+  group: RemoteGroup;
+  /** Resolves at the channel's end to how the program ended; undefined when the connection was lost. */
+  ended: Promise<{ code: number | null; signal?: string | undefined } | undefined>;
+}
+
+/** Resolves once the program is about to run. */
+export async function startRemotely(
+  connection: Connection,
+  [program = "", ...args]: string[],
+  script: string[],
+  variables: Record<string, string>,
+): Promise<RemoteProcess> {
+  const id = `hypersdk-${randomBytes(9).toString("hex")}`;
+  const line = commandLine(script, id, variables, [program, ...args]);
+  const channel = await connection.open(line);
+  channel.on("error", () => {}); // `close` reports it
+  const ended: RemoteProcess["ended"] = new Promise((resolve) => {
+    let exit: Awaited<RemoteProcess["ended"]>;
+    channel.once("exit", (code: number | null, signal?: string) => {
+      exit = { code, signal };
+    });
+    channel.once("close", () => resolve(exit));
+  });
+  const { alias } = connection;
+  const leader = await readLeader(channel, id).catch((cause) => {
+    channel.close();
+    throw new HyperError("unreachable", `hypervisor ${alias}: ${cause.message}`, { cause });
+  });
+  if (leader === undefined) {
+    const code = program === "virsh" ? "unreachable" : "unsupported";
+    throw new HyperError(code, `${program} is not installed on hypervisor ${alias}`);
+  }
+  const group = { leader, id };
+  connection.running.add(group);
+  channel.once("exit", () => connection.running.delete(group));
+  return { channel, group, ended };
+}
+
+/** One command line for any login shell. */
+function commandLine(
+  script: string[],
+  id: string,
+  variables: Record<string, string>,
+  argv: string[],
+) {
+  const set = Object.entries(variables).map(([name, value]) => `${name}=${word(value)}`);
+  return `exec env ${set.join(" ")} sh -c ${[script.join("; "), id, ...argv].map(word).join(" ")}`;
+}
+
+/** The process group that a script reports; undefined when it reports that the program is missing. */
+function readLeader(channel: ClientChannel, id: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const settle = (done: () => void) => {
+      clearTimeout(timer);
+      channel.pause(); // until the output is collected
+      channel.off("data", onData);
+      channel.off("close", onClose);
+      done();
+    };
+    const onData = (data: Buffer) => {
+      text += data.toString("latin1");
+      const report = new RegExp(`${id} (\\d+|missing)\n([^]*)$`).exec(text);
+      if (!report) return;
+      const [, leader, rest = ""] = report;
+      settle(() => resolve(leader === "missing" ? undefined : Number(leader)));
+      if (rest) channel.unshift(Buffer.from(rest, "latin1"));
+    };
+    const fail = (why: string) => settle(() => reject(new HyperError("unreachable", why)));
+    const onClose = () => fail("the SSH connection was lost");
+    const late = `no shell answers within ${START_TIMEOUT_MS / 1000} s`;
+    const timer = setTimeout(() => fail(late), START_TIMEOUT_MS);
+    channel.on("data", onData);
+    channel.once("close", onClose);
+  });
+}

@@ -1,0 +1,56 @@
+/** Resources that an operation makes on a hypervisor, and how they are looked for and removed. */
+import * as z from "zod";
+import { HyperError } from "../core/errors.ts";
+import type { Context } from "../hypervisor/context.ts";
+import { pathExists } from "./program.ts";
+
+export const Resource = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
+  z.object({ kind: z.literal("domain"), name: z.string() }),
+  z.object({ kind: z.literal("file"), path: z.string() }),
+  z.object({ kind: z.literal("folder"), path: z.string() }),
+  /** A parent directory that we created; it is removed only if empty, and is no leftover while it is not. */
+  z.object({ kind: z.literal("parent"), path: z.string() }),
+]);
+
+export type Resource = z.output<typeof Resource>;
+
+export function describeResource(resource: Resource): string {
+  if (resource.kind === "volume") return `volume ${resource.name} of pool ${resource.pool}`;
+  if (resource.kind === "domain") return `domain ${resource.name}`;
+  return `${resource.kind === "file" ? "file" : "folder"} ${resource.path}`;
+}
+
+export async function resourceExists(ctx: Context, resource: Resource): Promise<boolean> {
+  if (resource.kind === "parent") {
+    const { stdout } = await ctx.exec(["find", resource.path, "-maxdepth", "0", "-empty"]);
+    return stdout !== "";
+  }
+  if (resource.kind === "file" || resource.kind === "folder") return pathExists(ctx, resource.path);
+  const lookup =
+    resource.kind === "volume"
+      ? ["vol-path", "--pool", resource.pool, "--vol", resource.name]
+      : ["domstate", "--domain", resource.name]; // domuuid finds no domain by its UUID
+  const [outcome] = await ctx.virsh.settled([lookup]);
+  if (outcome instanceof HyperError && outcome.code !== "not_found") throw outcome;
+  return typeof outcome === "string";
+}
+
+/** Files may be put into the folder at any time, so rmdir decides. */
+const REMOVE_EMPTY = ["rmdir", "--ignore-fail-on-non-empty"];
+
+/** Removes a resource that may have been made. Its absence is fine; a failed removal throws. */
+export async function removeResource(ctx: Context, resource: Resource) {
+  if (!(await resourceExists(ctx, resource))) return;
+  if (resource.kind === "volume")
+    await ctx.virsh(["vol-delete", "--pool", resource.pool, "--vol", resource.name]);
+  else if (resource.kind === "domain") {
+    await ctx.virsh.settled([["destroy", "--domain", resource.name]]);
+    await ctx.virsh(["undefine", "--domain", resource.name, "--nvram"]); // a failed start can make that file
+  } else {
+    const remove = resource.kind === "parent" ? REMOVE_EMPTY : ["rm", "-rf"];
+    const { signal } = new AbortController(); // a cancelled call still removes what it has made
+    const result = await ctx.exec([...remove, "--", resource.path], { signal });
+    if (result.exitCode !== 0) throw new HyperError("command_failed", result.stderr.trim());
+  }
+}

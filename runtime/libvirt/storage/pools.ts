@@ -1,0 +1,73 @@
+/** Storage pools: which there are, and how they are read. */
+import * as z from "zod";
+import type { Context } from "../../hypervisor/context.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
+import { keyValues, lines } from "../virsh-output.ts";
+import { type Element, parseXml, textOf } from "../xml.ts";
+
+type Virsh = Pick<Context, "virsh">;
+
+const Bytes = z.number().nullable().describe("null while the pool is inactive");
+
+export const Pool = z.object({
+  name: z.string().meta({ "x-libvirt": "pool" }),
+  uuid: z.string(),
+  type: z.string().describe("dir, fs, logical, netfs …"),
+  path: z.string().nullable(),
+  active: z.boolean(),
+  persistent: z.boolean(),
+  autostart: z.boolean(),
+  capacity_bytes: Bytes,
+  allocation_bytes: Bytes,
+  available_bytes: Bytes,
+});
+
+/**
+ * The UUIDs of the active pools, or with `--all` of every pool. The list of names would pad them with spaces,
+ * which a name may end with itself.
+ */
+export async function listPools({ virsh }: Virsh, ...options: string[]): Promise<string[]> {
+  const rows = lines(await virsh(["pool-list", ...options, "--uuid"]));
+  return rows.map((uuid) => uuid.trim());
+}
+
+/** The names of the active pools; a pool that goes away meanwhile is left out. */
+export async function activePoolNames({ virsh }: Virsh): Promise<string[]> {
+  const uuids = await listPools({ virsh });
+  const names = await virsh.settled(uuids.map((uuid) => ["pool-name", "--pool", uuid]));
+  return names.flatMap((name) => unlessGone(name)?.replace(/\n$/, "") ?? []);
+}
+
+/** Reads all pools, running or not, in two round trips. */
+export async function readPools({ virsh }: Virsh): Promise<z.output<typeof Pool>[]> {
+  const uuids = await listPools({ virsh }, "--all");
+  const texts = await virsh.settled(
+    uuids.flatMap((uuid) => [
+      ["pool-info", "--pool", uuid, "--bytes"],
+      ["pool-dumpxml", "--pool", uuid],
+    ]),
+  );
+  return uuids.flatMap((uuid, i) => {
+    const [info, definition] = texts.slice(2 * i, 2 * i + 2).map(unlessGone);
+    if (info === undefined || definition === undefined) return [];
+    return [parsePool(uuid, info, parseXml(definition, "pool"))];
+  });
+}
+
+function parsePool(uuid: string, info: string, pool: Element): z.output<typeof Pool> {
+  const { State, Persistent, Autostart, Capacity, Allocation, Available } = keyValues(info);
+  const active = State === "running";
+  const bytes = (text: string | undefined) => (active && text ? Number(text) : null);
+  return {
+    name: textOf(pool, "name") ?? "",
+    uuid,
+    type: `${pool["@type"]}`,
+    path: textOf(pool, "target", "path") ?? null,
+    active,
+    persistent: Persistent === "yes",
+    autostart: Autostart === "yes",
+    capacity_bytes: bytes(Capacity),
+    allocation_bytes: bytes(Allocation),
+    available_bytes: bytes(Available),
+  };
+}
