@@ -1,5 +1,5 @@
 /** Mounts every function at its path: `functions/libvirt/networks.ts` is `/libvirt/networks`. */
-import { Hono } from "hono/quick";
+import { Hono } from "hono";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
 import type { Loaded } from "../function/load.ts";
