@@ -22,6 +22,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
@@ -155,7 +156,7 @@ console.log(JSON.stringify(await networks({})));`;
     const { code, stdout, ms } = await runScript(script);
     expect(JSON.parse(stdout)).toEqual(mounted);
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(3000);
+    expect(ms).toBeLessThan(slow(3000));
   });
 
   test("a script that does not catch an error ends with it", async () => {
@@ -165,7 +166,7 @@ await network({ name: "nowhere" });`;
     const { code, stdout, ms } = await runScript(script);
     expect(stdout).toBe("not_found 404\n");
     expect(code).toBe(1);
-    expect(ms).toBeLessThan(3000);
+    expect(ms).toBeLessThan(slow(3000));
   });
 
   /** From a folder that has nothing of ours; no virsh may outlive the script. */
