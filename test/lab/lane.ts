@@ -5,11 +5,14 @@
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import measureSlowness from "../fixtures/slowness.ts";
 import { baseline, reset } from "./reset.ts";
 
 const VITEST = ["--bun", "run", "vitest", "run", "--config", "test/vitest.config.ts"];
 /** Until a job that hangs is ended. */
 const JOB_TIMEOUT_MS = 900_000;
+/** Each file is measured anew, unless it was given. */
+const env = { ...process.env, HYPERSDK_SLOW: process.env.HYPERSDK_SLOW ?? "" };
 const INSPECT = process.env.HYPERSDK_INSPECT === "1";
 
 /** What all.mjs reads: whether a job passed, and what it has printed. */
@@ -25,6 +28,7 @@ function vitest(job: string[]): Promise<Omit<Result, "left">> {
   const began = performance.now();
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...VITEST, ...job], {
+      env,
       stdio: ["ignore", "pipe", "pipe"],
       timeout: JOB_TIMEOUT_MS,
       killSignal: "SIGKILL",
@@ -44,6 +48,7 @@ function vitest(job: string[]): Promise<Omit<Result, "left">> {
   });
 }
 
+measureSlowness(); // for the waits of the reset
 const start = await baseline();
 for await (const line of createInterface({ input: process.stdin })) {
   const result: Result = { ...(await vitest(JSON.parse(line))), left: [] };

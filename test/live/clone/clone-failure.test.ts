@@ -4,15 +4,9 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
-import {
-  alive,
-  defineNetwork,
-  expectError,
-  expectSuccess,
-  until,
-} from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   everything,
@@ -25,21 +19,24 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
+} from "../../fixtures/live/machine.ts";
+import {
+  alive,
+  defineNetwork,
+  expectError,
+  expectSuccess,
+  until,
+} from "../../fixtures/live/virsh.ts";
 
-let server: TestServer;
+const { test, server } = labTest({ start, tidy: wipe });
 beforeAll(async () => {
   for (const name of ["lan", "idle"]) await defineNetwork(name);
   await virsh("net-start", "lan");
-  server = await start();
 });
 afterAll(async () => {
-  await server.stop();
   await virsh("net-destroy", "lan");
   for (const name of ["lan", "idle"]) await virsh("net-undefine", name);
 });
-afterEach(wipe);
 
 const post = (path: string, input: object, to = server, init?: RequestInit) =>
   to.post(`/libvirt/${path}`, input, init);

@@ -1,7 +1,6 @@
 /** Ten linked clones of a real 2 GiB Debian: each boots, from an overlay of its own, and the base keeps its bytes. */
 import { copyFileSync, readFileSync } from "node:fs";
 import { afterAll, expect, test } from "vitest";
-import { until } from "../../fixtures/live/virsh.ts";
 import {
   at,
   diskPaths,
@@ -12,7 +11,8 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
+} from "../../fixtures/live/machine.ts";
+import { until } from "../../fixtures/live/virsh.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
 
 afterAll(wipe);

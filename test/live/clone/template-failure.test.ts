@@ -4,8 +4,8 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { afterAll, beforeAll, expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   everything,
@@ -16,20 +16,18 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
+} from "../../fixtures/live/machine.ts";
+import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
-import type { TestServer } from "../../server.ts";
 
 const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
-let server: TestServer;
+const { test, server } = labTest({ start });
 beforeAll(async () => {
-  server = await start();
   copyFileSync(debianGuest().disk, at("debian.qcow2"));
   await virsh("pool-refresh", "default");
   await machine("debian", { disks: [at("debian.qcow2")], os: debianOs() });
 });
 afterAll(async () => {
-  await server.stop();
   await wipe();
 });
 

@@ -1,18 +1,13 @@
 /** Where the screens and consoles of a running domain are. */
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { machine, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
-import { machine, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const get = (name: string) => server.get(`/libvirt/console?name=${encodeURIComponent(name)}`);
 

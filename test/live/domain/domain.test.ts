@@ -1,8 +1,10 @@
 /** The life of a domain, endpoint by endpoint, and every answer that is no success. */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { define, image, machine, start, wipe } from "../../fixtures/live/machine.ts";
 import {
   defineDomain,
   defineNetwork,
@@ -11,16 +13,9 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { define, image, machine, start, wipe } from "../../fixtures/xml/machine.ts";
 import { guestSays, tinyGuestXml } from "../../lab/guest.ts";
-import type { TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const call = (verb: string, name: string) => server.post(`/libvirt/domain/${verb}`, { name });
 const state = async (name: string) => (await virsh("domstate", "--domain", name)).trim();

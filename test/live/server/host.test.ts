@@ -4,10 +4,11 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { FUNCTIONS } from "../../../runtime/function/load.ts";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { guarded } from "../../fixtures/access.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   alive,
   clean,
@@ -26,12 +27,7 @@ import { slow } from "../../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.stop());
-afterEach(clean);
+const { test, server } = labTest({ tidy: clean });
 
 const local = { host: "local", uri: URI };
 const libvirt = async () => (await virsh("version", "--daemon")).match(/daemon: (\S+)/)?.[1];

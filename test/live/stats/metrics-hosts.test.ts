@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Read, readExposition } from "../../fixtures/exposition.ts";
 import { type HostsServer, serveHosts } from "../../fixtures/live/hosts.ts";
+import { image, machine, wipe } from "../../fixtures/live/machine.ts";
 import {
   clean,
   defineNetwork,
@@ -15,7 +16,6 @@ import {
   virsh,
 } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
-import { image, machine, wipe } from "../../fixtures/xml/machine.ts";
 import { freePort, type Sshd, startSshd } from "../../lab/sshd.ts";
 
 const NAMES = Array.from({ length: 5 }, (_, i) => `machine ${i}`);

@@ -1,8 +1,9 @@
 /** One QEMU that does not answer holds up nobody, and neither do domains that come and go. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   clean,
   defineDomain,
@@ -13,7 +14,7 @@ import {
   virsh,
 } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
-import { type Answer, startServer, type TestServer } from "../../server.ts";
+import type { Answer } from "../../server.ts";
 
 const IMAGES = "/var/lib/libvirt/images";
 const NAMES = Array.from({ length: 10 }, (_, i) => `machine ${i}`);
@@ -21,7 +22,7 @@ const FROZEN = "machine 7";
 const WELL = NAMES.filter((name) => name !== FROZEN);
 const STUCK = expect.stringMatching(/QEMU does not answer/);
 
-let server: TestServer;
+const { test, server } = labTest();
 const at = (name: string) => `/libvirt/stats?name=${encodeURIComponent(name)}`;
 const all = () => server.get("/libvirt/stats/all");
 
@@ -48,7 +49,6 @@ async function machine(name: string) {
 const pidOf = (name: string) => Number(readFileSync(`/run/libvirt/qemu/${name}.pid`, "utf8"));
 
 beforeAll(async () => {
-  server = await startServer();
   await defineNetwork("lan");
   await virsh("net-start", "--network", "lan");
   for (const name of NAMES) await machine(name);
@@ -58,7 +58,6 @@ afterEach(() => {
 });
 afterAll(async () => {
   await clean();
-  await server.stop();
 });
 
 /** CPU time and bytes read, as virsh has them; it must not come to a QEMU that is stopped. */
