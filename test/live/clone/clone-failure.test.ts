@@ -27,6 +27,7 @@ import {
   expectSuccess,
   until,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 const { test, server } = labTest({ start, tidy: wipe });
 beforeAll(async () => {
@@ -302,7 +303,7 @@ test.each(STEPS)("the caller goes away during %s", async (_step, scripts, path, 
   const { other, gone, answer } = await hold(scripts, path, input);
   gone.abort();
   expect(await answer).toBe("gone");
-  await sleep(200); // until the server has noticed, too
+  await sleep(slow(200)); // until the server has noticed, too
   writeFileSync("/run/go", "");
   await until("nothing is left", settled, 20);
   await other.stop();

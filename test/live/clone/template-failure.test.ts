@@ -18,6 +18,7 @@ import {
   wipe,
 } from "../../fixtures/live/machine.ts";
 import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
 
 const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
@@ -72,7 +73,7 @@ async function begin([program, path, input]: (typeof CALLS)[number]) {
   const [{ folder } = { folder: "" }] = guestfs();
   // QEMU has connected, and its disk's events are listened to
   await until("its machine runs", () => existsSync(`${folder}/events.out`), 60);
-  await sleep(3000);
+  await sleep(slow(3000));
   const [socket = ""] = readFileSync("/proc/net/unix", "utf8").match(/\/tmp\/libguestfs\w+/) ?? [];
   expect(socket).not.toBe("");
   return { other, gone, answer, folder, socket };

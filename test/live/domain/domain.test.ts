@@ -13,6 +13,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { guestSays, tinyGuestXml } from "../../lab/guest.ts";
 
 const { test, server } = labTest({ start, tidy: wipe });
@@ -41,15 +42,15 @@ test("start, pause, resume, destroy: each does it, and says so", async () => {
   }
 });
 
-test("shutdown and reboot ask the guest", { timeout: 90_000 }, async () => {
+test("shutdown and reboot ask the guest", { timeout: slow(90_000) }, async () => {
   await define(await tinyGuestXml({ name: "guest" }));
   await virsh("start", "guest");
   await guestSays("guest", "READY");
-  await sleep(3000); // until its button daemon listens
+  await sleep(slow(3000)); // until its button daemon listens
   const said = () => readFileSync("/var/log/libvirt/qemu/guest-console.log", "utf8");
   expect((await call("reboot", "guest")).body.message).toMatch(/was asked to reboot/);
   await until("it boots again", () => said().split("READY").length > 2, 60);
-  await sleep(3000);
+  await sleep(slow(3000));
   expect(expectSuccess(await call("shutdown", "guest"))).toEqual({ name: "guest" });
   await until("it shuts down", async () => (await state("guest")) === "shut off", 60);
   expect(said().split("POWER BUTTON").length).toBe(3);

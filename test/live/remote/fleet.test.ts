@@ -241,7 +241,7 @@ test.each(Object.keys(CUTS))("%s", { timeout: 60_000 }, async (what) => {
   expect(figures.slowest, JSON.stringify(figures)).toBeLessThan(slow(1000));
 
   // the lost one: all calls fail fast, most of them at once
-  expect(failed.length).toBeGreaterThan(50);
+  expect(failed.length).toBeGreaterThan(50_000 / slow(1000));
   expect(slowest(failed)).toBeLessThan(slow(8000));
   expect(median(failed)).toBeLessThan(slow(100));
   const late = fars.filter(({ at, status }) => at < lost && status !== 200 && status !== 503);

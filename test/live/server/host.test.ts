@@ -219,7 +219,7 @@ describe("the end", () => {
     freeze();
     try {
       const hanging = other.get("/libvirt/networks");
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await new Promise((resolve) => setTimeout(resolve, slow(200)));
       expect(sessions(other).length).toBeGreaterThan(0);
       await other.stop();
       await until("the last virsh dies", () => strays().length === 0, 1);

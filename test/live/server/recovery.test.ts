@@ -333,7 +333,7 @@ describe.concurrent("while libvirtd hangs for 14 s", () => {
   test("a caller that leaves frees the session of its read; its change goes on", async () => {
     const server = servers[2] as TestServer;
     const leave = async (call: (init: RequestInit) => Promise<unknown>) => {
-      const signal = AbortSignal.timeout(500);
+      const signal = AbortSignal.timeout(slow(500));
       await expect(call({ signal })).rejects.toThrow();
     };
     await leave((init) => server.get("/libvirt/networks", init));
@@ -352,9 +352,9 @@ describe.concurrent("while libvirtd hangs for 14 s", () => {
       for (const pid of sessions(server)) process.kill(pid, "SIGKILL");
     };
     const reading = server.get("/libvirt/network?name=killed");
-    await sleep(1000);
+    await sleep(slow(1000));
     kill();
-    await sleep(1000); // the read hangs on a fresh session now
+    await sleep(slow(1000)); // the read hangs on a fresh session now
     const before = sessions(server);
     expect(before.length).toBe(1);
     const changing = start(server, "killed");

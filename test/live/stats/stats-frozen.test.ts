@@ -205,7 +205,7 @@ describe("one of ten is stopped", () => {
   test("in the middle of a snapshot, which libvirt calls a background job", async () => {
     process.kill(pidOf(FROZEN), "SIGSTOP");
     const job = virsh("snapshot-create-as", "--domain", FROZEN, "--name", "s1");
-    await sleep(1000);
+    await sleep(slow(1000));
     for (let i = 0; i < 2; i++) {
       const [answer, ms] = await clock(all);
       expectTen(answer);
