@@ -2,9 +2,9 @@
  * Every step of a clone, a template and a deployment that can fail is made to fail: no disk, domain, file or
  * note is left, the source is as it was, and the answer says why. What a killed server leaves is named.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
@@ -75,15 +75,8 @@ const MAKERS = [
 ] as const;
 
 describe("no space", () => {
-  beforeEach(async () => {
-    mkdirSync("/run/small", { recursive: true });
-    await sh("mount -t tmpfs -o size=6m tmpfs /run/small");
-    await virsh("pool-create-as", "small", "dir", "--target", "/run/small");
-  });
-  afterEach(async () => {
-    await wipe();
-    await virsh("pool-destroy", "small");
-    await sh("umount /run/small");
+  test.beforeEach(async ({ pool }) => {
+    await pool("small", "6m");
   });
 
   test.each(MAKERS.filter(([maker]) => maker !== "clone, linked"))("%s", async (path, input) => {

@@ -2,7 +2,7 @@
  * libguestfs at work in a real Debian's disk when its caller leaves, its server is killed, or its pool is
  * full: what is left, down to its processes and temporary files.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect } from "vitest";
 import { labTest } from "../../fixtures/live/lab-test.ts";
@@ -11,7 +11,6 @@ import {
   everything,
   machine,
   programs,
-  sh,
   sha256,
   start,
   virsh,
@@ -131,10 +130,8 @@ test.each(CALLS)(
 
 test("the pool is full before virt-customize is done: it says so and leaves nothing", {
   timeout: 180_000,
-}, async () => {
-  mkdirSync("/run/small", { recursive: true });
-  await sh("mount -t tmpfs -o size=180m tmpfs /run/small");
-  await virsh("pool-create-as", "small", "dir", "--target", "/run/small");
+}, async ({ pool }) => {
+  await pool("small", "180m");
   copyFileSync(debianGuest().disk, "/run/small/d.qcow2");
   await virsh("pool-refresh", "small");
   await machine("small", { disks: ["/run/small/d.qcow2"], os: debianOs() });
@@ -148,8 +145,6 @@ test("the pool is full before virt-customize is done: it says so and leaves noth
   expect(guestfs()).toEqual([]);
   await other.stop();
   await virsh("undefine", "small");
-  await virsh("pool-destroy", "small");
-  await sh("umount /run/small");
 });
 
 test("the source kept its bytes all the while", () => {

@@ -74,7 +74,7 @@ describe.each(instances)("%s", (unit) => {
 });
 
 test("the program that the units start is where the guide puts it", () => {
-  const guide = readFileSync(join(UNITS, "../../README.md"), "utf8");
+  const guide = readFileSync(join(UNITS, "../README.md"), "utf8");
   for (const program of ["/opt/hypersdk", "/usr/local/bin/bun", "/opt/hypersdk/functions"]) {
     expect(guide).toContain(program);
   }
