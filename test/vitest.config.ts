@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     globalSetup: ["fixtures/slowness.ts"],
+    setupFiles: ["fixtures/timeouts.ts"],
     projects: [
       {
         extends: true,
@@ -12,8 +13,6 @@ export default defineConfig({
           name: "unit",
           include: ["**/*.test.ts"],
           exclude: ["live/**", "process/**"],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
@@ -22,8 +21,6 @@ export default defineConfig({
         test: {
           name: "process",
           include: ["process/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },
       },
@@ -32,8 +29,6 @@ export default defineConfig({
         test: {
           name: "live",
           include: ["live/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
           maxWorkers: 1, // its files share one libvirtd
           sequence: { groupOrder: 2 },
         },
