@@ -53,7 +53,7 @@ const start = await baseline();
 for await (const line of createInterface({ input: process.stdin })) {
   const result: Result = { ...(await vitest(JSON.parse(line))), left: [] };
   const keep = INSPECT && !result.passed;
-  if (!keep) result.left = await reset(start);
+  if (!keep) result.left = await reset(start).catch((error) => [`the reset failed: ${error}`]);
   if (result.left.length > 0) result.passed = false;
   process.stdout.write(`${JSON.stringify(result)}\n`);
   // what is left would meet the next file, so this lab is not used again

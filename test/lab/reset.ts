@@ -3,7 +3,15 @@
  * what cannot be removed is named, and the lane ends with it.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  type Dirent,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -190,10 +198,24 @@ const links = () => readdirSync("/sys/class/net");
 const extraLinks = (start: Baseline) => links().filter((name) => !start.links.has(name));
 
 function listFiles(): Set<string> {
-  const files = FOLDERS.flatMap((folder) =>
-    readdirSync(folder, { recursive: true }).map((name) => join(folder, `${name}`)),
-  );
-  return new Set(files);
+  const files = new Set<string>();
+  const visit = (folder: string) => {
+    for (const entry of entriesOf(folder)) {
+      const path = join(folder, entry.name);
+      files.add(path);
+      if (entry.isDirectory()) visit(path);
+    }
+  };
+  for (const folder of FOLDERS) visit(folder);
+  return files;
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return []; // it has been removed meanwhile, as libvirtd and QEMU remove their own
+  }
 }
 
 function isFile(path: string): boolean {
