@@ -24,7 +24,7 @@ export async function prepareHypervisor() {
     );
     return { LIBVIRT_DEFAULT_URI: TEST_URI };
   }
-  // Nobody waits for these: pools of other types work without.
+  // Pools of other types work without them.
   installTools(STORAGE_TOOLS);
   await startDaemon();
   return {};
