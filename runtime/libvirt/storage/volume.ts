@@ -25,7 +25,7 @@ export const Format = z
   .describe("of the volume");
 
 /** Upper bound for copying or wiping an image, against hung processes. */
-export const IMAGE_TIMEOUT = 24 * 3600 * 1000;
+export const IMAGE_TIMEOUT_MS = 24 * 3600 * 1000;
 
 export const Volume = z
   .object({

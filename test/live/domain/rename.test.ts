@@ -1,16 +1,11 @@
 /** POST /libvirt/domain/rename, looked at with virsh. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { bearing, guarded } from "../../fixtures/access.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { machine, sh, start, wipe } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess, virsh } from "../../fixtures/live/virsh.ts";
-import { machine, sh, start, wipe } from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const rename = (name: string, new_name: string) =>
   server.post("/libvirt/domain/rename", { name, new_name });

@@ -5,9 +5,11 @@
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import openapi from "../../../functions/openapi.json.ts";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { clean, defineNetwork, freeze, thaw } from "../../fixtures/live/virsh.ts";
 import {
   type Example,
@@ -16,9 +18,7 @@ import {
   operations,
   validator,
 } from "../../fixtures/openapi.ts";
-import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
 import { debianGuest } from "../../lab/debian.ts";
-import type { TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
 const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
@@ -30,7 +30,9 @@ const FOLDERS = ["/data", "/backups"];
 const api: Json = JSON.parse(JSON.stringify(await openapi({})));
 const check = validator(api);
 
-let server: TestServer;
+const { test, server } = labTest({
+  start: () => start(undefined, { ...GUESTFS, HYPERSDK_CONFIG: CONFIG }),
+});
 const made: string[] = [];
 beforeAll(async () => {
   for (const folder of FOLDERS) {
@@ -40,10 +42,8 @@ beforeAll(async () => {
   }
   mkdirSync("/backups/templates");
   writeFileSync(CONFIG, '[hosts.dead]\nuri = "qemu+unix:///system?socket=/run/no-such.sock"\n');
-  server = await start(undefined, { ...GUESTFS, HYPERSDK_CONFIG: CONFIG });
 });
 afterAll(async () => {
-  await server.stop();
   for (const folder of FOLDERS) await run("umount", [folder]);
   for (const folder of made) rmdirSync(folder);
 });

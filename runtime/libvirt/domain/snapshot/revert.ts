@@ -1,7 +1,7 @@
 /** Reverting a domain to a snapshot, and what its state is when that fails. */
 import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
-import { IMAGE_TIMEOUT } from "../../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
 import { keyValues } from "../../virsh-output.ts";
 import { revertOverlays } from "./revert-overlays.ts";
 
@@ -25,7 +25,7 @@ async function revert(ctx: Context, domain: string, name: string, state?: "runni
   const command = ["snapshot-revert", "--domain", domain, "--snapshotname", name];
   const options = state ? [`--${state}`] : [];
   try {
-    await ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT });
+    await ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS });
   } catch (error) {
     if (!(error instanceof HyperError) || !(await needsOverlayRevert(ctx, error))) throw error;
     await revertOverlays(ctx, domain, name, error);
