@@ -30,6 +30,8 @@ const PACKAGES = ["nodejs", "ca-certificates"];
 const FILES = {
   "etc/dpkg/dpkg.cfg.d/quick":
     "force-unsafe-io\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/doc/*\n",
+  // debootstrap takes a mirror that has not been renewed for weeks; apt is to take the same.
+  "etc/apt/apt.conf.d/mirror": 'Acquire::Check-Valid-Until "false";\n',
   "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
 };
 const INSTALL = `
