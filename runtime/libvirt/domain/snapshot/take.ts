@@ -1,6 +1,7 @@
 /** Taking a snapshot of a domain. */
 import type { Context } from "../../../hypervisor/context.ts";
 import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
+import { explainJobName } from "./job-name.ts";
 
 export interface SnapshotRequest {
   name: string;
@@ -21,5 +22,5 @@ export async function takeSnapshot(
     ...(atomic ? ["--atomic"] : []),
   ];
   const command = ["snapshot-create-as", "--domain", domain, "--name", name, ...options];
-  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS });
+  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS }).catch(explainJobName);
 }
