@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     root: join(import.meta.dirname, ".."), // what is watched: functions and rooms too
     globalSetup: ["test/fixtures/slowness.ts"],
+    bail: process.env.HYPERSDK_INSPECT === "1" ? 1 : 0, // no test after it touches what it has left
     setupFiles: ["test/fixtures/timeouts.ts"],
     projects: [
       {
