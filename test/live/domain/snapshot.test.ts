@@ -344,3 +344,42 @@ test("errors", async () => {
   await machine("raw", { disks: [await image("r.raw")] });
   expectError(await post("create", "s1", {}, "raw"), 500, "unsupported", /raw/);
 });
+
+describe("disk-only, of disks that are named by pool and volume", () => {
+  const volume = (name: string, target: string) =>
+    xml`<disk type="volume" device="disk"><driver name="qemu" type="qcow2"/><source pool="default" volume="${name}"/><target dev="${target}" bus="virtio"/></disk>`;
+
+  test.each([
+    ["off", false],
+    ["that runs", true],
+  ])("of a machine %s", async (_what, running) => {
+    await image("a.qcow2");
+    await image("b.qcow2");
+    const path = await image("c.qcow2");
+    await machine(VM, { disks: [volume("a.qcow2", "vda"), volume("b.qcow2", "vdb"), path] });
+    if (running) await virsh("start", "--domain", VM);
+    expectSuccess(await post("create", "s1", { disk_only: true, atomic: true }), 201);
+    expect(await diskPaths(VM)).toEqual(["a.s1", "b.s1", "c.s1"].map(at));
+    for (const [name, base] of [
+      ["a.s1", "a.qcow2"],
+      ["b.s1", "b.qcow2"],
+      ["c.s1", "c.qcow2"],
+    ])
+      expect(await imageInfo(at(`${name}`))).toMatchObject({
+        "full-backing-filename": at(`${base}`),
+      });
+    if (!running) await virsh("start", "--domain", VM);
+    expect(await state()).toBe("running");
+  });
+
+  test("a comma in an overlay's path, of a machine that is off, is refused", async () => {
+    await image("a,b.qcow2");
+    await machine(VM, { disks: [volume("a,b.qcow2", "vda")] });
+    expectError(await post("create", "s1", { disk_only: true }), 500, "unsupported", /comma/);
+    expect(await listed()).toEqual([]);
+    await virsh("start", "--domain", VM);
+    expectSuccess(await post("create", "s1", { disk_only: true }), 201);
+    expect(await diskPaths(VM)).toEqual([at("a,b.s1")]);
+    expect(existsSync(at("a,b.s1"))).toBe(true);
+  });
+});

@@ -22,6 +22,7 @@ describe("create", () => {
   const fake = (name = "s 1") =>
     answering((verb, ...words) => {
       if (verb === "snapshot-list") return `${name}\n`;
+      if (verb === "dumpxml") return "<domain/>";
       return verb === "snapshot-dumpxml" ? xmlOf(`${words.at(-1)}`) : "";
     });
 
@@ -33,7 +34,7 @@ describe("create", () => {
   ])("with %j", async (change, options) => {
     const virsh = fake();
     const made = await create({ ...input, ...change }, virsh);
-    expect(virsh.calls[0]).toEqual([
+    expect(virsh.calls.find(([verb]) => verb === "snapshot-create-as")).toEqual([
       ...["snapshot-create-as", "--domain", "it's", "--name", "s 1"],
       ...options,
     ]);
@@ -67,6 +68,60 @@ describe("create", () => {
     ).rejects.toMatchObject({
       code: "unsupported",
       message: expect.stringMatching(/, not "it's\\ntwo": shut the domain down first$/),
+    });
+  });
+
+  const disk = (target: string, source: string, more = "") =>
+    `<disk type='volume' device='disk'><source ${source}/><target dev='${target}'/>${more}</disk>`;
+  const byVolume = (name: string, target = "vda") => disk(target, `pool='p' volume='${name}'`);
+  const overlay = (target: string, path: string) => [
+    "--diskspec",
+    `${target},snapshot=external,file=${path}`,
+  ];
+  const running = (disks: string) => `<domain id='7'><devices>${disks}</devices></domain>`;
+  const off = (disks: string) => `<domain><devices>${disks}</devices></domain>`;
+  const disksOnly = (definition: string, snapshot_name = "s1") => {
+    const virsh = answering((verb, ...words) => {
+      const name = `${words.at(-1)}`;
+      if (verb === "dumpxml") return definition;
+      if (verb === "snapshot-list") return `${snapshot_name}\n`;
+      if (verb === "snapshot-dumpxml") return xmlOf(snapshot_name);
+      const type = name.startsWith("lv") ? "block" : "file";
+      return verb === "vol-dumpxml"
+        ? `<volume type='${type}'><name>${name}</name><capacity>1</capacity><allocation>1</allocation><target><path>/p/${name}</path></target></volume>`
+        : "";
+    });
+    const call = create({ ...input, snapshot_name, disk_only: true }, virsh);
+    return call.then(() => {
+      const taken = virsh.calls.find(([verb]) => verb === "snapshot-create-as") ?? [];
+      return taken.slice(taken.indexOf("--disk-only") + 1);
+    });
+  };
+
+  test.each([
+    ["named by path: libvirt makes up the name", disk("vda", "file='/p/a.qcow2'"), []],
+    ["named by volume", byVolume("a.qcow2"), overlay("vda", "/p/a.s1")],
+    ["without a suffix", byVolume("a"), overlay("vda", "/p/a.s1")],
+    ["with commas, which virsh reads in pairs", byVolume("a,b.raw"), overlay("vda", "/p/a,,b.s1")],
+    [
+      "two of them beside one with a path",
+      byVolume("a") + disk("vdb", "file='/p/b'") + byVolume("c", "vdc"),
+      [...overlay("vda", "/p/a.s1"), ...overlay("vdc", "/p/c.s1")],
+    ],
+    ["a read-only one", disk("vda", "pool='p' volume='a'", "<readonly/>"), []],
+    ["a device", byVolume("lv"), []],
+  ])("disk_only of a disk %s", async (_what, disks, options) => {
+    expect(await disksOnly(running(disks))).toEqual(options);
+  });
+
+  test.each([
+    [byVolume("a,b.raw"), "s1"],
+    [disk("vda", "file='/p/a,b'"), "s1"],
+    [disk("vda", "file='/p/a'"), "s,1"],
+  ])("an overlay with a comma, of a domain that is off, is refused: %s %s", async (disks, name) => {
+    await expect(disksOnly(off(disks), name)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(/^disk_only: libvirt cannot make overlays with a comma/),
     });
   });
 

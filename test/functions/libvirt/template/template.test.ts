@@ -131,6 +131,39 @@ describe("deploy", () => {
       expect(defined[0]).toContain(part);
   });
 
+  test.each([
+    [{ memory: 512 }, "<memory unit='KiB'>131072</memory>", /memory: it has 128 instead of 512/],
+    [{ vcpus: 8 }, "<vcpu>2</vcpu>", /vcpus: it has 2 instead of 8/],
+    [{ vcpus: 8 }, "<vcpu current='4'>8</vcpu>", /vcpus: it has 4 instead of 8/],
+    [
+      { network: "lan" },
+      "<devices><interface type='network'><source network='default'/></interface></devices>",
+      /network: it has default instead of lan/,
+    ],
+  ])("%j that libvirt does not take: nothing is left", async (asked, made, message) => {
+    const { context, verbs } = cloning(SOURCE, {
+      answer: (verb, ...words) =>
+        verb === "dumpxml" && !words.includes("base") ? `<domain>${made}</domain>` : undefined,
+    });
+    await expect(deploy({ ...input, ...asked, autostart: true }, context)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(message),
+    });
+    expect(verbs()).not.toContain("start");
+    expect(verbs()).toContain("undefine");
+    expect(verbs().at(-1)).toBe("vol-delete");
+    expect(notes()).toEqual([]);
+  });
+
+  test("a network named by its UUID is stored by its name", async () => {
+    const { context, defined } = cloning(SOURCE, {
+      answer: (verb) => (verb === "net-info" ? "Name:           lan\nUUID: 1\n" : undefined),
+    });
+    const uuid = "7d0c5b7e-6f0e-4d0b-9f57-1d1b2e1f5a11";
+    await deploy({ ...input, network: uuid }, context);
+    expect(defined[0]).toContain('<source network="lan"/>');
+  });
+
   test("as it is asked: nothing is started, and no program needed", async () => {
     const { context, ran, verbs } = cloning(SOURCE);
     expect((await deploy({ ...input, customize: {} }, context)).started).toBe(false);
