@@ -43,9 +43,35 @@ export function explainFailure(
   if (/Too many authentication failures/.test(message)) {
     return `${at} was offered too many keys (MaxAuthTries); name the right one in the URI (keyfile=…)`;
   }
+  const algorithm = /no matching (.+)/.exec(message)?.[1];
+  if (algorithm) return noneInCommon(at, algorithm);
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the name in ${at} cannot be resolved`;
   if (code === "ECONNREFUSED") return `nothing listens at ${at}; is sshd running there?`;
   if (level === "client-timeout" || /Timed out/.test(message)) return `${at} does not answer`;
   if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return `there is no route to ${at}`;
   return `no SSH connection to ${at}: ${message}`;
+}
+
+/** Of ssh2's words for each kind of algorithm: our name of it, sshd's setting, and what we have. */
+const ALGORITHMS: [RegExp, name: string, setting: string, ours: string][] = [
+  [
+    /key exchange/,
+    "key exchange",
+    "KexAlgorithms",
+    "curve25519-sha256, ecdh-sha2-nistp256 or diffie-hellman-group14-sha256",
+  ],
+  [
+    /host key/,
+    "type of host key",
+    "HostKeyAlgorithms",
+    "ssh-ed25519, ecdsa-sha2-nistp256 or rsa-sha2-512",
+  ],
+  [/cipher/, "cipher", "Ciphers", "aes128-gcm@openssh.com or aes256-ctr"],
+  [/MAC/, "MAC", "MACs", "hmac-sha2-256-etm@openssh.com or hmac-sha2-512"],
+];
+
+function noneInCommon(at: string, words: string): string {
+  const [, name, setting, ours] = ALGORITHMS.find(([pattern]) => pattern.test(words)) ?? [];
+  if (!name) return `${at} and we have no ${words} in common`;
+  return `${at} and we have no ${name} in common; allow ${ours} in its sshd_config (${setting})`;
 }
