@@ -39,6 +39,8 @@ export interface LoginUserOptions {
   name?: string;
   /** The login shell. */
   shell?: string;
+  /** Another name of root, who has other rights than this file is about, but may have another shell. */
+  root?: boolean;
   sshd?: SshdOptions;
   /** Lines of sshd's `Match User`, such as `SetEnv PATH=…`. */
   match?: string[];
@@ -51,7 +53,7 @@ export async function startLoginUser(options: LoginUserOptions = {}): Promise<Lo
   if (process.env.HYPERSDK_LAB !== "1") {
     throw new Error("This would change the machine's own users. Run it in the lab: npm run lab");
   }
-  const { name = "operator", shell = "/bin/sh", match = [] } = options;
+  const { name = "operator", shell = "/bin/sh", root = false, match = [] } = options;
   const folder = mkdtempSync("/run/login-user-");
   chmodSync(folder, 0o755);
   const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
@@ -60,7 +62,7 @@ export async function startLoginUser(options: LoginUserOptions = {}): Promise<Lo
   };
   try {
     const home = join(folder, "home");
-    const { uid, gid } = await addUser(folder, { name, home, shell }, undo);
+    const { uid, gid } = await addUser(folder, { name, home, shell, root }, undo);
     giveRights(undo);
     const config = [...(options.sshd?.config ?? []), `Match User ${name}`];
     const lines = ["AuthorizedKeysFile .ssh/authorized_keys", ...match];
@@ -87,7 +89,12 @@ export async function startLoginUser(options: LoginUserOptions = {}): Promise<Lo
 /** Copies of the user databases with one more user, mounted over those of the machine in the lab alone. */
 async function addUser(
   folder: string,
-  { name, home, shell }: { name: string; home: string; shell: string },
+  {
+    name,
+    home,
+    shell,
+    root,
+  }: Required<Pick<LoginUserOptions, "name" | "shell" | "root">> & { home: string },
   undo: (() => unknown)[],
 ): Promise<{ uid: number; gid: number }> {
   for (const database of DATABASES) {
@@ -105,16 +112,16 @@ async function addUser(
         .map((line) => Number(line.split(":")[2])),
     ),
   );
-  const id = firstFree(taken, 2000);
+  const id = root ? 0 : firstFree(taken, 2000);
   appendFileSync(join(folder, "passwd"), `${name}:x:${id}:${id}:Test:${home}:${shell}\n`);
   appendFileSync(join(folder, "shadow"), `${name}:*:19000:0:99999:7:::\n`); // no password, and not locked
   const groups = /^libvirt:/m.test(read("group"))
     ? read("group")
-    : `${read("group")}libvirt:x:${firstFree(taken, id + 1)}:\n`;
+    : `${read("group")}libvirt:x:${firstFree(taken, 3000)}:\n`;
   const members = groups.replace(/^(libvirt:.*:)(.*)$/m, (_line, before, list) =>
     list ? `${before}${list},${name}` : `${before}${name}`,
   );
-  writeFileSync(join(folder, "group"), `${members}${name}:x:${id}:\n`);
+  writeFileSync(join(folder, "group"), root ? members : `${members}${name}:x:${id}:\n`);
   for (const path of [home, join(home, ".ssh")]) {
     mkdirSync(path, { mode: 0o700 });
     chownSync(path, id, id);

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { ParsedKey } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
+import { isCertificate } from "./certificates.ts";
 import { parsePrivateKey } from "./private-key.ts";
 
 /** `HYPERSDK_SSH_PASSPHRASE_KVM1` for the host kvm1, else `HYPERSDK_SSH_PASSPHRASE`. */
@@ -34,6 +35,9 @@ export async function readKey(
   const secret = passphrase(alias);
   const wrong = (text: string) => new HyperError("unreachable", `hypervisor ${alias}: ${text}`);
   try {
+    if (isCertificate(path)) {
+      return wrong(`${path} is an OpenSSH certificate; OpenSSH certificates are not supported`);
+    }
     const key = await open(path, readFileSync(path, "utf8"), secret);
     if (!(key instanceof Error)) {
       return key.isPrivateKey() ? key : wrong(`${path} is a public key; the private one is needed`);

@@ -5,6 +5,15 @@ import type { SshTarget } from "./target.ts";
 
 export const nameOf = ({ user, host, port }: SshTarget) => `${user}@${host}:${port}`;
 
+/** An sshd with PerSourcePenalties (OpenSSH 9.8) lets nobody from an address in for so long after failed logins. */
+export const HELD_BACK_MS = 15_000;
+
+/** Whether the sshd took the connection and closed it before it said anything. */
+export function isHeldBack(error: unknown): boolean {
+  const { code, message = "" } = (error ?? {}) as NodeJS.ErrnoException;
+  return code === "ECONNRESET" || /lost before handshake/i.test(message);
+}
+
 export function explainHostKey(
   verdict: Exclude<Verdict, "trusted">,
   key: Buffer,
@@ -22,8 +31,12 @@ export function explainHostKey(
       `was really installed anew, remove the old key (ssh-keygen -R '${at}' -f ${file}) and record the new one`
     );
   }
+  const why =
+    verdict === "authority"
+      ? `and only an authority (@cert-authority) is recorded for ${at}; OpenSSH certificates are not supported`
+      : `and none is recorded for ${at} in ${file}`;
   return (
-    `${shown}, and none is recorded for ${at} in ${file}. Compare it on the host itself ` +
+    `${shown}, ${why}. Compare it on the host itself ` +
     `(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record it: ${scan}`
   );
 }
@@ -42,6 +55,12 @@ export function explainFailure(
   }
   if (/Too many authentication failures/.test(message)) {
     return `${at} was offered too many keys (MaxAuthTries); name the right one in the URI (keyfile=…)`;
+  }
+  if (isHeldBack({ code, message })) {
+    return (
+      `${at} closed the connection before the login; its sshd may be holding this address back ` +
+      `(PerSourcePenalties, MaxStartups), try again in ${HELD_BACK_MS / 1000} s or more`
+    );
   }
   const algorithm = /no matching (.+)/.exec(message)?.[1];
   if (algorithm) return noneInCommon(at, algorithm);

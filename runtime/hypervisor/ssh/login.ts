@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Client, ServerHostKeyAlgorithm } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
+import { unusedCertificates } from "./certificates.ts";
 import { type AuthMethods, authMethods } from "./keys.ts";
 import { knownTypes, readKnownHosts, type Verdict, verifyHostKey } from "./known-hosts.ts";
 import { explainFailure, explainHostKey, nameOf } from "./login-errors.ts";
@@ -56,6 +57,9 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
     client.destroy();
     via?.end();
     if (error instanceof HyperError) throw error;
+    if ((error as { level?: string }).level === "client-authentication") {
+      auth.unusable.push(...(await unusedCertificates(target)));
+    }
     const why = hostKey?.problem() ?? explainFailure(error as Error, target, auth);
     const text = `hypervisor ${alias}: ${target.notRead ? `${why}. ${target.notRead}` : why}`;
     throw new HyperError("unreachable", text, { cause: error });

@@ -56,6 +56,7 @@ const target = (names: string[], given: Partial<SshTarget> = {}, required = fals
   port: 22,
   user: "root",
   keys: names.map((name) => ({ path: path(name), required })),
+  certificates: [],
   agent: undefined,
   identitiesOnly: false,
   knownHosts: [],
