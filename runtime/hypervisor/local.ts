@@ -49,7 +49,11 @@ export function localTransport(uri: string): Transport {
 
 async function openSession(uri: string): Promise<Channel> {
   const cache = join(home(), ".cache", "hypersdk"); // else virsh would empty the user's own history
-  const env = { ...inherited(), XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
+  const { XDG_RUNTIME_DIR, XDG_CACHE_HOME } = process.env;
+  // without it libvirt would look for the user's session daemon in the cache
+  const runtime = XDG_RUNTIME_DIR || XDG_CACHE_HOME || join(home(), ".cache");
+  const folders = { XDG_CACHE_HOME: cache, XDG_RUNTIME_DIR: runtime };
+  const env = { ...inherited(), ...folders, ...virshEnvironment(uri) };
   const child = spawn("virsh", virshOptions(uri), { env, detached: true });
   await started(child, "virsh");
   const { stdin, stdout, stderr } = child;

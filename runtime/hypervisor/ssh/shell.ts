@@ -23,6 +23,13 @@ export function word(text: string): string {
   return `'${text.replace(/['\\]/g, "'\\$&'")}'`;
 }
 
+/** The command that ends a group which a lost connection has left there, if the number still means that group. */
+export function killLeftover({ leader, id, folder }: RemoteGroup): string {
+  const remove = folder ? `; rm -rf ${word(folder)}` : "";
+  const known = `cat /proc/${leader}/cmdline /proc/${leader}/environ 2>/dev/null | grep -q ${id}`;
+  return `${known} && { kill -s KILL -- -${leader}${remove}; }`;
+}
+
 export class RemoteShell {
   #channel: ClientChannel;
   #token = randomBytes(9).toString("hex");
