@@ -23,8 +23,9 @@ export function describeResource(resource: Resource): string {
 
 export async function resourceExists(ctx: Context, resource: Resource): Promise<boolean> {
   if (resource.kind === "parent") {
-    const { stdout } = await ctx.exec(["find", resource.path, "-maxdepth", "0", "-empty"]);
-    return stdout !== "";
+    const find = ["find", resource.path, "-maxdepth", "0", "-empty"];
+    const { stdout, exitCode } = await ctx.exec(find);
+    return exitCode === 0 ? stdout !== "" : pathExists(ctx, resource.path);
   }
   if (resource.kind === "file" || resource.kind === "folder") return pathExists(ctx, resource.path);
   const lookup =
