@@ -8,9 +8,9 @@ import { runProgram } from "../program.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
 import { readDataFiles } from "./data-file.ts";
+import { readImages } from "./images.ts";
 import { imagesBelow, mayBeInUse, type UnknownImage } from "./look.ts";
-import { activePoolNames } from "./pools.ts";
-import { readVolumes, type Volume } from "./volume.ts";
+import type { Volume } from "./volume.ts";
 
 /** A disk of a domain, or an image below one. */
 export interface Use {
@@ -189,15 +189,6 @@ export function disksOf(domain: Element, running: boolean): Use[] {
 
 const isShared = ({ readonly, shareable, device }: Disk) =>
   readonly || shareable || !/^(disk|lun|floppy)$/.test(device);
-
-/** Reads all volumes of all active pools; `refresh` has each pool look at its folder again. */
-export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
-  const pools = await activePoolNames(ctx);
-  // a refresh shows overlays that QEMU has made; a pool at work refuses it, and is current anyway
-  if (refresh) await ctx.virsh.settled(pools.map((pool) => ["pool-refresh", "--pool", pool]));
-  const lists = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
-  return lists.flatMap(({ volumes }) => volumes);
-}
 
 /** Resolves paths on the hypervisor, so that two names of one file compare equal. */
 export async function realPaths(ctx: Context, paths: string[]): Promise<Map<string, string>> {

@@ -1,0 +1,108 @@
+/**
+ * The volumes of pools. What libvirt has said of a file is remembered while the file's identity is the same, so that
+ * a guard on a host with many images asks only for those that have changed.
+ */
+import type { Context } from "../../hypervisor/context.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
+import { type Folder, listFolders } from "./folder.ts";
+import { type ActivePool, readActivePools } from "./pools.ts";
+import { parseVolume, readVolumes } from "./volume.ts";
+
+type Image = ReturnType<typeof parseVolume>;
+
+interface Known {
+  /** Undefined for a file that has changed too lately to be remembered. */
+  identity: string | undefined;
+  /** Undefined for a file that libvirt does not take for a volume. */
+  image: Image | undefined;
+}
+
+/** By hypervisor, then by pool and folder, then by the file's name. */
+const remembered = new Map<string, Map<string, Map<string, Known>>>();
+const MAX_PER_POOL = 5000;
+const MAX_POOLS = 200;
+
+/** So many are read without asking libvirt to look at the whole folder. */
+const FEW = 32;
+
+/**
+ * Reads all volumes of all active pools. `refresh` has each pool whose files have changed look at its folder again:
+ * that shows overlays that QEMU has made. A pool at work refuses it, and is current anyway.
+ */
+export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
+  const pools = await readActivePools(ctx);
+  const lists = await readPoolImages(ctx, pools, refresh);
+  forgetOthers(ctx, pools);
+  return lists.flat();
+}
+
+/** The volumes of some pools. */
+export async function readPoolImages(
+  ctx: Context,
+  pools: ActivePool[],
+  refresh: boolean,
+): Promise<Image[][]> {
+  const folders = [...new Set(pools.flatMap(({ folder }) => folder ?? []))];
+  const files = await listFolders(ctx, folders);
+  return Promise.all(
+    pools.map(async (pool) => {
+      const folder = pool.folder === undefined ? -1 : folders.indexOf(pool.folder);
+      const list = files[folder];
+      if (list) return readFolder(ctx, pool, list, refresh);
+      if (refresh) await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]]);
+      return (await readVolumes(ctx, pool.name)).volumes;
+    }),
+  );
+}
+
+async function readFolder(
+  ctx: Context,
+  pool: ActivePool,
+  files: Folder,
+  refresh: boolean,
+): Promise<Image[]> {
+  const known = memoryOf(ctx, pool);
+  for (const name of known.keys()) if (!files.has(name)) known.delete(name);
+  const isChanged = (name: string) => known.get(name)?.identity !== files.get(name)?.identity;
+  const changed = [...files.keys()].filter(isChanged);
+  const isNew = changed.some((name) => !known.has(name));
+  const read = new Map<string, Image | undefined>();
+  if (changed.length > 0) {
+    const current = refresh || isNew || changed.length > FEW;
+    const [refreshed] = current
+      ? await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]])
+      : [];
+    const commands = changed.map((name) => ["vol-dumpxml", "--pool", pool.name, "--vol", name]);
+    const texts = (await ctx.virsh.settled(commands)).map(unlessGone);
+    changed.forEach((name, i) => {
+      const text = texts[i];
+      const image = text === undefined ? undefined : parseVolume(pool.name, text);
+      read.set(name, image);
+      const { identity = "", settled = false } = files.get(name) ?? {};
+      if (known.size >= MAX_PER_POOL) return;
+      // without a refresh libvirt may still tell what it saw before the change
+      const isCurrent = settled && typeof refreshed === "string";
+      known.set(name, { identity: isCurrent ? identity : undefined, image });
+    });
+  }
+  return [...files.keys()].flatMap((name) =>
+    read.has(name) ? (read.get(name) ?? []) : (known.get(name)?.image ?? []),
+  );
+}
+
+function memoryOf({ host, uri }: Context, { uuid, folder }: ActivePool): Map<string, Known> {
+  const hypervisor = `${host} ${uri}`;
+  const pools = remembered.get(hypervisor) ?? new Map<string, Map<string, Known>>();
+  remembered.set(hypervisor, pools);
+  const key = `${uuid} ${folder}`;
+  const known = pools.get(key) ?? new Map<string, Known>();
+  if (pools.size < MAX_POOLS) pools.set(key, known);
+  return known;
+}
+
+/** A pool that is gone, or has another folder, is forgotten. */
+function forgetOthers({ host, uri }: Context, pools: ActivePool[]) {
+  const keys = new Set(pools.map(({ uuid, folder }) => `${uuid} ${folder}`));
+  const memory = remembered.get(`${host} ${uri}`);
+  for (const key of memory?.keys() ?? []) if (!keys.has(key)) memory?.delete(key);
+}
