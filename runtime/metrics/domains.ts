@@ -1,6 +1,8 @@
 /** The samples of a hypervisor's domains. */
+import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
-import { chunks, domstats, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
+import { readDefinitions } from "../libvirt/definitions.ts";
+import { domstats, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
 import { type Element, parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
@@ -25,7 +27,7 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
   });
   const [stats, definitions, jobMetrics] = await Promise.all([
     inTime(pending.catch(unlessLate)),
-    optional(scrape, "definitions", readDefinitions(scrape, domains)),
+    optional(scrape, "definitions", readDomains(scrape, domains)),
     optional(scrape, "jobs", jobs),
   ]);
   const samples = domains.flatMap(({ name }) => {
@@ -48,7 +50,7 @@ export async function offSamples(scrape: Scrape, domains: Domain[]): Promise<Sam
   const { ctx, inTime } = scrape;
   const [stats, definitions] = await Promise.all([
     inTime(domstats(ctx, domains, GROUPS_OFF).catch(unlessLate)),
-    optional(scrape, "definitions", readDefinitions(scrape, domains)),
+    optional(scrape, "definitions", readDomains(scrape, domains)),
   ]);
   return domains.flatMap(({ name }) => {
     const own = stats?.get(name);
@@ -69,27 +71,30 @@ interface Definition {
   vcpuinfo: string | undefined;
 }
 
-/** With `vcpuinfo` these are the 16 commands that a session runs in one round trip. */
-const DOMAINS_PER_FRAME = 8;
+/** The commands that a session runs in one round trip. */
+const DOMAINS_PER_FRAME = 16;
 
 /** Read for each scrape: media, bridges and limits of a running domain can change. */
-async function readDefinitions({ ctx, limit }: Scrape, domains: Domain[]) {
-  const definitions = new Map<string, Definition>();
+async function readDomains({ ctx, limit }: Scrape, domains: Domain[]) {
+  const found = new Map<string, Definition>();
   await limit.map(chunks(domains, DOMAINS_PER_FRAME), async (frame) => {
     const running = frame.filter(({ id }) => id);
-    const outcomes = await ctx.virsh.settled([
-      ...frame.map(({ ref }) => ["dumpxml", "--domain", ref]),
-      ...running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
-    ]);
-    const text = (i: number) => (typeof outcomes[i] === "string" ? outcomes[i] : undefined);
+    const refs = frame.map(({ ref }) => ref);
+    const definitions = await readDefinitions(ctx, refs);
+    const vcpuinfo = await ctx.virsh.settled(
+      running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
+    );
     frame.forEach((domain, i) => {
-      const xml = text(i);
-      if (!xml) return; // the domain has gone meanwhile
-      const vcpuinfo = domain.id ? text(frame.length + running.indexOf(domain)) : undefined;
-      definitions.set(domain.name, { definition: parseXml(xml, "domain"), vcpuinfo });
+      const read = definitions[i];
+      if (!read || read instanceof HyperError) return; // the domain has gone meanwhile, or is stuck
+      const cpus = domain.id ? vcpuinfo[running.indexOf(domain)] : undefined;
+      found.set(domain.name, {
+        definition: parseXml(read.text, "domain"),
+        vcpuinfo: typeof cpus === "string" ? cpus : undefined,
+      });
     });
   });
-  return definitions;
+  return found;
 }
 
 /** The paths of the disks' images, by target. */

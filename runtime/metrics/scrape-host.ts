@@ -1,7 +1,7 @@
 /** All samples of one hypervisor, in bounded time. A part that is late is left out, with a metric that says so. */
+import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
-import { chunks } from "../libvirt/stats/domstats.ts";
 import { keyValues, lines } from "../libvirt/virsh-output.ts";
 import { type Domain, offSamples, runningSamples } from "./domains.ts";
 import type { Sample } from "./names.ts";

@@ -3,6 +3,7 @@ import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
+import { readDefinitions } from "../definitions.ts";
 import { type Disk, readDisks } from "../disk.ts";
 import { runProgram } from "../program.ts";
 import { lines } from "../virsh-output.ts";
@@ -132,19 +133,21 @@ export async function assertUnused(ctx: Context, volume: Place, force: boolean):
  * Reads both definitions of a running domain: the live one names its backing files, the stored one has the disks
  * of the next start.
  */
-async function readUses({ virsh }: Context): Promise<Use[]> {
-  const [all = "", active = ""] = await virsh.all([
+async function readUses(ctx: Context): Promise<Use[]> {
+  const [all = "", active = ""] = await ctx.virsh.all([
     ["list", "--all", "--uuid"],
     ["list", "--uuid"],
   ]);
   const [ids, running] = [lines(all), lines(active)];
-  const dumps = [
-    ...ids.map((id) => ["dumpxml", "--domain", id]),
-    ...running.map((id) => ["dumpxml", "--domain", id, "--inactive"]),
-  ];
-  const texts = await virsh.settled(dumps);
+  const definitions = await Promise.all([
+    readDefinitions(ctx, ids),
+    readDefinitions(ctx, running, "--inactive"),
+  ]);
+  const texts = definitions
+    .flat()
+    .map((read) => unlessGone(read instanceof HyperError ? read : read.text));
   const uses = new Map<string, Use>();
-  texts.map(unlessGone).forEach((text, i) => {
+  texts.forEach((text, i) => {
     if (text === undefined) return;
     for (const use of disksOf(parseXml(text, "domain"), running.includes(ids[i] ?? ""))) {
       const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
