@@ -58,7 +58,7 @@ async function listDomains(callerContext: Context, timeoutMs: number): Promise<D
   return lines(text).map((row) => {
     const [, uuid = "", id = "", name = ""] = row.match(/^(\S+) (\S+) (.*)$/s) ?? [];
     // virsh finds an ID in half the time of a UUID
-    return id === "-" ? { name, ref: uuid } : { name, ref: id, id };
+    return id === "-" ? { name, uuid, ref: uuid } : { name, uuid, ref: id, id };
   });
 }
 

@@ -4,8 +4,8 @@
  */
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
-import { type Folder, listFolders } from "./folder.ts";
-import { type ActivePool, readActivePools } from "./pools.ts";
+import { type Folder, listFolders } from "../folder.ts";
+import { type ActivePool, readActivePool, readActivePools } from "./pools.ts";
 import { parseVolume, readVolumes } from "./volume.ts";
 
 type Image = ReturnType<typeof parseVolume>;
@@ -36,8 +36,20 @@ export async function readImages(ctx: Context, refresh: boolean): Promise<Image[
   return lists.flat();
 }
 
-/** The volumes of some pools. */
-export async function readPoolImages(
+/** Reads the volumes of one pool; `unreadable` are the names of those that cannot be asked for. */
+export async function readPoolVolumes(
+  ctx: Context,
+  name: string,
+): Promise<{ volumes: Image[]; unreadable: string[] }> {
+  const pool = await readActivePool(ctx, name);
+  const [list] = pool?.folder ? await listFolders(ctx, [pool.folder]) : [];
+  if (!pool || !list) return readVolumes(ctx, name);
+  const volumes = await readFolder(ctx, pool, list, false);
+  const key = ({ name }: Image) => name.toLowerCase();
+  return { volumes: volumes.sort((a, b) => (key(a) < key(b) ? -1 : 1)), unreadable: [] };
+}
+
+async function readPoolImages(
   ctx: Context,
   pools: ActivePool[],
   refresh: boolean,

@@ -54,7 +54,27 @@ export async function readActivePools({ virsh }: Virsh): Promise<ActivePool[]> {
   });
 }
 
+/** One pool by its name; undefined if it is not active. Throws `not_found`. */
+export async function readActivePool(
+  { virsh }: Virsh,
+  name: string,
+): Promise<ActivePool | undefined> {
+  const [active = "", definition = ""] = await virsh.all([
+    ["pool-list", "--uuid"],
+    ["pool-dumpxml", "--pool", name],
+  ]);
+  if (!definition.includes("<pool")) return undefined;
+  const pool = parseXml(definition, "pool");
+  const uuid = textOf(pool, "uuid") ?? "";
+  const isActive = lines(active).some((row) => row.trim() === uuid);
+  // the caller may have given its UUID, and then has it in the answer
+  return isActive && textOf(pool, "name") === name
+    ? { uuid, name, folder: folderOf(definition) }
+    : undefined;
+}
+
 function folderOf(definition: string): string | undefined {
+  if (!definition.includes("<pool")) return undefined;
   const pool = parseXml(definition, "pool");
   const folder = textOf(pool, "target", "path");
   return /^(dir|fs)$/.test(`${pool["@type"]}`) && folder?.startsWith("/") ? folder : undefined;

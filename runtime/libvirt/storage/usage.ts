@@ -2,15 +2,15 @@
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/outcomes.ts";
-import { readDefinitions } from "../definitions.ts";
+import { readDefinitionFiles } from "../definition-files.ts";
+import { type Definition, perDefinition, readChanged } from "../definitions.ts";
 import { type Disk, readDisks } from "../disk.ts";
-import { runProgram } from "../program.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
 import { readDataFiles } from "./data-file.ts";
 import { readImages } from "./images.ts";
 import { imagesBelow, mayBeInUse, type UnknownImage } from "./look.ts";
+import { realPaths } from "./real-paths.ts";
 import type { Volume } from "./volume.ts";
 
 /** A disk of a domain, or an image below one. */
@@ -139,17 +139,18 @@ async function readUses(ctx: Context): Promise<Use[]> {
     ["list", "--uuid"],
   ]);
   const [ids, running] = [lines(all), lines(active)];
+  const files = readDefinitionFiles(ctx);
   const definitions = await Promise.all([
-    readDefinitions(ctx, ids),
-    readDefinitions(ctx, running, "--inactive"),
+    readChanged(ctx, ids, undefined, files),
+    readChanged(ctx, running, "--inactive", files),
   ]);
-  const texts = definitions
-    .flat()
-    .map((read) => unlessGone(read instanceof HyperError ? read : read.text));
+  const isRunning = new Set(running);
   const uses = new Map<string, Use>();
-  texts.forEach((text, i) => {
-    if (text === undefined) return;
-    for (const use of disksOf(parseXml(text, "domain"), running.includes(ids[i] ?? ""))) {
+  definitions.flat().forEach((read, i) => {
+    if (read instanceof HyperError && read.code === "not_found") return; // it has gone meanwhile
+    if (read instanceof HyperError) throw read;
+    for (const disk of disksIn(read)) {
+      const use = { ...disk, running: isRunning.has(ids[i] ?? "") };
       const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
       if (!uses.has(key)) uses.set(key, use);
     }
@@ -179,6 +180,8 @@ async function readChains(ctx: Context, uses: Use[], images: Image[]) {
   return { below: chains.flat(), unknown };
 }
 
+const disksIn = perDefinition(({ text }: Definition) => disksOf(parseXml(text, "domain"), false));
+
 /** The disks of a definition, and the backing files of each as far as the definition names them. */
 export function disksOf(domain: Element, running: boolean): Use[] {
   const name = textOf(domain, "name") ?? "";
@@ -192,13 +195,3 @@ export function disksOf(domain: Element, running: boolean): Use[] {
 
 const isShared = ({ readonly, shareable, device }: Disk) =>
   readonly || shareable || !/^(disk|lun|floppy)$/.test(device);
-
-/** Resolves paths on the hypervisor, so that two names of one file compare equal. */
-export async function realPaths(ctx: Context, paths: string[]): Promise<Map<string, string>> {
-  const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
-  if (unique.length === 0) return new Map();
-  const resolve = ["xargs", "-0", "realpath", "-mz", "--"];
-  const { stdout } = await runProgram(ctx, resolve, { input: unique.join("\0") }, "realpath");
-  const real = stdout.split("\0");
-  return new Map(unique.map((path, i) => [path, real[i] ?? path]));
-}

@@ -2,7 +2,7 @@
  * The files in the folders of pools, each with an identity that changes whenever its content, size or mode does. All
  * folders are listed by one process.
  */
-import type { Context } from "../../hypervisor/context.ts";
+import type { Context } from "../hypervisor/context.ts";
 
 export interface FileIdentity {
   /** Device, inode, size, time of change in ns, mode, owner and blocks; a link stands for its target. */
