@@ -5,8 +5,11 @@
 import type { Context } from "../hypervisor/context.ts";
 
 export interface FileIdentity {
-  /** Device, inode, size, time of change in ns, mode, owner and blocks; a link stands for its target. */
+  /** Type, blocks, device, inode, size, time of change in ns, mode and owner; a link stands for its target. */
   identity: string;
+  isRegular: boolean;
+  /** Taken on the disk. */
+  bytes: number;
   /**
    * A later change of the file shows in its identity. A file that has just changed may change once more within the
    * same tick of the clock.
@@ -27,7 +30,7 @@ const LOCAL = /^(ext[234]|xfs|btrfs|zfs|f2fs|bcachefs|jfs|reiserfs|tmpfs|overlay
 const LIST = [
   "printf '%s\\0' \"$(date +%s)\"",
   'for folder; do find -L "$folder" -mindepth 1 -maxdepth 1' +
-    " -printf '%f\\0%D:%i:%s:%C@:%m:%U:%G:%b\\0%F\\0'; printf '\\0%s\\0' $?; done",
+    " -printf '%f\\0%Y:%b:%C@:%D:%i:%s:%m:%U:%G\\0%F\\0'; printf '\\0%s\\0' $?; done",
 ].join("; ");
 
 /** Undefined for a folder whose files cannot all be told, as with the `find` of BusyBox: there nothing is known. */
@@ -46,8 +49,11 @@ export async function listFolders(
     let isLocal = now > 0;
     for (; fields[at]; at += 3) {
       const [name = "", identity = "", type = ""] = fields.slice(at, at + 3);
-      const changed = Number(identity.split(":")[3]);
-      files.set(name, { identity, settled: changed < now - TICK_SECONDS });
+      const [kind, blocks, changed] = identity.split(":");
+      files.set(name, {
+        ...{ identity, isRegular: kind === "f", bytes: Number(blocks) * 512 },
+        settled: Number(changed) < now - TICK_SECONDS,
+      });
       isLocal &&= LOCAL.test(type) && !name.includes("\uFFFD");
     }
     const complete = fields[at + 1] === "0";

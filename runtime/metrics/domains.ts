@@ -2,7 +2,7 @@
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
 import { type Definition, perDefinition, readChanged } from "../libvirt/definitions.ts";
-import { domstats, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
+import { domstats, domstatsOff, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
 import { parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
@@ -49,7 +49,7 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
 export async function offSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
   const { ctx, inTime } = scrape;
   const [stats, definitions] = await Promise.all([
-    inTime(domstats(ctx, domains, GROUPS_OFF).catch(unlessLate)),
+    inTime(domstatsOff(ctx, domains, GROUPS_OFF).catch(unlessLate)),
     optional(scrape, "definitions", readDomains(scrape, domains)),
   ]);
   return domains.flatMap(({ name }) => {

@@ -38,7 +38,7 @@ async function allSamples(ctx: Context, domains: Domain[], timeoutMs: number) {
     const off = domains.filter(({ id }) => !id);
     const parts = await Promise.all([
       ...chunks(running, DOMAINS_PER_PART).map((part) => runningSamples(scrape, part)),
-      ...chunks(off, DOMAINS_PER_PART).map((part) => offSamples(scrape, part)),
+      ...(off.length > 0 ? [offSamples(scrape, off)] : []),
       optional(scrape, "storage pools", poolSamples(scrape.ctx)),
       optional(scrape, "versions", versionSamples(scrape)),
     ]);

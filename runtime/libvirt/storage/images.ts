@@ -1,11 +1,13 @@
 /**
- * The volumes of pools. What libvirt has said of a file is remembered while the file's identity is the same, so that
- * a guard on a host with many images asks only for those that have changed.
+ * The volumes of pools. What a file's own header or libvirt has told of it is remembered while the file's identity is
+ * the same, so that a guard on a host with many images reads only those that have changed.
  */
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { type Folder, listFolders } from "../folder.ts";
+import { xml } from "../xml.ts";
 import { type ActivePool, readActivePool, readActivePools } from "./pools.ts";
+import { readQcow2Heads } from "./qcow2-header.ts";
 import { parseVolume, readVolumes } from "./volume.ts";
 
 type Image = ReturnType<typeof parseVolume>;
@@ -78,27 +80,53 @@ async function readFolder(
   const isChanged = (name: string) => known.get(name)?.identity !== files.get(name)?.identity;
   const changed = [...files.keys()].filter(isChanged);
   const isNew = changed.some((name) => !known.has(name));
-  const read = new Map<string, Image | undefined>();
-  if (changed.length > 0) {
-    const current = refresh || isNew || changed.length > FEW;
-    const [refreshed] = current
-      ? await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]])
-      : [];
-    const commands = changed.map((name) => ["vol-dumpxml", "--pool", pool.name, "--vol", name]);
-    const texts = (await ctx.virsh.settled(commands)).map(unlessGone);
-    changed.forEach((name, i) => {
-      const text = texts[i];
-      const image = text === undefined ? undefined : parseVolume(pool.name, text);
-      read.set(name, image);
-      const { identity = "", settled = false } = files.get(name) ?? {};
-      if (known.size >= MAX_PER_POOL) return;
-      // without a refresh libvirt may still tell what it saw before the change
-      const isCurrent = settled && typeof refreshed === "string";
-      known.set(name, { identity: isCurrent ? identity : undefined, image });
-    });
+  const images = await imagesFromHeads(ctx, pool, files, changed);
+  const others = changed.filter((name) => !images.has(name));
+  const refreshes = isNew || (others.length > 0 && (refresh || others.length > FEW));
+  const [refreshed] = refreshes
+    ? await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]])
+    : [];
+  const commands = others.map((name) => ["vol-dumpxml", "--pool", pool.name, "--vol", name]);
+  const texts = (await ctx.virsh.settled(commands)).map(unlessGone);
+  const told = others.map((name, i) => {
+    const text = texts[i];
+    return [name, text === undefined ? undefined : parseVolume(pool.name, text)] as const;
+  });
+  for (const [name, image] of [...images, ...told]) {
+    const { identity = "", settled = false } = files.get(name) ?? {};
+    // without a refresh libvirt may still tell what it saw before the change
+    const isCurrent = images.has(name) || typeof refreshed === "string";
+    known.set(name, { identity: settled && isCurrent ? identity : undefined, image });
   }
-  return [...files.keys()].flatMap((name) =>
-    read.has(name) ? (read.get(name) ?? []) : (known.get(name)?.image ?? []),
+  const list = [...files.keys()].flatMap((name) => known.get(name)?.image ?? []);
+  for (const name of [...known.keys()].slice(MAX_PER_POOL)) known.delete(name);
+  return list;
+}
+
+/** The images whose own headers tell all that libvirt would. */
+async function imagesFromHeads(
+  ctx: Context,
+  { name: pool, folder }: ActivePool,
+  files: Folder,
+  names: string[],
+): Promise<Map<string, Image>> {
+  const pathOf = (name: string) => `${folder}/${name}`;
+  // libvirt takes no file with a control character in its name for a volume
+  const candidates = names.filter(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it looks for
+    (name) => files.get(name)?.isRegular && !/[\x00-\x1f\x7f]/.test(name),
+  );
+  const heads = await readQcow2Heads(ctx, candidates.map(pathOf));
+  return new Map(
+    candidates.flatMap((name, i): [string, Image][] => {
+      const head = heads[i];
+      if (!head || head.encrypted || head.backing === undefined) return [];
+      const { capacity, backing } = head;
+      const definition = xml`<volume type="file"><name>${name}</name><capacity>${capacity}</capacity>
+<allocation>${files.get(name)?.bytes}</allocation><target><path>${pathOf(name)}</path><format type="qcow2"/></target>
+${backing && xml`<backingStore><path>${backing.path}</path><format type="${backing.format}"/></backingStore>`}</volume>`;
+      return [[name, parseVolume(pool, `${definition}`)]];
+    }),
   );
 }
 

@@ -33,7 +33,7 @@ const own = FILE("/images/own");
 
 /** The beginning of a qcow2, as od prints it. */
 function header(hasDataFile: boolean) {
-  const bytes = Buffer.alloc(80);
+  const bytes = Buffer.alloc(1024);
   bytes.write("QFI\xfb", "latin1");
   bytes.writeUInt32BE(3, 4);
   bytes.writeUInt8(hasDataFile ? 4 : 0, 79);
