@@ -3,7 +3,8 @@ import { HyperError } from "../../core/errors.ts";
 import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { parseXml } from "../xml.ts";
-import { disksOf, readImages, realPaths, type Storage } from "./usage.ts";
+import { realPaths } from "./real-paths.ts";
+import { disksOf, readImages, type Storage } from "./usage.ts";
 
 /** An overlay that was made within this time may be missed. */
 const CACHE_MS = 2000;

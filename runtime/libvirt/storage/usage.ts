@@ -4,11 +4,11 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { type Disk, readDisks } from "../disk.ts";
-import { runProgram } from "../program.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
 import { activePoolNames } from "./pools.ts";
 import { readImageChain } from "./qemu-img.ts";
+import { realPaths } from "./real-paths.ts";
 import { readVolumes, type Volume } from "./volume.ts";
 
 /** A disk of a domain, or an image below one. */
@@ -161,14 +161,4 @@ export async function readImages(ctx: Context, refresh: boolean): Promise<Image[
   if (refresh) await ctx.virsh.settled(pools.map((pool) => ["pool-refresh", "--pool", pool]));
   const lists = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
   return lists.flatMap(({ volumes }) => volumes);
-}
-
-/** Resolves paths on the hypervisor, so that two names of one file compare equal. */
-export async function realPaths(ctx: Context, paths: string[]): Promise<Map<string, string>> {
-  const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
-  if (unique.length === 0) return new Map();
-  const resolve = ["xargs", "-0", "realpath", "-mz", "--"];
-  const { stdout } = await runProgram(ctx, resolve, { input: unique.join("\0") }, "realpath");
-  const real = stdout.split("\0");
-  return new Map(unique.map((path, i) => [path, real[i] ?? path]));
 }

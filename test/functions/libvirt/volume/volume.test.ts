@@ -40,7 +40,7 @@ function hypervisor(
 describe("upload", () => {
   const input = { pool: "p", volume: "v", source_path: "/data/x" };
   const image = ([program, verb]: string[], converted: Answer = {}): Answer => {
-    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "xargs") return { stdout: "/data/x\0/data\0" };
     if (program === "sh")
       return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
     if (verb === "info") return { stdout: '{"format":"raw","virtual-size":1048576}' };
@@ -92,7 +92,7 @@ describe("sizes that are no whole KiB, to which libvirt would round them up", ()
   const input = { pool: "p", volume: "v", source_path: "/data/x" };
   const image = (size: number) => (argv: string[]) => {
     const [program, verb] = argv;
-    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "xargs") return { stdout: "/data/x\0/data\0" };
     if (program === "sh")
       return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
     return verb === "info" ? { stdout: `{"format":"raw","virtual-size":${size}}` } : {};
