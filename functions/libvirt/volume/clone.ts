@@ -7,7 +7,7 @@ import { withRollback } from "#runtime/libvirt/rollback.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
-  IMAGE_TIMEOUT,
+  IMAGE_TIMEOUT_MS,
   KnownVolume,
   parseVolume,
   readVolume,
@@ -57,7 +57,7 @@ export default defineFunction({
       const create = ["vol-create-from", "--pool", target_pool, "--file", file, ...from];
       await journal
         .track({ kind: "volume", pool: target_pool, name }, () =>
-          ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT }),
+          ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS }),
         )
         .catch((error: HyperError) => {
           throw dataFileProblem(source_volume, error) ?? error;

@@ -10,7 +10,7 @@ import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
   Format,
-  IMAGE_TIMEOUT,
+  IMAGE_TIMEOUT_MS,
   KnownVolume,
   parseVolume,
   readVolume,
@@ -70,7 +70,7 @@ export default defineFunction({
       if (algorithm !== "zero" && algorithm !== "trim")
         await needProgram(ctx, "scrub", { field: `algorithm: ${algorithm}` });
       const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
-      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT });
+      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
     }
     if (recreated) await recreate(ctx, target, definition);
     return { pool, volume, algorithm, recreated };
@@ -122,6 +122,6 @@ async function recreate(ctx: Context, volume: Volume, definition: string) {
 /** Trims a device through the kernel; libvirt trims only RBD volumes. */
 async function discard(ctx: Context, path: string) {
   if (!(await mayWrite(ctx, path))) throw needsRoot(ctx, `trim writes to ${path}`);
-  const { exitCode, stderr } = await ctx.exec(["blkdiscard", path], { timeout: IMAGE_TIMEOUT });
+  const { exitCode, stderr } = await ctx.exec(["blkdiscard", path], { timeout: IMAGE_TIMEOUT_MS });
   if (exitCode !== 0) throw new HyperError("unsupported", `trim: ${stderr.trim()}`);
 }

@@ -9,7 +9,7 @@ import { fillVolume } from "../storage/fill-volume.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
 import { type DiskImage, isDevice } from "../storage/locate.ts";
 import { type Conversion, convertImage, createOverlay } from "../storage/qemu-img.ts";
-import { IMAGE_TIMEOUT, type NewVolume, volumeXml } from "../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { shrinkVolume } from "../storage/volume-model.ts";
 import { descend, type Span, type XmlDocument } from "../xml-document.ts";
 import { assertCreatable, makeFile } from "./new-file.ts";
@@ -73,7 +73,7 @@ async function makeCopy(ctx: Context, journal: Journal, plan: Plan, paused: bool
   throwIfCancelled(ctx);
   const { pool, name, from, path, format } = plan;
   const source = { source: from.path, sourceFormat: from.format, shared: paused };
-  const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const convert = async (into: Pick<Conversion, "target" | "targetFormat" | "existing">) => {
     const result = await convertImage(ctx.exec, { ...source, ...into }, limits);
     if (result.exitCode !== 0) throw programError("qemu-img convert", result);
@@ -101,7 +101,7 @@ async function copyVolume(
   const source = ["--vol", from.name, "--inputpool", from.pool];
   const create = ["vol-create-from", "--pool", pool, "--file", volumeXml(volume), ...source];
   await journal.track({ kind: "volume", pool, name: volume.name }, () =>
-    ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT }),
+    ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS }),
   );
 }
 

@@ -11,7 +11,7 @@ import { downloadVolume } from "../storage/fill-volume.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
 import { findVolume } from "../storage/locate.ts";
 import { convertImage } from "../storage/qemu-img.ts";
-import { IMAGE_TIMEOUT, parseVolume, type Volume } from "../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS, parseVolume, type Volume } from "../storage/volume.ts";
 import { volumeLike } from "../storage/volume-model.ts";
 import { parseXml } from "../xml.ts";
 import { descend, type Span, type XmlDocument } from "../xml-document.ts";
@@ -107,7 +107,7 @@ export async function writeDisk(
   const image = through ? `${folder}/image.part` : path;
   if (through) await download(ctx, journal, plan, through, image);
   const files = { source: image, sourceFormat: from, target: file, targetFormat: format };
-  const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const result = await convertImage(ctx.exec, { ...files, compress }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img", result);
   if (through) await runProgram(ctx, ["rm", "--", image]);
@@ -132,7 +132,7 @@ async function download(
   const model = volumeLike(definition, name);
   await journal.track(flat, () =>
     ctx.virsh.oneShot(["vol-create-from", "--pool", pool, "--file", model, ...source], {
-      timeout: IMAGE_TIMEOUT,
+      timeout: IMAGE_TIMEOUT_MS,
     }),
   );
   await downloadVolume(ctx, { pool, name, type }, file);

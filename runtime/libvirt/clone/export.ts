@@ -11,7 +11,7 @@ import { pathExists, runProgram } from "../program.ts";
 import { withRollback } from "../rollback.ts";
 import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
 import { allowedPath } from "../storage/import-image.ts";
-import { IMAGE_TIMEOUT } from "../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS } from "../storage/volume.ts";
 import { XmlDocument } from "../xml-document.ts";
 import { planExport, retargetExport, writeDisk } from "./export-disk.ts";
 import { nvramFile } from "./identity.ts";
@@ -117,7 +117,7 @@ async function describeFiles(
   names: string[],
 ): Promise<ExportedFile[]> {
   const paths = names.map((name) => `${folder}/${name}`);
-  const hashing = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+  const hashing = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const sums = await runProgram(ctx, ["sh", "-c", HASH, "sh", ...paths], hashing, "sha256sum");
   const sha256 = sums.stdout.split("\n");
   const sizes = (await run(ctx, ["stat", "-c", "%s", "--", ...paths])).stdout.split("\n");

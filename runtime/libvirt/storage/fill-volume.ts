@@ -6,7 +6,7 @@ import { runProgram } from "../program.ts";
 import { removeResource } from "../resource.ts";
 import { mayWrite } from "./image-access.ts";
 import { type Conversion, intoVolume } from "./qemu-img.ts";
-import { IMAGE_TIMEOUT, type Volume } from "./volume.ts";
+import { IMAGE_TIMEOUT_MS, type Volume } from "./volume.ts";
 
 type Target = Pick<Conversion, "target" | "targetFormat" | "existing">;
 type New = Pick<Volume, "pool" | "name" | "path" | "type" | "format">;
@@ -40,7 +40,7 @@ const sparse = (type: string) => (type === "file" ? ["--sparse"] : []);
 /** Has libvirtd write a file of the login user's, byte for byte, to a volume. */
 const uploadVolume = ({ virsh, signal }: Context, { pool, name, type }: New, file: string) =>
   virsh.oneShot(["vol-upload", "--pool", pool, "--vol", name, "--file", file, ...sparse(type)], {
-    timeout: IMAGE_TIMEOUT,
+    timeout: IMAGE_TIMEOUT_MS,
     signal,
   });
 
@@ -51,6 +51,6 @@ export const downloadVolume = (
   file: string,
 ) =>
   virsh.oneShot(["vol-download", "--pool", pool, "--vol", name, "--file", file, ...sparse(type)], {
-    timeout: IMAGE_TIMEOUT,
+    timeout: IMAGE_TIMEOUT_MS,
     signal,
   });

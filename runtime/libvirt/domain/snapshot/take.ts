@@ -1,6 +1,6 @@
 /** Taking a snapshot of a domain. */
 import type { Context } from "../../../hypervisor/context.ts";
-import { IMAGE_TIMEOUT } from "../../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
 
 export interface SnapshotRequest {
   name: string;
@@ -21,5 +21,5 @@ export async function takeSnapshot(
     ...(atomic ? ["--atomic"] : []),
   ];
   const command = ["snapshot-create-as", "--domain", domain, "--name", name, ...options];
-  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
+  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS });
 }
