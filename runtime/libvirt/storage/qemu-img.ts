@@ -11,26 +11,33 @@ export interface ImageInfo {
   format: string;
   "virtual-size": number;
   "backing-filename"?: string;
+  "full-backing-filename"?: string;
+  "backing-filename-format"?: string;
   encrypted?: boolean;
   "format-specific"?: { data?: { "data-file"?: string } };
 }
 
-/** Describes an image whose format is known, also while a guest writes to it. */
-export async function readImageInfo(exec: Exec, path: string, format: string): Promise<ImageInfo> {
-  const result = await exec(["qemu-img", "info", "-U", "--output=json", "-f", format, path]);
+/** Describes an image, also while a guest writes to it. qemu-img detects the format only if it is undefined. */
+export async function readImageInfo(
+  exec: Exec,
+  path: string,
+  format: string | undefined,
+): Promise<ImageInfo> {
+  const options = ["-U", "--output=json", ...(format ? ["-f", format] : [])];
+  const result = await exec(["qemu-img", "info", ...options, path]);
   if (result.exitCode !== 0) throw programError("qemu-img info", result);
   return JSON.parse(result.stdout);
 }
 
-/** Describes an image and those below it, from the top down; empty if the image cannot be read. */
+/** Describes an image and those below it, from the top down; undefined if one of them cannot be read. */
 export async function readImageChain(
   exec: Exec,
   path: string,
   format: string,
-): Promise<ImageInfo[]> {
+): Promise<ImageInfo[] | undefined> {
   const options = ["-U", "--backing-chain", "--output=json", "-f", format];
   const result = await exec(["qemu-img", "info", ...options, path]);
-  return result.exitCode === 0 ? JSON.parse(result.stdout) : [];
+  return result.exitCode === 0 ? JSON.parse(result.stdout) : undefined;
 }
 
 /** Describes an image and those below it; the caller judges the exit code. */

@@ -6,8 +6,8 @@ import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { type Disk, readDisks } from "../disk.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
+import { imagesBelow, mayBeInUse, type UnknownImage } from "./look.ts";
 import { activePoolNames } from "./pools.ts";
-import { readImageChain } from "./qemu-img.ts";
 import { realPaths } from "./real-paths.ts";
 import { readVolumes, type Volume } from "./volume.ts";
 
@@ -35,6 +35,8 @@ type Place = Pick<Image, "pool" | "name" | "path">;
 export interface Storage {
   uses: Use[];
   images: Image[];
+  /** Images of domains whose backing files cannot be read: each may stand on any volume. */
+  unknown: UnknownImage[];
   /** The resolved path of every path that a disk or an image has. */
   real: Map<string, string>;
   /** The disks that use a volume, by any name of it. */
@@ -50,7 +52,8 @@ export interface Storage {
 /** Reads all disks of all domains and all volumes of all active pools: a few round trips and one process. */
 export async function readStorage(ctx: Context): Promise<Storage> {
   const [disks, images] = await Promise.all([readUses(ctx), readImages(ctx, true)]);
-  const uses = [...disks, ...(await readChains(ctx, disks, images))];
+  const { below, unknown } = await readChains(ctx, disks, images);
+  const uses = [...disks, ...below];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
   const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
@@ -59,6 +62,7 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   return {
     uses,
     images,
+    unknown,
     real,
     disksUsing: (volume) => uses.filter((use) => standsOn(use, volume)),
     overlaysOf: ({ path }) =>
@@ -79,7 +83,10 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   };
 }
 
-/** Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and nothing else. */
+/**
+ * Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and images that cannot be
+ * read, and nothing else.
+ */
 export async function assertUnused(ctx: Context, volume: Place, force: boolean) {
   const storage = await readStorage(ctx);
   const overlays = storage.overlaysOf(volume);
@@ -90,11 +97,15 @@ export async function assertUnused(ctx: Context, volume: Place, force: boolean) 
   }
   const uses = storage.disksUsing(volume);
   const running = uses.find((use) => use.running);
-  if (uses.length === 0 || (force && !running)) return;
+  if (force && !running) return;
+  const remedy = "; force: true does it all the same";
+  if (uses.length === 0 && storage.unknown.length > 0)
+    throw mayBeInUse(name, storage.unknown, remedy);
+  if (uses.length === 0) return;
   const domains = [...new Set(uses.map(({ domain }) => domain))];
   const text = running
     ? `${name} is used by the running domain ${running.domain}`
-    : `${name} is used by ${domains.join(", ")}; force: true does it all the same`;
+    : `${name} is used by ${domains.join(", ")}${remedy}`;
   throw new HyperError("in_use", text, { details: { domains } });
 }
 
@@ -124,20 +135,26 @@ async function readUses({ virsh }: Context): Promise<Use[]> {
   return [...uses.values()];
 }
 
-/** Reads the backing files of overlays that no pool has and whose domain is off: only qemu-img knows them. */
-async function readChains({ exec }: Context, uses: Use[], images: Image[]): Promise<Use[]> {
+/** Reads the backing files of overlays that no pool has and whose domain is off: only their headers name them. */
+async function readChains(ctx: Context, uses: Use[], images: Image[]) {
   const inPools = new Set(images.map(({ path }) => path));
   const strays = uses.filter(
     ({ running, below, shared, path, format }) =>
       !running && !below && !shared && path && !inPools.has(path) && format && format !== "raw",
   );
+  const unknown: UnknownImage[] = [];
   const chains = await Promise.all(
     strays.map(async (use) => {
-      const chain = await readImageChain(exec, use.path, `${use.format}`);
-      return chain.slice(1).map(({ filename }) => ({ ...use, below: true, path: filename }));
+      const { domain, path, format = "" } = use;
+      const paths = await imagesBelow(ctx, path, format).catch((error: unknown) => {
+        if (!(error instanceof HyperError)) throw error;
+        unknown.push({ domain, path, reason: error.message });
+        return [];
+      });
+      return paths.map((path) => ({ ...use, below: true, path }));
     }),
   );
-  return chains.flat();
+  return { below: chains.flat(), unknown };
 }
 
 /** The disks of a definition, and the backing files of each as far as the definition names them. */

@@ -45,8 +45,9 @@ function hypervisor(there = ["v", "d", "/f", "/g"], stuck: string[] = [], look?:
   });
   const exec = async (argv: string[]) => {
     const name = argv.at(-1) ?? "";
-    const bad = argv[0] === "test" ? !there.includes(name) : take(name) instanceof HyperError;
-    return { stdout: "", stderr: bad ? "rm: no\n" : "", exitCode: bad ? 1 : 0 };
+    const bad = argv[0] === "ls" ? !there.includes(name) : take(name) instanceof HyperError;
+    const stderr = argv[0] === "ls" ? `ls: ${name}: No such file or directory\n` : "rm: no\n";
+    return { stdout: "", stderr: bad ? stderr : "", exitCode: bad ? 1 : 0 };
   };
   return { ctx: { ...fake, exec, host: "h" } as unknown as Context, removed, ...fake };
 }
