@@ -11,6 +11,7 @@ import { type DiskImage, isDevice } from "../storage/locate.ts";
 import { type Conversion, convertImage, createOverlay } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT_MS, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { shrinkVolume } from "../storage/volume-model.ts";
+import { xml } from "../xml.ts";
 import { descend, type Span, type XmlDocument } from "../xml-document.ts";
 import { assertCreatable, makeFile } from "./new-file.ts";
 import type { Plan } from "./plan.ts";
@@ -112,7 +113,8 @@ function createVolume(ctx: Context, journal: Journal, pool: string, volume: NewV
 }
 
 /** Points a disk of the clone's definition to its copy. */
-export function retargetDisk(doc: XmlDocument, { span, from, pool, name, path, format }: Plan) {
+export function retargetDisk(doc: XmlDocument, plan: Plan) {
+  const { span, from, pool, name, path, format } = plan;
   const [source] = descend([span], ["source"]);
   const [driver] = descend([span], ["driver"]);
   if (source?.attributes.volume && pool) {
@@ -121,6 +123,14 @@ export function retargetDisk(doc: XmlDocument, { span, from, pool, name, path, f
   } else if (source) pointToPath(doc, span, source, path);
   if (driver && format !== from.format) doc.setAttribute(driver, "type", format);
   for (const chain of descend([span], ["backingStore"])) doc.remove(chain); // libvirt detects the chain anew
+  if (plan.linked && from.format === "raw" && !source?.attributes.volume) nameBase(doc, span, from);
+}
+
+/** libvirt would take a raw base for encrypted if its guest has encrypted it, so that it is told what it is. */
+function nameBase(doc: XmlDocument, disk: Span, { path }: DiskImage) {
+  const [key, type] = isDevice(path) ? ["dev", "block"] : ["file", "file"];
+  const base = xml`<backingStore type="${type}"><format type="raw"/><source ${key}="${path}"/><backingStore/></backingStore>`;
+  for (const above of descend([disk], ["source"])) doc.after(above, `${base}`);
 }
 
 /** Points a disk to a file or a device. What else the source says stays, but for what only a LUN may have. */

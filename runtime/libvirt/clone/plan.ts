@@ -27,6 +27,8 @@ export type Copy = z.output<typeof DiskCopy>;
 export interface Plan extends Copy {
   span: Span;
   from: DiskImage;
+  /** An overlay on the source's disk. */
+  linked: boolean;
   /** Undefined for a file that no pool has. */
   pool: string | undefined;
   name: string;
@@ -65,7 +67,7 @@ async function planDisk(
   request: CloneRequest,
   plans: Plan[],
 ): Promise<Omit<Plan, "span">> {
-  const { source, files = [], autoClone = true, linked } = request;
+  const { source, files = [], autoClone = true, linked = false } = request;
   const requested = files[plans.length];
   if (requested === undefined && !autoClone)
     throw new HyperError("invalid_input", `files: no path for disk ${disk.target} of ${source}`);
@@ -78,7 +80,7 @@ async function planDisk(
   const pool = own ?? (await poolFor(ctx, path, "files"));
   if (isTaken(path)) throw new HyperError("invalid_input", `files: ${path} is named twice`);
   const name = path.slice(path.lastIndexOf("/") + 1);
-  return { target: disk.target, from, pool, name, path, format };
+  return { target: disk.target, from, linked, pool, name, path, format };
 }
 
 /**

@@ -37,7 +37,7 @@ export async function findImage(ctx: Context, disk: Disk, source: string): Promi
     throw new HyperError("unsupported", text);
   }
   const found = await findVolume(ctx, path);
-  if (found) return { ...(await volumeImage(ctx, found.pool, found.text, format)), path };
+  if (found) return volumeImage(ctx, found.pool, found.text, format);
   const size = await sizeOf(ctx, path, format);
   return { path, format, size, isSeenAlike: false };
 }
