@@ -4,6 +4,7 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
+import { pathExists } from "../program.ts";
 import { mayWrite, needsRoot } from "../storage/image-access.ts";
 
 const TAKEN = 17;
@@ -21,6 +22,10 @@ chmod "$mode" -- "$2"`;
 /** Throws, before anything is made, if the login user may not make files in the folder of a path. */
 export async function assertCreatable(ctx: Context, path: string) {
   const folder = posix.dirname(path);
+  if (!(await pathExists(ctx, folder))) {
+    const text = `files: ${path} is in no active pool, and its folder does not exist`;
+    throw new HyperError("invalid_input", text);
+  }
   if (!(await mayWrite(ctx, folder))) throw needsRoot(ctx, `a clone makes ${path}`);
 }
 

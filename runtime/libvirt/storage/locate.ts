@@ -4,6 +4,7 @@ import { HyperError } from "../../core/errors.ts";
 import { settings } from "../../core/settings.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import type { Disk } from "../disk.ts";
+import { pathExists } from "../program.ts";
 import { parseXml, textOf } from "../xml.ts";
 import { mayRead, needsRoot } from "./image-access.ts";
 import { listPools } from "./pools.ts";
@@ -86,6 +87,7 @@ async function volumeImage(
 
 async function sizeOf(ctx: Context, path: string, format: string): Promise<number> {
   if (!(await mayRead(ctx, path, format))) throw needsRoot(ctx, `the size of ${path} must be read`);
+  if (!(await pathExists(ctx, path))) throw new HyperError("not_found", `${path} does not exist`);
   return (await readImageInfo(ctx.exec, path, format))["virtual-size"];
 }
 

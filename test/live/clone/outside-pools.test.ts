@@ -125,12 +125,25 @@ describe("a folder that no pool has", () => {
     expect(readdirSync("/opt/vms")).toEqual(["base.qcow2"]);
   });
 
+  test("no room for the second disk: the first one goes too", async ({ pool }) => {
+    const small = await pool("small", "1m");
+    mkdirSync(`${small}/sub`);
+    await machine("base", { disks: [await file(`${VMS}/a.img`), await file(`${VMS}/b.qcow2`)] });
+    const answer = await clone({ files: [`${VMS}/x.img`, `${small}/sub/y.qcow2`] });
+    expectError(answer, 500, "no_space", /No space left/);
+    expect([readdirSync(VMS).sort(), readdirSync(`${small}/sub`)]).toEqual([
+      ["a.img", "b.qcow2"],
+      [],
+    ]);
+    expect(notes()).toEqual([]);
+  });
+
   test("a failure leaves nothing", async () => {
     const path = await file(`${VMS}/base.qcow2`);
     await machine("base", { disks: [path, `${VMS}/missing.qcow2`] });
     for (const linked of [false, true]) {
       const answer = await clone({ linked, files: [`${VMS}/x.qcow2`, `${VMS}/y.qcow2`] });
-      expectError(answer, 500, "command_failed", /missing\.qcow2/);
+      expectError(answer, 404, "not_found", /missing\.qcow2 does not exist/);
     }
     expect(readdirSync(VMS)).toEqual(["base.qcow2"]);
     expect(notes()).toEqual([]);
