@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { localUser } from "../../runtime/hypervisor/ssh/tokens.ts";
+import { slow } from "../fixtures/slowness.ts";
 
 const run = promisify(execFile);
 
@@ -87,7 +88,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       log += text;
     });
-    const until = Date.now() + 10_000;
+    const until = Date.now() + slow(10_000);
     while (!log.includes("Server listening", from)) {
       if (child.exitCode !== null || Date.now() > until)
         throw new Error(`sshd did not start:\n${log}`);

@@ -7,7 +7,7 @@ import { assertNoOverlays } from "#runtime/libvirt/domain/snapshot/guards.ts";
 import { revertOverlays } from "#runtime/libvirt/domain/snapshot/revert.ts";
 import { DomainName, Name } from "#runtime/libvirt/names.ts";
 import { assertNotBackingFile } from "#runtime/libvirt/storage/backing.ts";
-import { IMAGE_TIMEOUT } from "#runtime/libvirt/storage/volume.ts";
+import { IMAGE_TIMEOUT_MS } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "POST",
@@ -32,7 +32,7 @@ export default defineFunction({
     const options = state ? [`--${state}`] : [];
     const command = ["snapshot-revert", "--domain", domain, "--snapshotname", snapshot_name];
     await ctx.virsh
-      .oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT })
+      .oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS })
       .catch(async (error: HyperError) => {
         if (error.code !== "unsupported") throw error;
         // libvirt before 9.9 cannot revert to a snapshot whose disks are overlay files

@@ -19,6 +19,8 @@ const isQcow2 = ({ type, format }: Image) => type === "file" && format === "qcow
 /** The data files that were read, by image; a changed image is read into another object (images.ts). */
 const known = new WeakMap<Image, string | null>();
 
+export const rememberNoDataFile = (image: Image) => known.set(image, null);
+
 /** The data files of images, by the path of the image. An image that cannot be read has none here. */
 export async function readDataFiles(
   ctx: Pick<Context, "exec">,

@@ -6,6 +6,7 @@ import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { type Folder, listFolders } from "../folder.ts";
 import { xml } from "../xml.ts";
+import { rememberNoDataFile } from "./data-file.ts";
 import { type ActivePool, readActivePool, readActivePools } from "./pools.ts";
 import { readQcow2Heads } from "./qcow2-header.ts";
 import { parseVolume, readVolumes } from "./volume.ts";
@@ -80,12 +81,15 @@ async function readFolder(
   const isChanged = (name: string) => known.get(name)?.identity !== files.get(name)?.identity;
   const changed = [...files.keys()].filter(isChanged);
   const isNew = changed.some((name) => !known.has(name));
-  const images = await imagesFromHeads(ctx, pool, files, changed);
+  const refreshPool = async () =>
+    (await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]]))[0];
+  const [images, first] = await Promise.all([
+    imagesFromHeads(ctx, pool, files, changed),
+    isNew ? refreshPool() : undefined,
+  ]);
   const others = changed.filter((name) => !images.has(name));
-  const refreshes = isNew || (others.length > 0 && (refresh || others.length > FEW));
-  const [refreshed] = refreshes
-    ? await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]])
-    : [];
+  const mustRefresh = others.length > 0 && (refresh || others.length > FEW);
+  const refreshed = !isNew && mustRefresh ? await refreshPool() : first;
   const commands = others.map((name) => ["vol-dumpxml", "--pool", pool.name, "--vol", name]);
   const texts = (await ctx.virsh.settled(commands)).map(unlessGone);
   const told = others.map((name, i) => {
@@ -125,7 +129,9 @@ async function imagesFromHeads(
       const definition = xml`<volume type="file"><name>${name}</name><capacity>${capacity}</capacity>
 <allocation>${files.get(name)?.bytes}</allocation><target><path>${pathOf(name)}</path><format type="qcow2"/></target>
 ${backing && xml`<backingStore><path>${backing.path}</path><format type="${backing.format}"/></backingStore>`}</volume>`;
-      return [[name, parseVolume(pool, `${definition}`)]];
+      const image = parseVolume(pool, `${definition}`);
+      if (!head.hasDataFile) rememberNoDataFile(image);
+      return [[name, image]];
     }),
   );
 }

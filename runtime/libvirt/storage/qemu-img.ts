@@ -40,6 +40,20 @@ export async function readImageChain(
   return result.exitCode === 0 ? JSON.parse(result.stdout) : undefined;
 }
 
+/** Describes an image and those below it; the caller judges the exit code. */
+export const describeChain = (exec: Exec, path: string, format: string) =>
+  exec(["qemu-img", "info", "-U", "--backing-chain", "--output=json", "-f", format, path]);
+
+/** Makes an overlay in the place of a file. */
+export const createOverlay = (
+  exec: Exec,
+  path: string,
+  backing: { path: string; format: string; size: number },
+) => {
+  const below = ["-F", backing.format, "-b", backing.path];
+  return exec(["qemu-img", "create", "-q", "-f", "qcow2", ...below, path, `${backing.size}`]);
+};
+
 /** Describes an image whose format qemu-img detects; the caller judges the exit code. */
 export const probeImage = (exec: Exec, path: string) =>
   exec(["qemu-img", "info", "--output=json", path]);
@@ -77,10 +91,6 @@ export function intoVolume(
   const into = { target: volume.path, targetFormat };
   return isAnew ? into : { ...into, existing: { zero: isFile } }; // zero, so that sparse stays sparse
 }
-
-/** Shrinks an image to a size that libvirt has rounded up. */
-export const shrinkImage = (exec: Exec, path: string, format: string, size: number) =>
-  exec(["qemu-img", "resize", "-q", "--shrink", "-f", format, path, `${size}`]);
 
 /** Copies an image as one without a backing file; the caller judges the exit code. */
 export function convertImage(

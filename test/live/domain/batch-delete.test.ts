@@ -2,10 +2,10 @@
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { type Xml, xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import { defineDomain, virsh } from "../../fixtures/live/virsh.ts";
-import { startServer, type TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
 const IMAGES = "/var/lib/libvirt/images";
@@ -13,7 +13,7 @@ const OTHER = "/var/lib/libvirt/it's other";
 const LOOSE = "/var/lib/libvirt/loose";
 const SAVE = "/var/lib/libvirt/qemu/save";
 
-let server: TestServer;
+const { test, server } = labTest();
 
 const words = (text: string) => text.split("\n").filter(Boolean);
 const domains = async () => words(await virsh("list", "--all", "--name")).sort();
@@ -62,7 +62,6 @@ async function machine(name: string, disks: Xml[] = [], { verb = "define", os = 
 }
 
 beforeAll(async () => {
-  server = await startServer();
   mkdirSync(OTHER);
   await virsh("pool-define-as", "--name", "it's other", "--type", "dir", "--target", OTHER);
   await virsh("pool-start", "--pool", "it's other");
@@ -78,7 +77,6 @@ afterAll(async () => {
   await virsh("pool-destroy", "--pool", "it's other");
   await virsh("pool-undefine", "--pool", "it's other");
   rmSync(OTHER, { recursive: true });
-  await server.stop();
 });
 
 describe("the domain", () => {

@@ -1,9 +1,9 @@
 /** Snapshots: internal and disk-only, of machines that run and that are off. What a disk holds says whether it is true. */
 
 import { existsSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
-import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   diskPaths,
@@ -16,15 +16,10 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
+} from "../../fixtures/live/machine.ts";
+import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const VM = "it's a vm";
 const post = (verb: string, snapshot_name: string, more: object = {}, domain_name = VM) =>

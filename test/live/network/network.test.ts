@@ -1,8 +1,9 @@
 /** The eight endpoints on a real libvirtd: every success and every kind of error, as virsh sees them. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { attribute, children, textOf, xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   clean,
   defineDomain,
@@ -17,16 +18,10 @@ import {
   storedNics,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { startServer, type TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.stop());
-afterEach(clean);
+const { test, server } = labTest({ tidy: clean });
 
 const create = (input: object) => server.post("/libvirt/network/create", input);
 

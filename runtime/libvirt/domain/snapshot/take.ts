@@ -3,7 +3,7 @@ import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
 import { readAnswering } from "../../definitions.ts";
 import { readDisks } from "../../disk.ts";
-import { IMAGE_TIMEOUT, readVolume } from "../../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS, readVolume } from "../../storage/volume.ts";
 import { parseXml } from "../../xml.ts";
 
 export interface SnapshotRequest {
@@ -25,7 +25,7 @@ export async function takeSnapshot(
     ...(atomic ? ["--atomic"] : []),
   ];
   const command = ["snapshot-create-as", "--domain", domain, "--name", name, ...options];
-  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
+  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS });
 }
 
 /**
