@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { attribute, children, textOf, xml } from "../../../runtime/libvirt/xml.ts";
 import { defineNetwork, expectError, expectSuccess, nics } from "../../fixtures/live/virsh.ts";
-import { define, everything, parsed, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
+import { define, everything, parsed, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import type { TestServer } from "../../server.ts";
 
 let server: TestServer;
