@@ -51,6 +51,8 @@ export const TEST_TOOLS = [
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
   { binaries: ["systemd-analyze"], apt: "systemd", dnf: "systemd", pacman: "systemd", apk: "systemd", zypper: "systemd" },
   { binaries: ["debugfs"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs-extra", zypper: "e2fsprogs" },
+  { binaries: ["/usr/share/locale/ja/LC_MESSAGES/libvirt.mo"], apt: "libvirt-l10n", dnf: "libvirt-client", pacman: "libvirt", apk: "libvirt-lang", zypper: "libvirt-client" },
+  { binaries: ["/usr/share/i18n/locales/ja_JP"], apt: "locales", dnf: "glibc-locale-source", pacman: "glibc-locales", apk: "musl-locales", zypper: "glibc-i18ndata" },
   { binaries: ["buildah"], apt: "buildah", dnf: "buildah", pacman: "buildah", apk: "buildah", zypper: "buildah" },
 ];
 
