@@ -65,22 +65,23 @@ export default defineFunction({
     assertImage(target, "volume");
     await assertUnused(ctx, target, force);
     const recreated = isRecreated(target, definition, algorithm);
-    if (target.type === "block" && algorithm === "trim") await discard(ctx, target.path);
-    else if (target.type !== "file" || algorithm !== "trim") {
-      if (algorithm !== "zero" && algorithm !== "trim")
+    if (algorithm === "trim") await trim(ctx, target);
+    else {
+      if (algorithm !== "zero")
         await needProgram(ctx, "scrub", { field: `algorithm: ${algorithm}` });
-      const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
-      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
+      await overwrite(ctx, target, algorithm);
     }
     if (recreated) await recreate(ctx, target, definition);
     return { pool, volume, algorithm, recreated };
   },
 });
 
-/**
- * libvirt overwrites the file of an image with its header. Removing a file gives its blocks back, as trim does,
- * so that a trimmed one needs no right to write to it.
- */
+async function overwrite({ virsh }: Context, { pool, name }: Volume, algorithm: string) {
+  const wipe = ["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", algorithm];
+  await virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
+}
+
+/** libvirt overwrites the file of an image with its header, and trim empties a file. */
 function isRecreated(volume: Volume, definition: string, algorithm: string): boolean {
   const { type, format, encrypted, name } = volume;
   if (type !== "file") return false;
@@ -119,9 +120,15 @@ async function recreate(ctx: Context, volume: Volume, definition: string) {
   assertLike(made, { ...volume, encrypted: encrypted && knowsSecret(definition) }, name);
 }
 
-/** Trims a device through the kernel; libvirt trims only RBD volumes. */
-async function discard(ctx: Context, path: string) {
-  if (!(await mayWrite(ctx, path))) throw needsRoot(ctx, `trim writes to ${path}`);
-  const { exitCode, stderr } = await ctx.exec(["blkdiscard", path], { timeout: IMAGE_TIMEOUT_MS });
+/** Gives the blocks back, also those of a file with another name; libvirt trims only RBD volumes. */
+async function trim(ctx: Context, volume: Volume) {
+  const { type, path } = volume;
+  if (type !== "file" && type !== "block") return overwrite(ctx, volume, "trim");
+  const isOurs = await mayWrite(ctx, path);
+  // the file that is made anew gives the blocks back
+  if (type === "file" && !isOurs) return overwrite(ctx, volume, "zero");
+  if (!isOurs) throw needsRoot(ctx, `trim writes to ${path}`);
+  const argv = type === "block" ? ["blkdiscard", path] : ["sh", "-c", ': >"$1"', "sh", path];
+  const { exitCode, stderr } = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT_MS });
   if (exitCode !== 0) throw new HyperError("unsupported", `trim: ${stderr.trim()}`);
 }

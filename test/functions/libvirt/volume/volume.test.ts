@@ -165,20 +165,25 @@ describe("wipe", () => {
   const paths = () => ({ stdout: "/p/v\0" });
 
   test.each([
-    ["zero", ["vol-wipe", "vol-delete", "vol-create"]],
-    ["trim", ["vol-delete", "vol-create"]], // a removed file has given its blocks back
-  ] as const)("%s: what was overwritten with its header is made anew", async (algorithm, verbs) => {
-    const fake = hypervisor("file", paths);
-    const answer = await wipe({ ...input, algorithm }, fake);
-    expect(answer).toEqual({ pool: "p", volume: "v", algorithm, recreated: true });
-    expect(fake.verbs().filter((verb) => /^vol-(wipe|delete|create)$/.test(`${verb}`))).toEqual(
-      verbs,
-    );
-    const create = fake.calls.find(([verb]) => verb === "vol-create") ?? [];
-    expect(`${create}`).toContain("<capacity>1048576</capacity>");
-    expect(`${create}`).toContain("<format type='qcow2'/>");
-    expect(`${create}`).not.toContain("<path>");
-  });
+    ["zero", true, ["vol-wipe", "vol-delete", "vol-create"]],
+    ["trim", true, ["vol-delete", "vol-create"]], // the emptied file has given its blocks back
+    ["trim", false, ["vol-wipe", "vol-delete", "vol-create"]],
+  ] as const)(
+    "%s, writable: %s: what lost its header is made anew",
+    async (algorithm, ours, verbs) => {
+      const run = ([name]: string[]) => (name === "test" && !ours ? { exitCode: 1 } : paths());
+      const fake = hypervisor("file", run);
+      const answer = await wipe({ ...input, algorithm }, fake);
+      expect(answer).toEqual({ pool: "p", volume: "v", algorithm, recreated: true });
+      expect(fake.verbs().filter((verb) => /^vol-(wipe|delete|create)$/.test(`${verb}`))).toEqual(
+        verbs,
+      );
+      const create = fake.calls.find(([verb]) => verb === "vol-create") ?? [];
+      expect(`${create}`).toContain("<capacity>1048576</capacity>");
+      expect(`${create}`).toContain("<format type='qcow2'/>");
+      expect(`${create}`).not.toContain("<path>");
+    },
+  );
 
   test.each([
     ["block", ["blkdiscard", "/p/v"]],
