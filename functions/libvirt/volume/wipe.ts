@@ -63,7 +63,12 @@ export default defineFunction({
     const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", volume]);
     const target = parseVolume(pool, definition);
     assertImage(target, "volume");
-    await assertUnused(ctx, target, force);
+    const { dataFiles } = await assertUnused(ctx, target, force);
+    const file = dataFiles.get(target.path);
+    if (file) {
+      const text = `volume: the data of ${volume} is in another file, ${file}, which libvirt would not wipe`;
+      throw new HyperError("unsupported", text);
+    }
     const recreated = isRecreated(target, definition, algorithm);
     if (algorithm === "trim") await trim(ctx, target);
     else {

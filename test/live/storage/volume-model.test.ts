@@ -135,6 +135,15 @@ describe("a qcow2 whose data is in another file", () => {
     );
     await virsh("pool-refresh", "default");
     const copy = { source_volume: "i.qcow2", target_volume: "copy" };
+    for (const algorithm of ["zero", "trim"]) {
+      const answer = await post("wipe", { volume: "i.qcow2", algorithm });
+      expectError(
+        answer,
+        500,
+        "unsupported",
+        /is in another file, .*\/d, which libvirt would not wipe/,
+      );
+    }
     expectSuccess(await post("clone", copy), 201);
     expect(await same(at("copy"), at("i.qcow2"))).toBe(true);
     rmSync(at("d"));

@@ -182,7 +182,6 @@ describe("pools", () => {
     const { pools } = expectSuccess(await server.get("/libvirt/pools"));
     expect(pools.find((pool: { name: string }) => pool.name === "small")).toMatchObject({
       capacity_bytes: 4 * MIB,
-      encrypted: false,
       allocation_bytes: MIB,
       available_bytes: 3 * MIB,
     });
