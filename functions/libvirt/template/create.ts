@@ -58,6 +58,7 @@ export default defineFunction({
       { source: domain, target: name },
       {
         edit: (doc) => addMark(doc, mark),
+        writes: seal ? "seal" : undefined,
         async prepare(copies, journal) {
           // without the step that can write a machine-id back after it was emptied
           const options = ["--operations", "defaults,-customize"];

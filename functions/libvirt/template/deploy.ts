@@ -69,6 +69,7 @@ export default defineFunction({
           if (vcpus) setVcpus(doc, vcpus);
           if (networkName) setNetwork(doc, networkName);
         },
+        writes: commands.length > 0 ? "customize" : undefined,
         async prepare(disks, journal) {
           if (commands.length === 0) return;
           const options = customize.packages?.length ? [] : ["--no-network"];

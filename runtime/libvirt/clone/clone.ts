@@ -6,7 +6,7 @@ import { domainRef, listDomains } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
 import { pathExists, runProgram } from "../program.ts";
 import { throwIfCancelled, withRollback } from "../rollback.ts";
-import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
+import { isRoot, mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
 import { assertPossible, makeDisks, retargetDisk } from "./disks.ts";
@@ -23,6 +23,8 @@ import { type CloneRequest, type Copy, type Plan, planDisks } from "./plan.ts";
 export interface CloneSteps {
   /** Change the definition before it is stored. */
   edit?(doc: XmlDocument): void;
+  /** The field of the request that has `prepare` write to the new disks. */
+  writes?: string | undefined;
   /** Work on the disks before the domain exists. */
   prepare?(disks: Copy[], journal: Journal): Promise<void>;
   /** Work on the domain; a failure removes it. */
@@ -45,6 +47,8 @@ export async function cloneDomain(
   const plans = await planDisks(ctx, from.doc, request);
   const { linked = false } = request;
   await assertPossible(ctx, plans, { linked, paused: from.state === "paused" });
+  if (steps.writes && plans.some(({ pool }) => pool) && !(await isRoot(ctx)))
+    throw needsRoot(ctx, `${steps.writes}: this writes to the new disks`);
   const nvram = await planNvram(ctx, from.doc, request);
   return withRollback(ctx, `clone of ${source} to ${target}`, async (journal) => {
     const identity = await build(ctx, journal, request, from, plans, nvram);

@@ -124,6 +124,21 @@ describe("copies that libvirtd makes", () => {
     expect(await names()).toEqual(["base"]);
   });
 
+  test("what writes to the new disks is refused before anything is made", async () => {
+    await base(await image("base.qcow2"));
+    const calls = [
+      ["create", { domain: "base", name: "t", seal: true }],
+      ["deploy", { template: "base", name: "t", customize: { hostname: "x" } }],
+      ["deploy", { template: "base", name: "t", customize: { hostname: "x" }, linked: true }],
+    ] as const;
+    for (const [verb, input] of calls) {
+      const answer = await server.post(`/libvirt/template/${verb}`, input);
+      expectError(answer, 500, "permission_denied", NEEDS_ROOT);
+      expect(answer.body.error).toMatch(verb === "create" ? /^seal: / : /^customize: /);
+    }
+    expect(readdirSync(at(""))).toEqual(["base.qcow2"]);
+  });
+
   test("firmware variables that cannot be looked at: refused, and not left out", async () => {
     const nvram = "/var/lib/libvirt/qemu/nvram/base_VARS.fd";
     mkdirSync("/var/lib/libvirt/qemu/nvram", { recursive: true });
