@@ -123,7 +123,7 @@ export function retargetDisk(doc: XmlDocument, plan: Plan) {
   } else if (source) pointToPath(doc, span, source, path);
   if (driver && format !== from.format) doc.setAttribute(driver, "type", format);
   for (const chain of descend([span], ["backingStore"])) doc.remove(chain); // libvirt detects the chain anew
-  if (plan.linked && from.format === "raw" && !source?.attributes.volume) nameBase(doc, span, from);
+  if (plan.linked && from.format === "raw" && !from.isSeenAlike) nameBase(doc, span, from);
 }
 
 /** libvirt would take a raw base for encrypted if its guest has encrypted it, so that it is told what it is. */
