@@ -31,8 +31,8 @@ function hypervisor(
     return `${xml`<domain><name>${name}</name><uuid>${uuidOf(name)}</uuid><title>${titles.get(name) ?? ""}</title></domain>`}`;
   });
   const list = (entries: Record<string, string>) =>
-    `${Object.entries(entries)
-      .map(([name, identity]) => `${name}\0f:8:${1000 - age}:${identity}\0tmpfs\0`)
+    `/folder\0${Object.entries(entries)
+      .map(([name, identity]) => `${name}\0ff:8:${1000 - age}:${identity}\0tmpfs\0`)
       .join("")}\0${code}\0`;
   const exec = async () => {
     const stdout = `1000\0${list(files.stored)}${list({ "driver.pid": "0", ...files.running })}`;
@@ -137,7 +137,7 @@ test.each([
 test("without the daemon's lock beside them, the files are another's", async () => {
   const exec = async () => ({
     ...{ stderr: "", exitCode: 0 },
-    stdout: "1000\0a.xml\0f:8:900:1\0ext4\0\0\x000\0\0\x000\0",
+    stdout: "1000\0/folder\0a.xml\0ff:8:900:1\0ext4\0\0\x000\0/folder\0\0\x000\0",
   });
   expect((await readDefinitionFiles({ exec, uri: "qemu:///system" }))("a")).toBeUndefined();
 });

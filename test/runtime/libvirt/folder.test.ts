@@ -3,6 +3,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -31,7 +32,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const list = async () => (await listFolders(ctx, [folder]))[0];
+const list = async () => (await listFolders(ctx, [folder]))[0]?.files;
 const at = (name: string) => join(folder, name);
 
 function replace(name: string, make: (path: string) => void) {
@@ -44,7 +45,6 @@ test.each<[string, string, () => void]>([
   ["swapped by a rename, of the same size", "image", () => renameSync(at("other"), at("image"))],
   ["made anew", "image", () => replace("image", (path) => writeFileSync(path, "aaaa"))],
   ["another mode", "image", () => chmodSync(at("image"), 0o600)],
-  ["the target of a link", "link", () => writeFileSync(at("elsewhere/target"), "CCCC")],
   [
     "a link that leads elsewhere",
     "link",
@@ -55,7 +55,7 @@ test.each<[string, string, () => void]>([
   await new Promise((resolve) => setTimeout(resolve, 20)); // more than one tick of the kernel's clock
   change();
   const after = await list();
-  expect(before?.get(name)?.identity).toMatch(/^\w:/);
+  expect(before?.get(name)?.identity).toMatch(/^\w\w:/);
   expect(after?.get(name)?.identity).not.toBe(before?.get(name)?.identity);
 });
 
@@ -65,38 +65,51 @@ test("what is not changed keeps its identity; files that have just changed are n
   expect([...(before?.keys() ?? [])].sort()).toEqual(["elsewhere", "image", "link", "other"]);
   expect([...(before?.values() ?? [])].every(({ settled }) => !settled)).toBe(true);
   expect(before?.get("elsewhere")?.isRegular).toBe(false);
-  expect(before?.get("link")?.isRegular).toBe(true);
+  expect(before?.get("link")).toMatchObject({ isLink: true, isRegular: false });
 });
 
 test("a name with a line break, and an empty folder", async () => {
   mkdirSync(at("empty"));
   writeFileSync(at("a\nb"), "");
   const [files, empty] = await listFolders(ctx, [folder, at("empty")]);
-  expect(files?.has("a\nb")).toBe(true);
-  expect(empty?.size).toBe(0);
+  expect(files?.files.has("a\nb")).toBe(true);
+  expect(empty?.files.size).toBe(0);
 });
 
 test("a folder that cannot be listed is unknown, not empty; the others are known", async () => {
   const [missing, known] = await listFolders(ctx, [at("missing"), folder]);
   expect(missing).toBeUndefined();
-  expect(known?.has("image")).toBe(true);
+  expect(known?.files.has("image")).toBe(true);
+});
+
+test("the folder's real path; a link in it is never settled, since its target may change", async () => {
+  symlinkSync(folder, `${folder}.link`);
+  const [known] = await listFolders(ctx, [`${folder}.link`]);
+  unlinkSync(`${folder}.link`);
+  expect(known?.realPath).toBe(realpathSync(folder));
+  const [files] = await listFolders(said(`1000\0/p\0${file("1.5").replace("ff:", "lf:")}`), ["/p"]);
+  expect(files?.files.get("image")?.settled).toBe(false);
 });
 
 const said = (text: string, exitCode = 0) => ({
   exec: async () => ({ stdout: text, stderr: "", exitCode }),
 });
-const file = (changed: string, type = "ext4") => `image\0f:8:${changed}:1:2\0${type}\0\x000\0`;
+const file = (changed: string, type = "ext4") => `image\0ff:8:${changed}:1:2\0${type}\0\x000\0`;
 
 test.each<[string, string, boolean | undefined]>([
-  ["long ago", `1000\0${file("990.5")}`, true],
-  ["within the tick of a coarse clock", `1000\0${file("998.0")}`, false],
-  ["in the future", `1000\0${file("1001.0")}`, false],
-  ["on a network's file system", `1000\0${file("990.5", "nfs4")}`, undefined],
-  ["with a name that is no UTF-8", `1000\0${file("990.5").replace("image", "\uFFFD")}`, undefined],
-  ["where find has no -printf (BusyBox)", "1000\0\x001\0", undefined],
+  ["long ago", `1000\0/p\0${file("990.5")}`, true],
+  ["within the tick of a coarse clock", `1000\0/p\0${file("998.0")}`, false],
+  ["in the future", `1000\0/p\0${file("1001.0")}`, false],
+  ["on a network's file system", `1000\0/p\0${file("990.5", "nfs4")}`, undefined],
+  [
+    "with a name that is no UTF-8",
+    `1000\0/p\0${file("990.5").replace("image", "\uFFFD")}`,
+    undefined,
+  ],
+  ["where find has no -printf (BusyBox)", "1000\0/p\0\x001\0", undefined],
   ["where nothing came", "", undefined],
 ])("settled: %s", async (_what, text, settled) => {
   const [files] = await listFolders(said(text), ["/p"]);
-  expect(files?.get("image")?.settled).toBe(settled);
+  expect(files?.files.get("image")?.settled).toBe(settled);
   if (settled === undefined) expect(files).toBeUndefined();
 });

@@ -21,7 +21,6 @@ let hosts = 0;
 function hypervisor(files: Record<string, File>) {
   let seen = structuredClone(files);
   let folder = "/p";
-  const busy = false;
   const fake = answering((verb, ...words) => {
     if (verb === "pool-list") return `${UUID}\n`;
     if (verb === "pool-name") return "p\n";
@@ -37,17 +36,16 @@ function hypervisor(files: Record<string, File>) {
   });
   const exec = async (argv: string[], { input = "" } = {}) => {
     const ok = (stdout: string) => ({ stdout, stderr: "", exitCode: 0 });
-    if (!argv[2]?.includes("find -L"))
-      return ok(
-        input
-          .split("\0")
-          .map((path) => head(files[path.slice(path.lastIndexOf("/") + 1)]))
-          .join(""),
-      );
+    if (!argv[2]?.includes("find -H")) {
+      const heads = input
+        .split("\0")
+        .map((path) => head(files[path.slice(path.lastIndexOf("/") + 1)]));
+      return ok(Buffer.concat(heads).toString("base64"));
+    }
     const rows = Object.entries(files).map(
-      ([name, { identity, age = 10 }]) => `${name}\0f:8:${1000 - age}:${identity}\0ext4\0`,
+      ([name, { identity, age = 10 }]) => `${name}\0ff:8:${1000 - age}:${identity}\0ext4\0`,
     );
-    return ok(`1000\0${rows.join("")}\x000\0`);
+    return ok(`1000\0${folder}\0${rows.join("")}\x000\0`);
   };
   const ctx = {
     ...fake,
@@ -73,7 +71,7 @@ function hypervisor(files: Record<string, File>) {
 
 function head(file: File | undefined) {
   const bytes = Buffer.alloc(1024);
-  if (!file?.qcow2) return bytes.toString("hex");
+  if (!file?.qcow2) return bytes;
   bytes.write("QFI\xfb", "latin1");
   bytes.writeUInt32BE(3, 4);
   bytes.writeBigUInt64BE(4096n, 24);
@@ -86,7 +84,7 @@ function head(file: File | undefined) {
     bytes.writeUInt32BE(file.backing.length, 16);
     bytes.write(file.backing, 200);
   }
-  return bytes.toString("hex");
+  return bytes;
 }
 
 let files: Record<string, File>;
@@ -99,7 +97,10 @@ beforeEach(() => {
 });
 const backings = async (ctx: Context, refresh = true) =>
   Object.fromEntries(
-    (await readImages(ctx, refresh)).map(({ name, backing }) => [name, backing?.path ?? null]),
+    (await readImages(ctx, refresh)).images.map(({ name, backing }) => [
+      name,
+      backing?.path ?? null,
+    ]),
   );
 const FIRST = { a: null, b: "/p/a", q: "/p/a" };
 
