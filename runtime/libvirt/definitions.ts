@@ -77,7 +77,7 @@ export async function readChanged(
   ctx: Context,
   uuids: string[],
   option?: "--inactive",
-  files: Promise<DefinitionFiles> = readDefinitionFiles(ctx),
+  files: DefinitionFiles | Promise<DefinitionFiles> = readDefinitionFiles(ctx),
 ): Promise<(Definition | HyperError)[]> {
   const identityOf = await files;
   const unchanged = (uuid: string) => {

@@ -57,7 +57,10 @@ export interface Storage {
 
 /** Reads all disks of all domains and all volumes of all active pools: a few round trips and one process. */
 export async function readStorage(ctx: Context): Promise<Storage> {
-  const [disks, images] = await Promise.all([readUses(ctx), readImages(ctx, true)]);
+  const [disks, { images, real: known }] = await Promise.all([
+    readUses(ctx),
+    readImages(ctx, true),
+  ]);
   const [{ below, unknown }, dataFiles] = await Promise.all([
     readChains(ctx, disks, images),
     readDataFiles(ctx, images),
@@ -65,7 +68,7 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   const uses = [...disks, ...below];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
   paths.push(...dataFiles.values());
-  const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
+  const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths], {}, known);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
   const standsOn = (use: Pick<Use, "path" | "pool" | "volume">, { pool, name, path }: Place) =>
     use.path ? same(use.path, path) : use.pool === pool && use.volume === name;
