@@ -7,10 +7,9 @@ function hypervisor(uri = "qemu:///system") {
   const asked: string[][] = [];
   const exec = async (argv: string[]) => {
     asked.push(argv);
-    const path = argv.at(-1);
-    const isThere = path === "/sys/class/net/br0";
-    const stderr = isThere ? "" : `ls: ${path}: No such file or directory\n`;
-    return { stdout: "", stderr, exitCode: isThere ? 0 : 1 };
+    const there = argv.at(-1) === "/sys/class/net/br0";
+    const stderr = there ? "" : `ls: cannot access '${argv.at(-1)}': No such file or directory\n`;
+    return { stdout: "", stderr, exitCode: there ? 0 : 2 };
   };
   return { uri, exec, asked };
 }
