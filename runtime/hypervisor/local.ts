@@ -93,8 +93,11 @@ function started(child: ChildProcess, program: string): Promise<void> {
 function killGroup(child: ChildProcess) {
   try {
     if (child.pid) process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // already gone
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return; // already gone
+    // what runs through sudo, root alone may end
+    const kill = spawn("sudo", ["-n", "kill", "-s", "KILL", "--", `-${child.pid}`]);
+    kill.on("error", () => {}); // without sudo it was not started
   }
 }
 
