@@ -91,13 +91,16 @@ function started(child: ChildProcess, program: string): Promise<void> {
 
 /** Children lead a process group (`detached`), so that everything they started ends with them. */
 function killGroup(child: ChildProcess) {
-  try {
-    if (child.pid) process.kill(-child.pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return; // already gone
+  if (!child.pid) return;
+  const group = `-${child.pid}`;
+  if (child.spawnfile === "sudo") {
     // what runs through sudo, root alone may end
-    const kill = spawn("sudo", ["-n", "kill", "-s", "KILL", "--", `-${child.pid}`]);
-    kill.on("error", () => {}); // without sudo it was not started
+    spawn("sudo", ["-n", "kill", "-s", "KILL", "--", group]).on("error", () => {});
+  }
+  try {
+    process.kill(Number(group), "SIGKILL");
+  } catch {
+    // already gone, or root's
   }
 }
 

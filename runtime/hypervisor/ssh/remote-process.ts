@@ -75,7 +75,7 @@ export async function startRemotely(
     const code = program === "virsh" ? "unreachable" : "unsupported";
     throw new HyperError(code, `${program} is not installed on hypervisor ${alias}`);
   }
-  const group = { leader, id };
+  const group = { leader, id, sudo: program === "sudo" };
   connection.running.add(group);
   channel.once("exit", () => connection.running.delete(group));
   return { channel, group, ended };

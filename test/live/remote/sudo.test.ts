@@ -22,6 +22,15 @@ async function login(options: LoginUserOptions): Promise<[LoginUser, Hypervisor]
   return [user, kvm1];
 }
 const LIMIT = { timeout: 20_000 };
+/** How many processes sleep for so long. */
+const sleeping = (seconds: string) =>
+  processes("sleep").filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`).includes(seconds);
+    } catch {
+      return false; // it has ended
+    }
+  }).length;
 const SECRET = "/var/lib/libvirt/qemu/secret";
 
 describe.each([
@@ -55,9 +64,16 @@ describe.each([
     await expect(kvm1.exec(["sh", "-c", script], { timeout: 1500 })).rejects.toMatchObject({
       code: "timed_out",
     });
-    const sleeping = () =>
-      processes("sleep").filter((pid) => readFileSync(`/proc/${pid}/cmdline`).includes("3333"));
-    await until("no process is left", () => sleeping().length === 0, 10);
+    await until("no process is left", () => sleeping("3333") === 0, 10);
+  });
+
+  test("what runs when the connection is closed is ended", async () => {
+    const [, kvm1] = await login(options);
+    const running = kvm1.exec(["sh", "-c", "sleep 5555; echo no"], LIMIT).catch(() => {});
+    await until("it runs", () => sleeping("5555") > 0, 20);
+    await kvm1.close();
+    await until("no process is left", () => sleeping("5555") === 0, 10);
+    await running;
   });
 
   test("a program that is missing", async () => {
@@ -83,9 +99,7 @@ test("here, too, what takes too long is ended", async () => {
     console.log(stdout.trim(), code);
     await here.close();`;
   expect(await user.run(process.execPath, "-e", script)).toBe("root timed_out\n");
-  const sleeping = () =>
-    processes("sleep").filter((pid) => readFileSync(`/proc/${pid}/cmdline`).includes("4444"));
-  await until("no process is left", () => sleeping().length === 0, 10);
+  await until("no process is left", () => sleeping("4444") === 0, 10);
 });
 
 describe("a refusal is clear", () => {
