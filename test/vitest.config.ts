@@ -1,28 +1,38 @@
-/** Unit tests side by side; live tests one file after the other, since they share one libvirtd. */
+/** Three projects: what is pure, what starts programs, and what needs the lab's libvirtd. */
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
+    root: join(import.meta.dirname, ".."), // what is watched: functions and rooms too
+    globalSetup: ["test/fixtures/slowness.ts"],
+    bail: process.env.HYPERSDK_INSPECT === "1" ? 1 : 0, // no test after it touches what it has left
+    setupFiles: ["test/fixtures/timeouts.ts"],
     projects: [
       {
+        extends: true,
         test: {
           name: "unit",
-          include: ["**/*.test.ts"],
-          exclude: ["live/**"],
-          testTimeout: 30_000, // some start programs, and machines may be busy
-          hookTimeout: 60_000,
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/live/**", "test/process/**"],
           sequence: { groupOrder: 0 },
         },
       },
       {
+        extends: true,
+        test: {
+          name: "process",
+          include: ["test/process/**/*.test.ts"],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
         test: {
           name: "live",
-          include: ["live/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          include: ["test/live/**/*.test.ts"],
+          maxWorkers: 1, // its files share one libvirtd
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,7 +1,7 @@
 /** All samples of one hypervisor, in bounded time. A part that is late is left out, with a metric that says so. */
+import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
-import { chunks } from "../libvirt/stats/domstats.ts";
 import { keyValues, lines } from "../libvirt/virsh-output.ts";
 import { type Domain, offSamples, runningSamples } from "./domains.ts";
 import type { Sample } from "./names.ts";
@@ -38,7 +38,7 @@ async function allSamples(ctx: Context, domains: Domain[], timeoutMs: number) {
     const off = domains.filter(({ id }) => !id);
     const parts = await Promise.all([
       ...chunks(running, DOMAINS_PER_PART).map((part) => runningSamples(scrape, part)),
-      ...chunks(off, DOMAINS_PER_PART).map((part) => offSamples(scrape, part)),
+      ...(off.length > 0 ? [offSamples(scrape, off)] : []),
       optional(scrape, "storage pools", poolSamples(scrape.ctx)),
       optional(scrape, "versions", versionSamples(scrape)),
     ]);
@@ -58,7 +58,7 @@ async function listDomains(callerContext: Context, timeoutMs: number): Promise<D
   return lines(text).map((row) => {
     const [, uuid = "", id = "", name = ""] = row.match(/^(\S+) (\S+) (.*)$/s) ?? [];
     // virsh finds an ID in half the time of a UUID
-    return id === "-" ? { name, ref: uuid } : { name, ref: id, id };
+    return id === "-" ? { name, uuid, ref: uuid } : { name, uuid, ref: id, id };
   });
 }
 

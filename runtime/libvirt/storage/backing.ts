@@ -2,8 +2,11 @@
 import { HyperError } from "../../core/errors.ts";
 import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { readDefinition } from "../definitions.ts";
 import { parseXml } from "../xml.ts";
-import { disksOf, readImages, realPaths, type Storage } from "./usage.ts";
+import { readImages } from "./images.ts";
+import { realPaths } from "./real-paths.ts";
+import { disksOf, type Storage } from "./usage.ts";
 
 /** An overlay that was made within this time may be missed. */
 const CACHE_MS = 2000;
@@ -38,7 +41,7 @@ export async function assertNotBackingFile(
 ) {
   const { volumes, images } = await bases();
   if (images.length === 0) return;
-  const definition = parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain");
+  const definition = parseXml((await readDefinition(ctx, ref)).text, "domain");
   const disks = disksOf(definition, false).filter(({ below, shared }) => !below && !shared);
   const paths = disks.flatMap(({ path, pool, volume }) => {
     const image = volumes.find(({ pool: at, name }) => at === pool && name === volume);
