@@ -13,6 +13,7 @@ const SIGNALS = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"];
  * @param {string[]} argv
  * @param {import("node:child_process").SpawnOptions} options
  * @param {(child: ChildProcess, signal: NodeJS.Signals) => void} relay how a signal reaches it
+ * @param {(child: ChildProcess) => void} started called once, with the child
  * @returns {Promise<number>}
  */
 export function runMain(
@@ -21,10 +22,12 @@ export function runMain(
   relay = (child, signal) => {
     child.kill(signal);
   },
+  started = () => {},
 ) {
   const [command = "", ...args] = argv;
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: "inherit", ...options });
+    started(child);
     for (const signal of SIGNALS) {
       process.on(signal, () => {
         // A terminal's ^C reaches the whole process group; passed on, it would count as a second ^C.

@@ -24,6 +24,20 @@ export const HELPER_TOOLS = [
   { binaries: ["iptables", "nft"], apt: "iptables", dnf: "iptables-nft", pacman: "iptables", apk: "iptables", zypper: "iptables" },
 ];
 
+const libraries = ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"];
+const storageBackend = (/** @type {string} */ name) =>
+  libraries.map((lib) => `/usr/${lib}/libvirt/storage-backend/libvirt_storage_backend_${name}.so`);
+
+/**
+ * @type {Tool[]} Pools of whole disks and of volume groups. These packages are asked for once libvirtd is there:
+ * Debian 12 has none of these names, since its libvirtd brings both files.
+ */
+// biome-ignore format: a table reads best as one
+export const STORAGE_TOOLS = [
+  { binaries: storageBackend("disk"), apt: "libvirt-daemon-driver-storage-disk", dnf: "libvirt-daemon-driver-storage-disk", pacman: "libvirt", apk: "libvirt-common-drivers", zypper: "libvirt-daemon-driver-storage-disk" },
+  { binaries: storageBackend("logical"), apt: "libvirt-daemon-driver-storage-logical", dnf: "libvirt-daemon-driver-storage-logical", pacman: "libvirt", apk: "libvirt-common-drivers", zypper: "libvirt-daemon-driver-storage-logical" },
+];
+
 /** @type {Tool[]} What the tests need. */
 // biome-ignore format: a table reads best as one
 export const TEST_TOOLS = [

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { slow } from "./fixtures/slowness.ts";
 
 /** The folder that has `hypersdk`, for a PATH. */
 export const LAUNCHER = join(import.meta.dirname, "../runtime/cli/hypersdk.sh");
@@ -23,7 +24,11 @@ export interface Ran {
 export function hypersdk(args: string[], { env, input, cwd, launcher = LAUNCHER }: Run = {}) {
   return new Promise<Ran>((resolve, reject) => {
     const started = performance.now();
-    const child = spawn(launcher, args, { env: { ...process.env, ...env }, cwd, timeout: 60_000 });
+    const child = spawn(launcher, args, {
+      env: { ...process.env, ...env },
+      cwd,
+      timeout: slow(60_000),
+    });
     const ran: Ran = { code: null, stdout: "", stderr: "", ms: 0 };
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (text: string) => {
@@ -71,7 +76,7 @@ export function onTerminal(argv: string[], { env, cwd }: Run = {}, columns = 120
     },
     async shows(text, seconds = 10) {
       const found = () => (typeof text === "string" ? screen.includes(text) : text.test(screen));
-      for (const end = Date.now() + seconds * 1000; !found(); await sleep(20)) {
+      for (const end = Date.now() + slow(seconds * 1000); !found(); await sleep(20)) {
         if (Date.now() > end) {
           throw new Error(`not within ${seconds} s: ${text}\nbut: ${JSON.stringify(screen)}`);
         }

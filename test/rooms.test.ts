@@ -25,6 +25,7 @@ const ROOMS = [
   "server",
   "client",
   "build",
+  "dev",
   "cli",
   "program",
 ];
@@ -58,6 +59,12 @@ test("every file stands in a room", () => {
       .filter((name) => name.includes("."))
       .sort(),
   ).toEqual(["README.md", ...Object.keys(ENTRY)]);
+});
+
+test("runtime/README.md has the same rooms in the same order", () => {
+  const readme = readFileSync(join(ROOT, "runtime/README.md"), "utf8");
+  const rows = [...readme.matchAll(/^\| `([a-z/]+)\/` \| .+\. \|$/gm)].map(([, room]) => room);
+  expect(rows).toEqual(ROOMS);
 });
 
 test("no import runs up", () => {

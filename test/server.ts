@@ -1,6 +1,7 @@
 /** Starts the real server on a free port, for tests that call it as its users do. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { slow } from "./fixtures/slowness.ts";
 import { startSshd } from "./lab/sshd.ts";
 
 export interface Answer {
@@ -87,7 +88,7 @@ function remote(env: Record<string, string>) {
 }
 
 async function listening(child: ChildProcess, log: () => string): Promise<string> {
-  const until = Date.now() + 15_000;
+  const until = Date.now() + slow(15_000);
   while (Date.now() < until) {
     const found = log().match(/https?:\/\/[\w.:[\]-]+:\d+|unix:\/\/[^\s"]+/);
     if (found) return found[0];

@@ -1,28 +1,36 @@
-/** Unit tests side by side; live tests one file after the other, since they share one libvirtd. */
+/** Three projects: what is pure, what starts programs, and what needs the lab's libvirtd. */
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     root: import.meta.dirname,
+    globalSetup: ["fixtures/slowness.ts"],
+    setupFiles: ["fixtures/timeouts.ts"],
     projects: [
       {
+        extends: true,
         test: {
           name: "unit",
           include: ["**/*.test.ts"],
-          exclude: ["live/**"],
-          testTimeout: 30_000, // some start programs, and machines may be busy
-          hookTimeout: 60_000,
+          exclude: ["live/**", "process/**"],
           sequence: { groupOrder: 0 },
         },
       },
       {
+        extends: true,
+        test: {
+          name: "process",
+          include: ["process/**/*.test.ts"],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
         test: {
           name: "live",
           include: ["live/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          maxWorkers: 1, // its files share one libvirtd
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -19,7 +19,7 @@ export default defineFunction({
   output: z.object({
     networks: z.array(
       z.object({
-        name: z.string(),
+        name: z.string().meta({ "x-libvirt": "network" }),
         active: z.boolean(),
         persistent: z.boolean(),
         autostart: z.boolean(),

@@ -1,17 +1,17 @@
-/** Makes one file of some functions and all they need, for `bun` to run, and an executable that needs no Bun. */
+/** Bundles functions with all their dependencies into one file for `bun`, and into an executable that needs no Bun. */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { defaultSettings } from "../core/config-defaults.ts";
 import { FUNCTIONS } from "../function/load.ts";
 import { LAZY_REQUIRE } from "./lazy.ts";
 import { describe, describeFile, type Manifest } from "./manifest.ts";
-import { packed } from "./packed.ts";
 import type { Selection } from "./select.ts";
 
 const RUNTIME = join(import.meta.dirname, "..");
 
 /**
  * Writes NAME.js with its bytecode NAME.js.jsc, with `compile` the executable NAME, and NAME.json, the manifest.
- * What had those names is replaced once all is made; a failure leaves it as it was.
+ * Files of those names are replaced once everything is built; a failure leaves them as they were.
  */
 export async function bundle(
   selection: Selection,
@@ -23,7 +23,7 @@ export async function bundle(
   mkdirSync(folder, { recursive: true });
   const made = mkdtempSync(join(folder, ".build-"));
   try {
-    const config = await options(paths);
+    const config = options(paths);
     const { outputs } = await build(config);
     for (const output of outputs) {
       const end = output.kind === "bytecode" ? ".js.jsc" : ".js";
@@ -32,7 +32,7 @@ export async function bundle(
     const files = [`${name}.js`, `${name}.js.jsc`];
     if (compile) {
       const outfile = join(made, name);
-      // the folder it is started in is nobody's to configure it
+      // an executable must not read .env or bunfig.toml of the folder that it is started in
       const alone = { autoloadDotenv: false, autoloadBunfig: false };
       await build({ ...config, compile: { outfile, ...alone } });
       files.push(name);
@@ -47,7 +47,7 @@ export async function bundle(
   }
 }
 
-/** Bun says "Bundle failed", and why in the errors of that error. */
+/** Bun rejects with "Bundle failed"; the reasons are in `errors` of that AggregateError. */
 function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
   return Bun.build(config).catch((cause) => {
     const why = cause instanceof AggregateError ? cause.errors.join("\n") : cause.message;
@@ -55,29 +55,25 @@ function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
   });
 }
 
-/** What a package is bundled with, too. */
-const COMMON = {
-  target: "bun",
-  format: "cjs", // the only one that may have bytecode beside it
-  minify: true,
-  // packages look there for workers and the like, which are not there; and the path is this machine's
-  define: { __dirname: '"/"', __filename: '"/"', "import.meta.dirname": '"/"' },
-} as const;
-
-async function options(paths: string[]): Promise<Bun.BuildConfig> {
-  const { plugin, holders } = await packed({ ...COMMON, plugins: [withoutAddons, withoutUnused] });
+function options(paths: string[]): Bun.BuildConfig {
   return {
-    ...COMMON,
     entrypoints: [join(RUNTIME, "program/program.ts")],
-    files: { [join(RUNTIME, "function/load.ts")]: functionsModule(paths) },
+    files: {
+      [join(RUNTIME, "function/load.ts")]: functionsModule(paths),
+      [join(RUNTIME, "core/config-defaults.ts")]: defaultsModule(),
+    },
+    target: "bun",
+    format: "cjs", // bytecode needs CommonJS
     bytecode: true,
-    // what runs once, at the start, is not worth compiling; program.ts ends this
-    banner: `Bun.unsafe.setJITPolicy(100);${LAZY_REQUIRE}${holders}`,
-    plugins: [plugin],
+    minify: true,
+    banner: LAZY_REQUIRE,
+    // packages look for workers beside themselves, which a bundle does not have; the real path is this machine's
+    define: { __dirname: '"/"', __filename: '"/"', "import.meta.dirname": '"/"' },
+    plugins: [withoutAddons, withoutUnused],
   };
 }
 
-/** ssh2 has native addons, built or not, and does without them. */
+/** ssh2 has optional native addons and works without them. */
 const withoutAddons: Bun.BunPlugin = {
   name: "without native addons",
   setup(build) {
@@ -88,17 +84,21 @@ const withoutAddons: Bun.BunPlugin = {
   },
 };
 
-/** What packages load and nobody here uses: of ssh2 a server, files and new keys, of pino other ways to write. */
+/** Modules that packages load but this project does not use: the SSH server, SFTP and key generation of ssh2, transports of pino. */
 const UNUSED =
   /\/(ssh2\/lib\/(server|keygen|http-agents|protocol\/SFTP)|pino\/lib\/(transport|multistream)|@pinojs\/redact\/index)\.js$/;
 const withoutUnused: Bun.BunPlugin = {
-  name: "without what is not used",
+  name: "without unused modules",
   setup(build) {
     build.onLoad({ filter: UNUSED }, () => ({ loader: "js", contents: "module.exports = {};" }));
   },
 };
 
-/** Stands in for ../function/load.ts. */
+/** Replaces ../core/config-defaults.ts: the schema of the settings would cost half of a start. */
+const defaultsModule = () =>
+  `export const defaultSettings = () => (${JSON.stringify(defaultSettings())});`;
+
+/** The source of the module that replaces ../function/load.ts in a bundle. */
 function functionsModule(paths: string[]): string {
   const file = (path: string) => JSON.stringify(join(FUNCTIONS, `${path}.ts`));
   const imports = paths.map((path, i) => `import f${i} from ${file(path)};`);
@@ -109,8 +109,8 @@ const functions = [${list.join(", ")}];
 export const loadFunctions = async () => functions;
 export const functionPaths = async () => functions.map(({ path }) => path);
 export async function loadFunction(path) {
-  const found = functions.find((one) => one.path === path);
-  if (found) return found.function;
+  const loaded = functions.find((one) => one.path === path);
+  if (loaded) return loaded.function;
   throw new HyperError("not_found", \`no function \${path}\`);
 }
 `;

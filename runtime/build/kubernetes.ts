@@ -1,6 +1,6 @@
 /**
- * Manifests for Kubernetes and Knative, from what the functions declare. Configuration and secrets are not in
- * them: ConfigMap `hypersdk` holds hypersdk.toml, Secret `hypersdk` tokens.json, SSH keys and known_hosts.
+ * Manifests for Kubernetes and Knative, from what the functions declare. They refer to configuration and secrets:
+ * ConfigMap `hypersdk` holds hypersdk.toml, Secret `hypersdk` tokens.json, SSH keys and known_hosts.
  */
 import type { IService as IKnativeService } from "@kubernetes-models/knative/serving.knative.dev/v1/Service";
 import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
@@ -9,8 +9,8 @@ import type { IPodSpec } from "kubernetes-models/v1/PodSpec";
 import type { IService } from "kubernetes-models/v1/Service";
 import type { Described } from "./manifest.ts";
 
-/** What a container runs, and the image that it is in. */
-export interface Image {
+/** The bundle that a container runs, and the container's image. */
+export interface BundleImage {
   manifest: Described;
   image: string;
 }
@@ -18,18 +18,18 @@ export interface Image {
 /** The user that deploy/containers/base.Containerfile makes. */
 const USER = 65532;
 
-/** Where the container listens; Knative sets PORT to it. */
+/** The container's port; Knative sets PORT to it. */
 const PORT = 8080;
 
-/** Seconds that Knative gives an answer: looking is quick, and 600 is the most that it allows unless configured. */
-const TIMEOUT = { read: 60, change: 600 };
+/** Knative's limit for an answer; 600 is its maximum unless its operator raises it. */
+const TIMEOUT_SECONDS = { read: 60, change: 600 };
 
-/** Seconds: longer than `[limits] shutdown`. */
-const GRACE = 45;
+/** Longer than `[limits] shutdown`. */
+const GRACE_SECONDS = 45;
 
 const SECRETS = "/etc/hypersdk-secrets";
 
-export function knative({ manifest, image }: Image): [IKnativeService] {
+export function knative({ manifest, image }: BundleImage): [IKnativeService] {
   const { containers, volumes } = pod(manifest, image);
   const once = changes(manifest);
   return [
@@ -46,9 +46,12 @@ export function knative({ manifest, image }: Image): [IKnativeService] {
           spec: {
             enableServiceLinks: false,
             automountServiceAccountToken: false,
-            timeoutSeconds: once ? TIMEOUT.change : TIMEOUT.read,
-            // a port of another name is refused
-            containers: containers.map((one) => ({ ...one, ports: [{ containerPort: PORT }] })),
+            timeoutSeconds: once ? TIMEOUT_SECONDS.change : TIMEOUT_SECONDS.read,
+            // Knative refuses the port name "http"
+            containers: containers.map((container) => ({
+              ...container,
+              ports: [{ containerPort: PORT }],
+            })),
             volumes,
           },
         },
@@ -57,7 +60,7 @@ export function knative({ manifest, image }: Image): [IKnativeService] {
   ];
 }
 
-export function kubernetes({ manifest, image }: Image): [IDeployment, IService] {
+export function kubernetes({ manifest, image }: BundleImage): [IDeployment, IService] {
   const { containers, volumes } = pod(manifest, image);
   const [container] = containers;
   const selector = { "app.kubernetes.io/name": manifest.name };
@@ -74,7 +77,7 @@ export function kubernetes({ manifest, image }: Image): [IDeployment, IService] 
         spec: {
           enableServiceLinks: false,
           automountServiceAccountToken: false,
-          terminationGracePeriodSeconds: GRACE,
+          terminationGracePeriodSeconds: GRACE_SECONDS,
           securityContext: { fsGroup: USER },
           containers: [{ ...container, ...probes() } as IContainer],
           volumes,
@@ -91,7 +94,7 @@ export function kubernetes({ manifest, image }: Image): [IDeployment, IService] 
   return [deployment, service];
 }
 
-/** What changes something keeps others from doing the same at once, within its own process only. */
+/** A function that changes something runs in one process only, because it locks out concurrent changes within its process. */
 const changes = ({ functions }: Described) => functions.some(({ access }) => access !== "read");
 
 const labels = ({ name, version }: Described) => ({
@@ -110,7 +113,7 @@ const metadata = (manifest: Described) => ({
   },
 });
 
-/** A token is asked for; a connection is not refused. */
+/** Probes open a connection only, because a request would need a token. */
 const probes = (): Pick<IContainer, "readinessProbe" | "livenessProbe"> => ({
   readinessProbe: { tcpSocket: { port: "http" }, periodSeconds: 5 },
   livenessProbe: { tcpSocket: { port: "http" }, periodSeconds: 20, failureThreshold: 3 },
@@ -155,7 +158,7 @@ function pod(
     containers: [container],
     volumes: [
       { name: "config", configMap: { name: "hypersdk" } },
-      // of root, and no other user is in the container to read it
+      // the files belong to root, and the container's user must read them; it is the only user there
       { name: "secrets", secret: { secretName: "hypersdk", defaultMode: 0o444 } },
       { name: "state", emptyDir: {} },
       { name: "tmp", emptyDir: {} },

@@ -1,10 +1,10 @@
 /**
- * Node's modules cost a start more than ours: `node:stream` 6 ms, `node:child_process` 3, `process.stderr` 10,
- * where all of Bun starts in 5. A bundle therefore loads each with its first use. (Plugins cannot do it: Bun
- * does not offer them its own modules.)
+ * A bundle loads each of Node's modules with its first use, because they cost more of a start than our own code:
+ * `node:stream` 6 ms, `node:child_process` 3, `process.stderr` 10, where Bun itself starts in 5. (A bundler plugin
+ * cannot do it: Bun does not pass its built-in modules to plugins.)
  */
 
-/** A `require` whose modules are loaded when something is asked of them. */
+/** A `require` that loads a module when a property of it is first used. */
 export function lazily(load: (name: string) => object) {
   return (name: string): object => {
     let loaded: object | undefined;
@@ -12,7 +12,7 @@ export function lazily(load: (name: string) => object) {
       loaded ??= load(name);
       return loaded as CallableFunction & NewableFunction;
     };
-    // some are functions, such as node:assert, or classes, such as node:events; a bound one has nothing of its own
+    // node:assert is a function and node:events a class; a bound function has no properties of its own
     // biome-ignore lint/complexity/useArrowFunction: an arrow function is no class
     const stand = function () {}.bind(undefined);
     return new Proxy(stand, {
@@ -30,5 +30,5 @@ export function lazily(load: (name: string) => object) {
   };
 }
 
-/** The statement that makes a CommonJS module's `require` such a one. */
+/** The statement that makes the `require` of a CommonJS module lazy. */
 export const LAZY_REQUIRE = `require=(${lazily})(require);`;

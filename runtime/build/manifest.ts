@@ -1,4 +1,4 @@
-/** What stands beside a bundle: its routes, and the size and SHA-256 of each file. */
+/** The manifest of a bundle: its routes, and the size and SHA-256 of each file. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,12 +14,12 @@ export interface Described {
 }
 
 export interface Manifest extends Described {
-  /** The version that its bytecode is for; another one reads the JavaScript. */
+  /** The Bun version of the bytecode; other versions run the JavaScript. */
   bun: string;
   files: { file: string; bytes: number; sha256: string }[];
 }
 
-/** Throws why a function does not load. */
+/** Throws the error of a function that does not load. */
 export async function describe({ name, paths }: Selection): Promise<Described> {
   const functions = paths.map(async (path) => {
     const { method, access, summary } = (await loadFunction(path)).spec;

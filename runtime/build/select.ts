@@ -1,9 +1,9 @@
-/** Which functions a name on the command line means. */
+/** The functions that a name on the command line selects. */
 import { HyperError } from "../core/errors.ts";
 import { functionPaths } from "../function/load.ts";
 
 export interface Selection {
-  /** Their path with hyphens, such as libvirt-stats: good as a file's name, and as a Kubernetes object's. */
+  /** The path with hyphens, such as libvirt-stats: valid as the name of a file and of a Kubernetes object. */
   name: string;
   paths: string[];
 }
@@ -17,9 +17,9 @@ export async function select(target: string, folder?: string): Promise<Selection
   if (target === ".") return { name: "hypersdk", paths: all };
   const plain = target.replace(/^(\.?\/)*(functions\/)?/, "");
   const path = `/${plain.replace(/\.ts$|\/+$/, "")}`;
-  const paths = all.filter((one) => {
-    if (plain.endsWith(".ts")) return one === path;
-    return one.startsWith(`${path}/`) || (one === path && !plain.endsWith("/"));
+  const paths = all.filter((other) => {
+    if (plain.endsWith(".ts")) return other === path;
+    return other.startsWith(`${path}/`) || (other === path && !plain.endsWith("/"));
   });
   if (paths.length > 0) return { name: path.slice(1).replace(/[^a-z0-9]+/g, "-"), paths };
   throw new HyperError("invalid_input", `${target}: no such function, nor a folder of functions`);

@@ -20,7 +20,7 @@ export function help(name: string, { method, summary, input, examples = [] }: Sp
     .join("\n\n");
 }
 
-/** A field and, below it, what an object of known fields has. */
+/** The rows of a field: its own, and those of the fields of an object. */
 function describe({ name, required, schema }: Field): [string, string][] {
   const { default: preset, description } = schema;
   const inner = fieldsOf(schema).map((one) => ({ ...one, name: `${name}[${one.name}]` }));
@@ -33,7 +33,7 @@ function describe({ name, required, schema }: Field): [string, string][] {
 }
 
 function bounds({ minimum, maximum }: Schema): string {
-  const [low, high] = [minimum, maximum].map((one) => Math.abs(one ?? 2 ** 53) < 2 ** 53 - 1); // zod's integers end there
+  const [low, high] = [minimum, maximum].map((one) => Math.abs(one ?? 2 ** 53) < 2 ** 53 - 1); // zod writes the bounds of safe integers into the schema
   if (low && high) return `${minimum} to ${maximum}`;
   return low ? `at least ${minimum}` : high ? `at most ${maximum}` : "";
 }

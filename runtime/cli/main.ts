@@ -8,12 +8,13 @@ import { complete } from "./commands/complete.ts";
 import { completion } from "./commands/completion.ts";
 import { list } from "./commands/list.ts";
 import { manifest } from "./commands/manifest.ts";
+import { newCommand } from "./commands/new.ts";
 import { openapi } from "./commands/openapi.ts";
 import { serve } from "./commands/serve.ts";
 import { token } from "./commands/token.ts";
 import { report } from "./report.ts";
 
-if (!process.env.LOG_LEVEL) log.level = "error"; // the rest is said by the exit
+if (!process.env.LOG_LEVEL) log.level = "error"; // the exit status and the message of the command say the rest
 
 const program = new Command("hypersdk")
   .description("Drive libvirt: serve its functions, or call them from here.")
@@ -24,7 +25,18 @@ const program = new Command("hypersdk")
     "\nExit status: 0 done, 1 refused or failed, 2 used wrongly. Settings: hypersdk.toml, as in the README.",
   );
 
-for (const add of [serve, list, call, build, manifest, openapi, token, completion, complete])
+for (const add of [
+  serve,
+  list,
+  call,
+  build,
+  manifest,
+  openapi,
+  newCommand,
+  token,
+  completion,
+  complete,
+])
   add(program);
 
 try {

@@ -1,4 +1,4 @@
-/** What a call answers: a table for a person at a terminal, JSON for a program. */
+/** Prints the answer of a call: a table at a terminal, JSON in a pipe. */
 
 type Row = Record<string, unknown>;
 
@@ -20,7 +20,7 @@ function listOf(data: unknown): unknown {
   return only ? first?.[1] : data;
 }
 
-/** Lists of flat rows as tables, where they are not too wide; the rest as `name  value`, indented. */
+/** Renders lists of flat rows as tables if the width allows it, everything else as indented `name  value`. */
 export function render(data: unknown, width: number): string {
   if (!isObject(data)) return show(data);
   if (Array.isArray(data)) return renderList(data, width);
@@ -44,7 +44,7 @@ function renderList(list: unknown[], width: number): string {
   return table ?? list.map((one) => render(one, width)).join("\n\n");
 }
 
-/** Undefined when it is too wide, or a row holds more than words. */
+/** Undefined if the table would be too wide, or a cell is an object. */
 function renderTable(rows: object[], width: number): string | undefined {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (rows.some((row) => Object.values(row).some(isDeep))) return undefined;
@@ -60,11 +60,11 @@ function renderTable(rows: object[], width: number): string | undefined {
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
-/** More than a word or a few: an empty or plain list stands on one line. */
+/** True for objects and lists of objects; other lists fit on one line. */
 const isDeep = (value: unknown) =>
   isObject(value) && (!Array.isArray(value) ? Object.keys(value).length > 0 : value.some(isObject));
 
-/** A value on one line. A name may hold what would move the cursor, so control characters are written out. */
+/** A value on one line. Control characters are escaped, because a name may hold some that move the cursor. */
 function show(value: unknown): string {
   if (value === null || value === undefined) return "-";
   if (typeof value === "boolean") return value ? "yes" : "no";

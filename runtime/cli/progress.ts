@@ -1,6 +1,6 @@
-/** While a call runs: how long it has taken, and how it is ended. */
+/** Shows the time of a running call, and cancels it on Ctrl-C. */
 
-/** ^C asks it to end, and to undo what it has begun; a second one, or any other signal, ends it at once. */
+/** Ctrl-C cancels the call, which then rolls back; a second one, or any other signal, ends the process at once. */
 export async function watched<T>(
   label: string,
   work: (signal: AbortSignal) => Promise<T>,
@@ -13,7 +13,7 @@ export async function watched<T>(
   };
   const interrupt = (signal: string, number: number) => {
     if (abort.signal.aborted) return leave(signal, number);
-    const text = "ending; what cannot be undone runs on; ^C again leaves at once";
+    const text = "cancelling; steps that cannot be undone continue. Ctrl-C again exits now";
     process.stderr.write(`\nhypersdk: ${text}\n`);
     abort.abort();
   };
@@ -27,7 +27,7 @@ export async function watched<T>(
   }
 }
 
-/** The time so far on a terminal, from the first second on. Returns what ends it. */
+/** Shows the elapsed time on a terminal, from the first second on. Returns the function that removes it. */
 function progress(label: string): () => void {
   const { stderr } = process;
   if (!stderr.isTTY) return () => {};

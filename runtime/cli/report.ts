@@ -1,13 +1,13 @@
-/** How the command line ends that did not do what it was told. */
+/** Reports the error of a command, and its exit status. */
 import { CommanderError } from "commander";
 import { HyperError } from "../core/errors.ts";
 
-/** The person's mistake, found before anything was asked for. */
+/** A mistake in the command, found before the call was made. */
 export class UsageError extends Error {}
 
-/** Say it on standard error, as JSON if asked for; returns the exit status. */
+/** Writes the error to standard error, as JSON with `--json`. Returns the exit status. */
 export function report(error: Error, json = false): 0 | 1 | 2 {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has been said
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
   const known = error instanceof HyperError ? error : undefined;
   const wrong = error instanceof UsageError || known?.code === "invalid_input";
   const code = known?.code ?? (wrong ? "invalid_input" : "internal");

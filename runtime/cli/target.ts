@@ -1,6 +1,5 @@
 /** Where a call goes: to a hypervisor, from this process, or to a server. */
-import type { CallOptions } from "../client/api.ts";
-import { HyperError } from "../core/errors.ts";
+import type { CallOptions } from "../client/types.ts";
 
 export interface Target {
   /** An alias or a libvirt URI; `kvm1,kvm2` or `*` for a read of several. */
@@ -12,29 +11,23 @@ export interface Target {
 
 type AnyCall = (endpoint: string, input: object, options?: CallOptions) => Promise<unknown>;
 
-export const isSeveral = (host = "") => host === "*" || host.includes(",");
-
-export async function caller({ host, server, token = process.env.HYPERSDK_TOKEN }: Target) {
+export async function caller(target: Target): Promise<AnyCall> {
+  const { host, server, token = process.env.HYPERSDK_TOKEN } = target;
   if (server) {
     const { createClient } = await import("../client/client.ts");
     return createClient(server, { host, token }) as AnyCall;
   }
-  if (isSeveral(host)) return callEach(host);
-  const { connect } = await import("../client/connect.ts");
-  return connect(host?.includes("://") ? { uri: host } : { host }) as AnyCall;
-}
-
-/** As a server does with `?host=kvm1,kvm2`. */
-async function callEach(host: string | undefined): Promise<AnyCall> {
-  const { onEach, severalHosts } = await import("../http/fleet.ts");
-  const hosts = severalHosts(host) ?? [];
+  const { isSeveral, onEach, oneHypervisorOnly, severalHosts } = await import("../http/fleet.ts");
+  if (!isSeveral(host)) {
+    const { connect } = await import("../client/connect.ts");
+    return connect(host?.includes("://") ? { uri: host } : { host }) as AnyCall;
+  }
+  // as a server does with `?host=kvm1,kvm2`
   return async (endpoint, input, options) => {
-    if (endpoint.startsWith("GET ")) {
-      return onEach(hosts, async (alias) =>
-        (await caller({ host: alias }))(endpoint, input, options),
-      );
-    }
-    const text = "host: a call that changes something takes one hypervisor";
-    throw new HyperError("invalid_input", text);
+    const aliases = severalHosts(host) ?? [];
+    if (!endpoint.startsWith("GET ")) throw oneHypervisorOnly();
+    return onEach(aliases, async (alias) =>
+      (await caller({ host: alias }))(endpoint, input, options),
+    );
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Every endpoint with its function, as types: what `connect` and `createClient` offer and check. Nothing of
- * it is left at run time, and only their callers need it; test/runtime/api.test.ts says what is missing.
+ * Every endpoint with the type of its function, for `connect` and `createClient`. Only types: nothing of it is
+ * left at run time. Generated from functions/ by `npm run generate`; do not edit.
  */
 
 export interface Api {
@@ -21,6 +21,7 @@ export interface Api {
   "POST /libvirt/domain/destroy": typeof import("../../functions/libvirt/domain/destroy.ts").default;
   "POST /libvirt/domain/pause": typeof import("../../functions/libvirt/domain/pause.ts").default;
   "POST /libvirt/domain/reboot": typeof import("../../functions/libvirt/domain/reboot.ts").default;
+  "POST /libvirt/domain/rename": typeof import("../../functions/libvirt/domain/rename.ts").default;
   "POST /libvirt/domain/resume": typeof import("../../functions/libvirt/domain/resume.ts").default;
   "POST /libvirt/domain/shutdown": typeof import("../../functions/libvirt/domain/shutdown.ts").default;
   "POST /libvirt/domain/start": typeof import("../../functions/libvirt/domain/start.ts").default;
@@ -60,23 +61,3 @@ export interface Api {
   "GET /status": typeof import("../../functions/status.ts").default;
   "GET /whoami": typeof import("../../functions/whoami.ts").default;
 }
-
-/** A method and a path, such as `GET /libvirt/networks`. */
-export type Endpoint = keyof Api;
-export type Input<E extends Endpoint> = Parameters<Api[E]>[0];
-export type Data<E extends Endpoint> = Awaited<ReturnType<Api[E]>>;
-
-export interface CallOptions {
-  /** Alias of the hypervisor. */
-  host?: string | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-/** The input may be left out where nothing in it is required. */
-type Rest<I> =
-  Record<never, never> extends I
-    ? [input?: I, options?: CallOptions]
-    : [input: I, options?: CallOptions];
-
-/** Calls an endpoint; resolves to the answer's `data`, throws `HyperError`. */
-export type Call = <E extends Endpoint>(endpoint: E, ...rest: Rest<Input<E>>) => Promise<Data<E>>;

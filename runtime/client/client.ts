@@ -4,9 +4,9 @@
  */
 
 import { type ErrorCode, HyperError } from "../core/errors.ts";
-import type { Call, CallOptions } from "./api.ts";
+import type { Call, CallOptions } from "./types.ts";
 
-export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
+export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./types.ts";
 export { HyperError };
 
 export interface ClientOptions {
@@ -14,11 +14,11 @@ export interface ClientOptions {
   token?: string | undefined;
   /** Alias of the hypervisor, unless a call names another; the server's default otherwise. */
   host?: string | undefined;
-  /** In place of the global one: for a proxy, for client certificates. Node's gives a call up after 5 minutes. */
+  /** Replaces the global `fetch`, for a proxy or client certificates. Node's own gives up after 5 minutes. */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** An error that the server answered: `code`, `status` and `details` are the server's. */
+/** An error answer: `code`, `status` and `details` are the server's. */
 export class RemoteError extends HyperError {
   readonly #status: number;
 
@@ -33,7 +33,7 @@ export class RemoteError extends HyperError {
   }
 }
 
-/** `url` is where the server's paths begin. Throws `invalid_input` when it is none. */
+/** `url` is the prefix of the server's paths. Throws `invalid_input` for anything but an http or https URL. */
 export function createClient(url: string, client: ClientOptions = {}): Call {
   if (!/^https?:/.test(url) || !URL.canParse(url)) {
     throw new HyperError("invalid_input", `server: ${url} is not a URL of http or https`);
@@ -62,7 +62,7 @@ export function createClient(url: string, client: ClientOptions = {}): Call {
   return call as Call;
 }
 
-/** The answer's `data`; all of it where it has no envelope. */
+/** The `data` of the answer, or the whole answer if it has no envelope. */
 async function answer(method: string, response: Response): Promise<unknown> {
   const { status, ok } = response;
   const type = response.headers.get("Content-Type") ?? "of no type";
@@ -71,13 +71,13 @@ async function answer(method: string, response: Response): Promise<unknown> {
   if (ok && json) return body.status === "success" ? body.data : body;
   const { error, code, timestamp, ...details } = body;
   if (typeof error === "string") throw new RemoteError(status, code as ErrorCode, error, details);
-  // a proxy that gave up waiting says nothing of what its server does
+  // a proxy that gave up waiting does not know whether its server completed the call
   const kind = method === "POST" && status >= 500 ? "outcome_unknown" : "unreachable";
   const text = `${response.url}: no answer of a HyperSDK server, but HTTP ${status}, ${type}`;
   throw new RemoteError(status, kind, text);
 }
 
-/** What a call means that got no answer. */
+/** The error of a call that got no answer. */
 function broken(url: string, method: string, error: Error): HyperError {
   const cause = (error.cause ?? error) as Error & { code?: string; errors?: { code?: string }[] };
   const code = cause.code ?? cause.errors?.[0]?.code ?? "";
@@ -92,6 +92,6 @@ function broken(url: string, method: string, error: Error): HyperError {
 
 const KINDS: Record<string, ErrorCode> = { AbortError: "cancelled", TimeoutError: "timed_out" };
 
-/** The request was not sent: no connection, or not one to trust. */
+/** Errors after which the request was certainly not sent: no connection, or no trusted one. */
 const UNSENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UNABLE_TO_.*|.*CERT.*)$/;

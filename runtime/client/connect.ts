@@ -1,13 +1,13 @@
-/** For scripts: `connect({ host: "kvm1" })` is one hypervisor, on which functions are called in this process. */
+/** For scripts: `connect({ host: "kvm1" })` calls functions in this process on one hypervisor. */
 
-import { uriProblem } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
+import { uriProblem } from "../core/libvirt-uri.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 import { loadFunction } from "../function/load.ts";
 import { closeHypervisors } from "../hypervisor/registry.ts";
-import type { Call, CallOptions } from "./api.ts";
+import type { Call, CallOptions } from "./types.ts";
 
-export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./api.ts";
+export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./types.ts";
 export { HyperError };
 
 export interface ConnectOptions {
@@ -17,14 +17,14 @@ export interface ConnectOptions {
   uri?: string | undefined;
 }
 
-/** Calls endpoints, and says to an imported function where to work: `networks({}, kvm1)`. */
+/** Calls endpoints, and is the hypervisor option of an imported function: `networks({}, kvm1)`. */
 export interface Connection extends Call, AsyncDisposable {
   readonly host: string;
-  /** End its sessions now, and what is at work on them. Without it they end with the script. */
+  /** Ends its sessions and running commands now; otherwise they end with the script. */
   close(): Promise<void>;
 }
 
-/** Reaches out with the first call. Throws `invalid_input` for an alias that is not configured. */
+/** Connects with the first call. Throws `invalid_input` for an alias that is not configured. */
 export function connect({ uri, host }: ConnectOptions = {}): Connection {
   const alias = host ?? uri ?? settings().default_host;
   const { hosts } = settings();

@@ -1,152 +1,24 @@
 /** Settings: `hypersdk.toml` (or `$HYPERSDK_CONFIG`), and PORT, HOST, LISTEN and LIBVIRT_DEFAULT_URI from the environment. */
 import { readFileSync } from "node:fs";
 import * as z from "zod";
+import { defaultSettings } from "./config-defaults.ts";
+import { LISTENING } from "./config-listening.ts";
+import type { Config } from "./config-schema.ts";
 import { inputError } from "./errors.ts";
-import { isSsh, sshUriProblem } from "./libvirt-uri.ts";
+import { uriProblem } from "./libvirt-uri.ts";
 import { mayExist } from "./paths.ts";
 
-/** Why there can be no hypervisor at a URI; undefined when there can. */
-export function uriProblem(uri: string): string | undefined {
-  if (!/^[a-z]+(\+[a-z0-9]+)?:\/\//.test(uri))
-    return "must be a libvirt URI such as qemu:///system";
-  return isSsh(uri) ? sshUriProblem(uri) : undefined;
-}
-
-const libvirtUri = z.string().superRefine((uri, ctx) => {
-  const message = uriProblem(uri);
-  if (message) ctx.addIssue({ code: "custom", message });
-});
-const alias = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
-const absolutePath = z.string().startsWith("/", "must be an absolute path");
-const address = z.union(
-  [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()],
-  "must be an IP address or a network",
-);
-const origin = z
-  .string()
-  .regex(/^https?:\/\/[^/]+$/, "must be an origin such as https://ui.example");
-const socket = z
-  .string()
-  .regex(/^unix:\/[^\0]+$/, "must be a Unix socket such as unix:/run/hypersdk.sock");
-const positive = z.int().min(1);
-const count = z.int().min(0);
-const seconds = z.number().positive();
-
-/** The address to listen on, or a Unix socket in its place. The environment may set these, too. */
-const LISTENING = {
-  host: z.string().min(1).default("127.0.0.1"),
-  port: z.coerce.number().int().min(0).max(65535).default(8080),
-  listen: socket.optional(),
-};
-
-const Settings = z.strictObject({
-  ...LISTENING,
-  /** The hypervisor of a call that names none. */
-  default_host: alias.default("local"),
-  hosts: z.record(alias, z.strictObject({ uri: libvirtUri })).prefault({}),
-  /** Bytes of a request body. */
-  max_body: positive.default(1024 * 1024),
-  access: z
-    .strictObject({
-      /** The tokens' file; ~/.config/hypersdk/tokens.json unless given. */
-      tokens: absolutePath.optional(),
-      /** Local users and the Unix socket need no token; unless given, as long as there is neither token nor proxy. */
-      local: z.boolean().optional(),
-      /** The local users, besides root and the server's own, of whom that is true; the Unix socket is theirs too. */
-      group: z.string().min(1).default("libvirt"),
-      /** Addresses or networks of proxies that do the TLS. */
-      proxies: z.array(address).default([]),
-    })
-    .prefault({}),
-  cors: z
-    .strictObject({
-      /** Origins whose pages may call. */
-      origins: z.array(origin).default([]),
-    })
-    .prefault({}),
-  /** PEM files, read again when they change. With `client_ca`, client certificates signed by it are required. */
-  tls: z
-    .strictObject({ cert: absolutePath, key: absolutePath, client_ca: absolutePath.optional() })
-    .optional(),
-  limits: z
-    .strictObject({
-      /** Calls a second, of one token, user or address. */
-      rate: positive.default(5000),
-      /** Bytes of URL and headers; Bun itself refuses more than 16 KB. */
-      max_headers: z.int().min(1024).max(16384).default(8192),
-      /** Calls at work at once on one hypervisor, and on all; reads and changes are counted apart. */
-      per_host: positive.default(128),
-      total: positive.default(512),
-      /** Calls that may wait for a place, and for how many seconds. */
-      queue: count.default(1000),
-      wait: seconds.default(30),
-      /** Seconds that calls get to end when the server is told to. */
-      shutdown: z.number().min(0).default(30),
-    })
-    .prefault({}),
-  audit: z
-    .strictObject({
-      /** ~/.local/state/hypersdk/audit.jsonl unless given. */
-      file: absolutePath.optional(),
-    })
-    .prefault({}),
-  files: z
-    .strictObject({
-      /** Folders of the hypervisor that images may come from and go to. */
-      allowed: z
-        .array(absolutePath)
-        .default(["/data", "/backups", "/srv", "/mnt", "/media", "/var/lib/libvirt"]),
-    })
-    .prefault({}),
-  batch: z
-    .strictObject({
-      /** Domains that one batch works on at once. */
-      concurrency: positive.max(64).default(4),
-    })
-    .prefault({}),
-  clone: z
-    .strictObject({
-      /** Disks that are copied at once on a hypervisor. */
-      copies: positive.max(16).default(2),
-    })
-    .prefault({}),
-  ssh: z
-    .strictObject({
-      /** Seconds until a login, at each hop, is given up. */
-      timeout: seconds.default(4),
-      /** Seconds of silence after which a connection counts as lost. */
-      keepalive: seconds.default(15),
-      /** Seconds until an unused connection is closed. */
-      idle: seconds.default(300),
-      /** Logins under way at once at one sshd. */
-      logins: positive.max(64).default(4),
-    })
-    .prefault({}),
-  virsh: z
-    .strictObject({
-      /** Seconds until a short command is given up. */
-      timeout: seconds.default(30),
-      /** Warm sessions a lane (reads, changes, guest agent) and hypervisor. */
-      sessions: positive.max(64).default(4),
-      /** Calls that may wait for a session, a lane and hypervisor. */
-      queue: count.default(1000),
-      /** Seconds until an unused session is closed. */
-      idle: seconds.default(60),
-    })
-    .prefault({}),
-});
-
-export type Config = z.output<typeof Settings>;
+export type { Config };
 
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
   const path = env.HYPERSDK_CONFIG || "hypersdk.toml";
-  const file = env.HYPERSDK_CONFIG || mayExist(path) ? readToml(path) : {};
+  const hasFile = env.HYPERSDK_CONFIG || mayExist(path);
+  const fromFile = hasFile ? readSettings(path) : defaultSettings();
   const given = { host: env.HOST, port: env.PORT, listen: env.LISTEN };
   const set = Object.fromEntries(Object.entries(given).filter(([, text]) => text));
-  const environment = check(z.object(LISTENING).partial(), set, "environment");
-  const config = { ...check(Settings, file, path), ...pick(environment, Object.keys(set)) };
+  const shape = Object.entries(LISTENING).filter(([key]) => Object.hasOwn(set, key));
+  const environment = check(z.object(Object.fromEntries(shape)), set, "environment");
+  const config: Config = { ...fromFile, ...environment };
   config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI) };
   if (Object.hasOwn(config.hosts, config.default_host)) return config;
   const known = Object.keys(config.hosts).join(", ");
@@ -159,15 +31,16 @@ function check<S extends z.ZodType>(schema: S, given: unknown, where: string): z
   throw new Error(`${where}: ${inputError(result.error).message}`);
 }
 
-/** The settings that the environment does not name keep the file's values, not the defaults of their schema. */
-const pick = (settings: object, keys: string[]) =>
-  Object.fromEntries(Object.entries(settings).filter(([key]) => keys.includes(key)));
-
 function defaultUri(uri: string | undefined): string {
   if (!uri) return "qemu:///system";
   const problem = uriProblem(uri);
   if (problem) throw new Error(`LIBVIRT_DEFAULT_URI: ${problem}`);
   return uri;
+}
+
+function readSettings(path: string): Config {
+  const { Settings } = require("./config-schema.ts") as typeof import("./config-schema.ts");
+  return check(Settings, readToml(path), path);
 }
 
 function readToml(path: string): Record<string, unknown> {

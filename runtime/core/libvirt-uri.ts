@@ -25,3 +25,10 @@ export function sshUriProblem(uri: string): string | undefined {
   }
   return undefined;
 }
+
+/** Why there can be no hypervisor at a URI; undefined when there can. */
+export function uriProblem(uri: string): string | undefined {
+  if (!/^[a-z]+(\+[a-z0-9]+)?:\/\//.test(uri))
+    return "must be a libvirt URI such as qemu:///system";
+  return isSsh(uri) ? sshUriProblem(uri) : undefined;
+}

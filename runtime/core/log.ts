@@ -6,6 +6,7 @@ type Said = [text: string] | [about: object, text: string];
 export interface Logger {
   /** One level for all loggers: lines below it are not written. */
   level: string;
+  trace(...said: Said): void;
   debug(...said: Said): void;
   info(...said: Said): void;
   warn(...said: Said): void;
@@ -35,6 +36,10 @@ class Lines implements Logger {
     if (opened) opened.level = value;
   }
 
+  trace(...said: Said) {
+    this.#write("trace", said);
+  }
+
   debug(...said: Said) {
     this.#write("debug", said);
   }
@@ -51,7 +56,7 @@ class Lines implements Logger {
     this.#write("error", said);
   }
 
-  #write(at: "debug" | "info" | "warn" | "error", [about, text]: Said) {
+  #write(at: "trace" | "debug" | "info" | "warn" | "error", [about, text]: Said) {
     if (LEVELS.indexOf(at) < LEVELS.indexOf(level)) return;
     opened ??= open(); // pino takes 20 ms to load, so it comes with the first line that is written
     const fields = typeof about === "string" ? this.#call : { ...about, ...this.#call };

@@ -1,7 +1,7 @@
 /** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { errorFields, toHyperError } from "../core/errors.ts";
+import { errorFields, HyperError, toHyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 
@@ -19,6 +19,13 @@ export function severalHosts(
   if (unknown.length === 0) return named;
   throw unknownHypervisor(unknown);
 }
+
+/** Whether a call names several hypervisors, of whatever server: a list of aliases, or `*` for all. */
+export const isSeveral = (text = "") => text === "*" || text.includes(",");
+
+/** The error of a change that names several hypervisors. */
+export const oneHypervisorOnly = () =>
+  new HyperError("invalid_input", "host: a call that changes something takes one hypervisor");
 
 /** `data` of an answer for several hypervisors, in the order asked for. */
 export const fleetResult = (data: z.ZodType) =>

@@ -12,7 +12,7 @@ import type { CallScope, ContextOptions } from "../hypervisor/context.ts";
 import { admission } from "./admission.ts";
 import type { Call, Env } from "./call.ts";
 import { failure, success } from "./envelope.ts";
-import { onEach, severalHosts } from "./fleet.ts";
+import { onEach, oneHypervisorOnly, severalHosts } from "./fleet.ts";
 import { Admission } from "./limits.ts";
 import { validation } from "./validation.ts";
 
@@ -56,10 +56,7 @@ function authorise({ caller, path, requestedHost, host, input, settings }: Call,
   const several = spec.scope === "server" ? undefined : severalHosts(requestedHost, settings);
   if (!several)
     uriOf(host); // an unknown alias is refused before it takes a place
-  else if (spec.method === "POST") {
-    const text = "host: a call that changes something takes one hypervisor";
-    throw new HyperError("invalid_input", text);
-  }
+  else if (spec.method === "POST") throw oneHypervisorOnly();
   return several?.filter((alias) => mayUse(caller, alias));
 }
 

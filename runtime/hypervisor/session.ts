@@ -1,4 +1,5 @@
 /** One long-lived `virsh`, fed line by line in the frames of session-frames.ts. */
+import { log } from "../core/log.ts";
 import { Frames, type Output, type Reply } from "./session-frames.ts";
 import { type Channel, MAX_OUTPUT } from "./transport.ts";
 import { virshMessages } from "./virsh-errors.ts";
@@ -120,6 +121,7 @@ export class Session {
   }
 
   #read(stream: "out" | "err", text: string) {
+    log.trace({ [stream]: text }, "virsh session"); // readline echoes the commands, so they are in it too
     const call = this.#call;
     if (!call) return;
     const marker = this.#frames.marker(call.finishing ? "F" : "E", call.last);

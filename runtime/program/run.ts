@@ -1,9 +1,9 @@
-/** A bundle that is called with arguments runs one of its functions, as `hypersdk call` has it, and prints JSON. */
+/** Runs one function of a bundle as `hypersdk call` does, and prints JSON. */
 import { Command } from "commander";
 import { call } from "../cli/commands/call.ts";
 import { report } from "../cli/report.ts";
 
-/** `names` are the functions' own; where there is one only, it may be left out. */
+/** `names` are the functions of the bundle; the name of the only one may be left out. */
 export async function run(args: string[], names: string[]) {
   const named = names.includes(`${args[0]}`.replace(/^\/+/, ""));
   const [only = ""] = names;

@@ -1,4 +1,4 @@
-/** Comes before any schema is made: zod compiles each at its first use, which costs more than a few uses gain. */
+/** Must be imported before any schema is made: compiling schemas costs more than the few uses of a short run gain. */
 import * as z from "zod";
 
 z.config({ jitless: true });

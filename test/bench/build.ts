@@ -17,6 +17,8 @@ import { memory, quantile, report } from "./measure.ts";
 if (process.env.HYPERSDK_LAB !== "1") throw new Error("it asks a hypervisor: npm run bench:build");
 
 const ROUNDS = 61;
+/** The first answer of a bundle takes at most so many times that of a bare `Bun.serve`. */
+const MAX_RATIO = 2.2;
 const ROOT = join(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "bench-build-"));
 
@@ -155,9 +157,9 @@ try {
   const size = statSync(join(folder, "libvirt-networks.js")).size;
   const targets = [
     ...ratios.slice(0, 4).map(({ what, times }) => ({
-      target: `${what} < 2`,
+      target: `${what} < ${MAX_RATIO}`,
       value: times,
-      met: times < 2,
+      met: times < MAX_RATIO,
     })),
     { target: "bundle of one function < 1 MB", value: size / 1e6, met: size < 1e6 },
   ];

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { settings } from "../../runtime/core/settings.ts";
+import { at, machine, STORE, sh, start, virsh } from "../fixtures/live/machine.ts";
 import { processes } from "../fixtures/live/virsh.ts";
-import { at, machine, STORE, sh, start, virsh } from "../fixtures/xml/machine.ts";
 import { debianGuest, debianOs } from "../lab/debian.ts";
 import { report } from "./measure.ts";
 

@@ -1,74 +1,119 @@
-// `node test/lab/all.mjs [WORDS...]`: every test. Each live file gets a lab of its own, so that none meets
-// what another has left, and three run at a time; the unit tests are one job among them. With words: only the
-// live files whose names hold one of them. With `--remote` (`npm run test:remote`): the live files, over SSH.
+// `node test/lab/all.mjs [WORDS...]`: every test. Three lanes, each in a lab of its own, take the files of the live
+// tests from one queue; the lab is reset after each file (see reset.ts). The unit and process tests are two jobs among
+// them. With words: only the live files whose paths hold one of them. With `--remote` (`npm run test:remote`): the
+// live files, over SSH. With `HYPERSDK_INSPECT=1` the lab of the first failure is kept, to be entered.
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** They wait as much as they work: three keep two cores busy. */
-const AT_ONCE = 3;
-/** Milliseconds until a job that hangs is ended with its lab. */
-const TIMEOUT = 900_000;
+const LANES = 3;
 
+const inspect = process.env.HYPERSDK_INSPECT === "1";
 const remote = process.argv.includes("--remote");
 const words = process.argv.slice(2).filter((word) => word !== "--remote");
-const files = readdirSync(new URL("../live/", import.meta.url)).filter(
-  (name) =>
-    name.endsWith(".test.ts") && (words.length === 0 || words.some((word) => name.includes(word))),
-);
-/** What takes longest comes first, so that nothing waits for it at the end. */
-const LONG = [
-  "units",
-  "clone",
-  "clone-failure",
-  "template-failure",
-  "clone-linked",
-  "openapi",
-  "template",
-].map((name) => `${name}.test.ts`);
-files.sort((a, b) => LONG.indexOf(b) - LONG.indexOf(a));
-const jobs = [
-  ...(words.length === 0 && !remote ? [["--project", "unit"]] : []),
-  ...files.map((name) => ["--project", "live", `live/${name}`]),
+/** What takes longest comes first, so that no other lane waits for it at the end. */
+const LONGEST = [
+  "process",
+  "deploy/units",
+  "clone/clone-failure",
+  "clone/clone.",
+  "clone/template-failure",
+  "clone/clone-linked",
+  "server/openapi",
+  "clone/template.",
+  "server/recovery",
+  "remote/fleet",
+  "stats/stats-frozen",
+  "domain/batch.",
+  "storage/upload",
+  "unit",
 ];
-/**
- * @param {string[]} job
- * @returns {Promise<boolean>} whether it passed
- */
-function run(job) {
+
+/** @param {string[]} job */
+const rank = (job) => {
+  const place = LONGEST.findIndex((name) => nameOf(job).startsWith(name));
+  return place === -1 ? LONGEST.length : place;
+};
+/** @param {string[]} job */
+const nameOf = (job) => `${job.at(-1)}`.replace(/^live\//, "");
+
+const files = readdirSync(new URL("../live/", import.meta.url), { recursive: true })
+  .map(String)
+  .filter((name) => name.endsWith(".test.ts"))
+  .filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
+const others = words.length === 0 && !remote ? ["process", "unit"] : [];
+const jobs = [
+  ...others.map((name) => ["--project", name]),
+  ...files.map((name) => ["--project", "live", `live/${name}`]),
+].sort((a, b) => rank(a) - rank(b));
+
+const queue = [...jobs];
+/** @type {string[]} */
+const failed = [];
+/** @type {[name: string, seconds: number][]} */
+const times = [];
+
+/** Prints a job whole, so that those of two lanes do not mix. */
+function report(/** @type {string[]} */ job, /** @type {import("./lane.ts").Result} */ result) {
+  const { passed, output, seconds, left } = result;
+  const name = nameOf(job);
+  times.push([name, seconds]);
+  if (!passed) failed.push(name);
+  const text = passed ? output.split("\n").slice(-8).join("\n") : output;
+  const remains = left.map((one) => `\n  ${one}`).join("");
+  process.stdout.write(`\n${name}: ${passed ? "passed" : "FAILED"}\n${text}`);
+  if (left.length > 0) process.stdout.write(`${name} has left what cannot be removed:${remains}\n`);
+}
+
+/** A lab that takes jobs until the queue is empty, or until one has left what cannot be removed. */
+function lane() {
   const lab = fileURLToPath(new URL("lab.mjs", import.meta.url));
-  const vitest = ["bun", "--bun", "run", "vitest", "run", "--config", "test/vitest.config.ts"];
-  return new Promise((resolve) => {
-    const env = { ...process.env, ...(remote && { HYPERSDK_REMOTE: "1" }) };
-    const child = spawn(process.execPath, [lab, ...vitest, ...job], { env, timeout: TIMEOUT });
-    let said = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text) => {
-        said += text;
-      });
-    }
+  const env = { ...process.env, ...(remote && { HYPERSDK_REMOTE: "1" }) };
+  const child = spawn(process.execPath, [lab, "bun", "test/lab/lane.ts"], {
+    env,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  child.stdin.on("error", () => {}); // it has ended
+  /** @type {string[] | undefined} */
+  let current;
+  const next = () => {
+    current = queue.shift();
+    if (current) child.stdin.write(`${JSON.stringify(current)}\n`);
+    else child.stdin.end();
+  };
+  next();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    if (!current) return;
+    /** @type {import("./lane.ts").Result} */
+    const result = JSON.parse(line);
+    report(current, result);
+    current = undefined;
+    // a lane that cannot be used again ends by itself
+    if (result.left.length === 0 && (result.passed || !inspect)) next();
+  });
+  return new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
     child.on("close", (code, signal) => {
-      // whole, so that two jobs do not mix
-      process.stdout.write(`\n${job.at(-1)}: ${signal ?? (code === 0 ? "passed" : "FAILED")}\n`);
-      process.stdout.write(code === 0 ? said.split("\n").slice(-8).join("\n") : said);
-      resolve(code === 0);
+      if (current) {
+        const output = `its lab ended: ${signal ?? `exit ${code}`}\n`;
+        report(current, { passed: false, output, seconds: 0, left: [] });
+      }
+      resolve();
     });
   });
 }
 
-/** @type {(string | undefined)[]} */
-const failed = [];
-const queue = [...jobs];
+const began = performance.now();
 await Promise.all(
-  Array.from({ length: AT_ONCE }, async () => {
-    for (let job = queue.shift(); job; job = queue.shift()) {
-      if (!(await run(job))) failed.push(job.at(-1));
-    }
+  Array.from({ length: Math.min(LANES, jobs.length) }, async () => {
+    while (queue.length > 0) await lane();
   }),
 );
-const passed = jobs.length - failed.length;
-console.log(
-  `\n${failed.length > 0 ? `failed: ${failed.join(", ")}\n` : ""}${passed} passed, ${failed.length} failed`,
-);
+const slowest = times.sort((a, b) => b[1] - a[1]).slice(0, 12);
+const minutes = ((performance.now() - began) / 60_000).toFixed(1);
+console.log(`\nlongest: ${slowest.map(([name, s]) => `${name} ${s.toFixed()} s`).join(", ")}`);
+if (failed.length > 0) console.log(`failed: ${failed.join(", ")}`);
+console.log(`${jobs.length - failed.length} passed, ${failed.length} failed, ${minutes} min`);
 process.exitCode = failed.length > 0 || jobs.length === 0 ? 1 : 0;

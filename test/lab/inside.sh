@@ -1,5 +1,5 @@
 # Process 1 of the lab, started by lab.mjs in mount, network and process namespaces of its own:
-# `sh inside.sh CMD ARGS...`. Descriptor 3 brings the names of signals meant for CMD.
+# `sh inside.sh CMD ARGS...`. Descriptor 3 brings the names of signals meant for CMD, and takes word of a lab that is kept.
 set -eu
 
 fail() {
@@ -32,7 +32,7 @@ trap 'exit 131' QUIT
 trap 'exit 143' TERM
 echo 1 >/run/lab.pid
 while read -r signal; do kill -s "$signal" "$(cat /run/lab.pid)"; done <&3 >/dev/null 2>&1 &
-exec 3<&-
+exec 4>&3 3<&-
 
 cat >/etc/libvirt/libvirtd.conf <<'CONF'
 auth_unix_ro = "none"
@@ -69,5 +69,13 @@ virsh -q pool-start default >/dev/null
 trap : HUP INT QUIT TERM
 # In the foreground, for the terminal; its shell tells its process ID and becomes CMD.
 status=0
-sh -c 'echo $$ >/run/lab.pid; exec "$@"' sh "$@" || status=$?
+sh -c 'echo $$ >/run/lab.pid; exec "$@"' sh "$@" 4>&- || status=$?
+if [ "$status" -ne 0 ] && [ "${HYPERSDK_INSPECT:-}" = 1 ]; then
+  # lab.mjs knows this process by the ID it has outside, and prints how to enter.
+  trap 'exit "$status"' HUP INT QUIT TERM
+  echo 1 >/run/lab.pid
+  echo kept >&4
+  sleep infinity &
+  wait
+fi
 exit "$status"

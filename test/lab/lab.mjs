@@ -3,6 +3,7 @@
 // machine with its own libvirtd, networks and disks (see inside.sh), and ends the lab with CMD.
 
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runMain } from "../../deploy/child.mjs";
 import { findTool, SEARCH_PATH } from "../../deploy/find.mjs";
@@ -39,14 +40,28 @@ const env = {
   LIBVIRT_DEFAULT_URI: "qemu:///system",
 };
 
+/** @param {import("node:child_process").ChildProcess} child */
+function channelOf(child) {
+  return /** @type {import("node:net").Socket} */ (child.stdio[3]);
+}
+
+/** @param {import("node:child_process").ChildProcess} child unshare, whose one child is the lab's process 1 */
+function printHowToEnter(child) {
+  const inner = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+  const enter = `nsenter --target ${inner} --mount --net --pid --wd="$PWD"`;
+  console.error(`\nThe lab is kept (HYPERSDK_INSPECT). To enter it:\n  ${enter}\nCtrl-C ends it.`);
+}
+
 process.exitCode = await runMain(
   [...lab, ...(command.length > 0 ? command : [process.env.SHELL || "sh"])],
   { env, stdio: ["inherit", "inherit", "inherit", "pipe"] },
   // Process IDs in there are unknown out here, so signals go by name over descriptor 3.
   (child, signal) => {
-    const channel = /** @type {import("node:net").Socket} */ (child.stdio[3]);
+    const channel = channelOf(child);
     // Too late for a lab that has just ended.
     channel.once("error", () => {});
     channel.write(`${signal.slice(3)}\n`);
   },
+  // The lab says one thing on this channel: that it is kept.
+  (child) => channelOf(child).once("data", () => printHowToEnter(child)),
 );

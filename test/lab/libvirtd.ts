@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { slow } from "../fixtures/slowness.ts";
 
 const run = promisify(execFile);
 const DEADLINE_MS = 15_000;
@@ -20,7 +21,7 @@ export async function stopLibvirtd(signal: NodeJS.Signals = "SIGKILL"): Promise<
 export async function startLibvirtd(locale = "C"): Promise<void> {
   requireLab();
   const env = { ...process.env, LC_ALL: locale };
-  await run("libvirtd", ["-d"], { env, timeout: DEADLINE_MS });
+  await run("libvirtd", ["-d"], { env, timeout: slow(DEADLINE_MS) });
   await until(answers, "libvirtd does not answer");
 }
 
@@ -46,7 +47,7 @@ async function answers(): Promise<boolean> {
 }
 
 async function until(done: () => Promise<boolean>, failure: string): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
+  const deadline = Date.now() + slow(DEADLINE_MS);
   while (!(await done())) {
     if (Date.now() > deadline) throw new Error(failure);
     await sleep(20);

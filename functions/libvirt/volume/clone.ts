@@ -6,7 +6,7 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
-  IMAGE_TIMEOUT,
+  IMAGE_TIMEOUT_MS,
   KnownVolume,
   readVolume,
   Volume,
@@ -52,7 +52,7 @@ export default defineFunction({
     const copy = volumeXml({ name: target_volume, capacity: source.capacity_bytes, format });
     const from = ["--vol", source_volume, "--inputpool", pool];
     const create = ["vol-create-from", "--pool", target_pool, "--file", copy, ...from];
-    await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT });
+    await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS });
     return readVolume(ctx, target_pool, target_volume);
   },
 });

@@ -5,7 +5,7 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
 import {
   Format,
-  IMAGE_TIMEOUT,
+  IMAGE_TIMEOUT_MS,
   readVolume,
   Volume,
   VolumeName,
@@ -41,7 +41,7 @@ export default defineFunction({
     const file = ["--file", volumeXml({ name, capacity, allocation, format })];
     const create = ["vol-create", "--pool", pool, ...file, ...metadata];
     // preallocation writes the whole volume, so it gets a process and a timeout of its own
-    if (prealloc) await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT });
+    if (prealloc) await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS });
     else await ctx.virsh(create);
     return readVolume(ctx, pool, name);
   },

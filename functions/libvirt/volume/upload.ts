@@ -13,7 +13,7 @@ import {
 import { convertImage, intoVolume } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
-  IMAGE_TIMEOUT,
+  IMAGE_TIMEOUT_MS,
   readVolume,
   Volume,
   VolumeName,
@@ -59,7 +59,7 @@ export default defineFunction({
       const target = await readVolume(ctx, pool, volume);
       const into = intoVolume(target, image.virtualSize);
       const conversion = { source: imageNode(image), ...into };
-      const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+      const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
       const result = await convertImage(onImage(ctx, image), conversion, limits);
       if (result.exitCode !== 0) throw conversionError(source_path, result);
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };

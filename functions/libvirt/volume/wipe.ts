@@ -8,7 +8,7 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
-  IMAGE_TIMEOUT,
+  IMAGE_TIMEOUT_MS,
   KnownVolume,
   readVolume,
 } from "#runtime/libvirt/storage/volume.ts";
@@ -51,7 +51,7 @@ export default defineFunction({
       if (algorithm !== "zero")
         await needProgram(ctx, "scrub", { field: `algorithm: ${algorithm}` });
       const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
-      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT });
+      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
     }
     return { pool, volume, algorithm };
   },
@@ -64,7 +64,7 @@ async function trim(
 ) {
   if (type !== "file" && type !== "block") {
     await ctx.virsh.oneShot(["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", "trim"], {
-      timeout: IMAGE_TIMEOUT,
+      timeout: IMAGE_TIMEOUT_MS,
     });
     return;
   }
@@ -74,6 +74,6 @@ async function trim(
     type === "block"
       ? ["blkdiscard", "--", path]
       : ["fallocate", "--punch-hole", "--offset", "0", "--length", size.stdout.trim(), "--", path];
-  const { exitCode, stderr } = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT });
+  const { exitCode, stderr } = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT_MS });
   if (exitCode !== 0) throw new HyperError("unsupported", `trim: ${stderr.trim()}`);
 }

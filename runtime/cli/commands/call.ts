@@ -8,7 +8,7 @@ import { meant, mistakes } from "../input/suggestions.ts";
 import { print } from "../output.ts";
 import { watched } from "../progress.ts";
 import { report, UsageError } from "../report.ts";
-import { caller, isSeveral, type Target } from "../target.ts";
+import { caller, type Target } from "../target.ts";
 
 interface Options extends Target {
   json?: boolean;
@@ -45,10 +45,11 @@ async function run(name: string, items: string[], options: Options) {
     const { method } = one.spec;
     const call = await caller(options);
     const data = await watched(name, (signal) => call(`${method} /${name}`, input, { signal }));
+    const { isSeveral } = await import("../../http/fleet.ts");
     const { json, host } = options;
     print(data, { json, message: isSeveral(host) ? undefined : sentence(one.spec, data, input) });
     const { failed } = (data ?? {}) as { failed?: unknown };
-    if (typeof failed === "number" && failed > 0) process.exitCode = 1; // a batch, of which some were refused
+    if (typeof failed === "number" && failed > 0) process.exitCode = 1; // a batch in which some domains failed
   } catch (error) {
     process.exitCode = report(error as Error, options.json);
   }

@@ -1,8 +1,8 @@
-/** What the completion scripts ask. It is quick, and silent whatever goes wrong. */
+/** The hidden command that the completion scripts call. It prints nothing when it fails. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 
-/** `complete bash LINE LAST` answers what replaces LAST; `complete zsh|fish WORDS… CURRENT` "value<tab>note". */
+/** `complete bash LINE LAST` prints replacements of LAST; `complete zsh|fish WORDS… CURRENT` prints "value<tab>note". */
 export function complete(program: Command) {
   program
     .command("complete", { hidden: true })

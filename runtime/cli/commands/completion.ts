@@ -6,7 +6,9 @@ import { Argument, type Command } from "commander";
 export function completion(program: Command) {
   program
     .command("completion")
-    .description("print what makes a shell complete commands, functions, fields and names")
+    .description(
+      "print the script that makes a shell complete commands, functions, fields and names",
+    )
     .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
     .addHelpText(
       "after",

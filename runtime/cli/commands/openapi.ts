@@ -1,12 +1,16 @@
 /** `hypersdk openapi`: the API's description. */
 import type { Command } from "commander";
+import { version } from "../../core/version.ts";
 
 export function openapi(program: Command) {
   program
     .command("openapi")
     .description("print the API's description, OpenAPI 3.1")
     .action(async () => {
-      const { default: describe } = await import("../../../functions/openapi.json.ts");
-      console.log(JSON.stringify(await describe({}), null, 2));
+      const [{ describeApi }, { loadFunctions }] = await Promise.all([
+        import("../../api/openapi.ts"),
+        import("../../function/load.ts"),
+      ]);
+      console.log(JSON.stringify(describeApi(await loadFunctions(), version), null, 2));
     });
 }

@@ -14,10 +14,10 @@ const collect = (value: string, before: string[] = []) => [...before, value];
 
 export function token(program: Command) {
   const group = program.command("token").description("make, list and revoke the server's tokens");
-  const name = () => new Argument("<name>", "whose it is, or what for");
+  const name = () => new Argument("<name>", "the name of its owner or purpose");
   group
     .command("create")
-    .description("make a token, and print it: nobody can find it out again")
+    .description("make a token and print it; it is not shown again")
     .addArgument(name())
     .addOption(
       new Option("--role <role>", "read: look; operate: also change what runs; admin: all").choices(
@@ -29,17 +29,17 @@ export function token(program: Command) {
       "instead of a role: a path, or a pattern such as /libvirt/domain/*",
       collect,
     )
-    .option("--host <alias>", "a hypervisor that it is for; all unless given", collect)
+    .option("--host <alias>", "a hypervisor that it may use; all unless given", collect)
     .option(
       "--domain <pattern>",
-      "domains that it is for, such as web-*; all unless given",
+      "domains that it may touch, such as web-*; all unless given",
       collect,
     )
     .option("--expires <when>", "90d, 12h, 2027-01-31, never", "90d")
     .action(create);
   group
     .command("list")
-    .description("list the tokens, and what each is for")
+    .description("list the tokens and their limits")
     .option("--json", "JSON, as when piped")
     .action(list);
   group
@@ -61,7 +61,9 @@ async function create(name: string, { role, expires, ...limits }: Limits) {
   }
   const until = readExpiry(expires);
   console.log(await createToken({ name, role, functions, hosts, domains, expires: until }));
-  console.error(`hypersdk: keep it now; it ${until ? `expires ${until}` : "never expires"}`);
+  console.error(
+    `hypersdk: save it now, it is not shown again; it ${until ? `expires ${until}` : "never expires"}`,
+  );
 }
 
 async function list({ json }: { json?: boolean }) {

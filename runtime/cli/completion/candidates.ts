@@ -1,4 +1,4 @@
-/** What may stand next on a command line: commands, options, functions, fields and their values. */
+/** The candidates for the next word of a command line: commands, options, functions, fields and their values. */
 import type { Argument, Command, Option } from "commander";
 import {
   accepts,
@@ -19,7 +19,7 @@ export interface Candidate {
   open?: boolean;
 }
 
-/** Those that begin with `current`, after `words`. */
+/** The candidates that begin with `current`, after `words`. */
 export async function candidates(program: Command, words: string[], current: string) {
   const { command, positional, options, pending } = walk(program, words);
   const found = await next();
@@ -46,7 +46,7 @@ export async function candidates(program: Command, words: string[], current: str
   }
 }
 
-/** What the words before say: the subcommand, its arguments, its options, and one that waits for its value. */
+/** Parses the preceding words: the subcommand, its arguments, its options, and the option that expects a value next. */
 function walk(program: Command, words: string[]) {
   let command = program;
   let pending: Option | undefined;
@@ -71,7 +71,7 @@ function walk(program: Command, words: string[]) {
 }
 
 async function valuesOf({ long, argChoices = [] }: Option, before: string, { server }: Target) {
-  const values = long === "--host" && !server ? await names("host", {}) : argChoices;
+  const values = long === "--host" && !server ? await names("host") : argChoices;
   return values.map((value) => ({ value: before + value }));
 }
 
@@ -93,9 +93,18 @@ async function argument(
   const path = [key, ...[...brackets.matchAll(/\[([^\]]*)\]/g)].map(([, sub]) => `${sub}`)];
   let at = path.reduce(within, schema);
   if (accepts(at, "array")) at = within(at, "");
-  const pool = items.find((item) => item.startsWith("pool="))?.slice("pool=".length);
-  const values = [...wordsOf(at), ...(await names(`${at["x-libvirt"]}`, target, pool))];
+  const known = await names(`${at["x-libvirt"]}`, target, givenNames(schema, items));
+  const values = [...wordsOf(at), ...known];
   return values.map((value) => ({ value: before + value }));
+}
+
+/** The names that the line gives already, by their kind: `{ pool: "default" }`. */
+function givenNames(schema: Schema, items: string[]): Record<string, string> {
+  const given = fieldsOf(schema).flatMap(({ name, schema: { "x-libvirt": kind } }) => {
+    const item = items.find((one) => one.startsWith(`${name}=`));
+    return kind && item ? [[`${kind}`, item.slice(name.length + 1)]] : [];
+  });
+  return Object.fromEntries(given.reverse()); // the first of a kind is kept: pool before target_pool
 }
 
 /** The fields that are not given yet, or may be given again; the known ones of an object one by one. */

@@ -1,28 +1,80 @@
-/** The names that a hypervisor, or a server, has for completion. */
+/** The names of libvirt's objects for completion, from the function that lists them. */
+import * as z from "zod";
+import type { HyperFunction } from "../../function/define.ts";
+import type { Loaded } from "../../function/load.ts";
 import { caller, type Target } from "../target.ts";
 
-/** Which function lists them, and where in its answer. */
-const LISTS: Record<string, [endpoint: string, list: string]> = {
-  domain: ["GET /libvirt/domains", "domains"],
-  network: ["GET /libvirt/networks", "networks"],
-  pool: ["GET /libvirt/pools", "pools"],
-  volume: ["GET /libvirt/volumes", "volumes"],
-};
+/** How long a person who has pressed Tab waits for names. */
+const TIMEOUT_MS = 2000;
 
-/** Milliseconds that a person waits for them. */
-const PATIENCE = 2000;
-
-/** `pool` is needed for volumes. Rejects where nothing answers in time. */
-export async function names(kind: string, target: Target, pool?: string): Promise<string[]> {
+/** `given`: the names that the command line has already, by kind. Rejects when there is no answer in time. */
+export async function names(
+  kind: string,
+  target: Target = {},
+  given: Record<string, string> = {},
+): Promise<string[]> {
   if (kind === "host") {
     const { settings } = await import("../../core/settings.ts");
     return Object.keys(settings().hosts);
   }
-  const [endpoint, list] = LISTS[kind] ?? [];
-  if (!endpoint || !list || (kind === "volume" && !pool)) return [];
+  if (kind === "undefined") return [];
+  const { loadFunctions } = await import("../../function/load.ts");
+  const list = findList(await loadFunctions(), kind, given);
+  if (!list) return [];
   const call = await caller(target);
-  // not by a signal: a connection that is still being made takes no notice of it
-  const late = new Promise((_, reject) => setTimeout(reject, PATIENCE));
-  const answer = await Promise.race([call(endpoint, kind === "volume" ? { pool } : {}), late]);
-  return (answer as Record<string, { name: string }[]>)[list]?.map(({ name }) => name) ?? [];
+  // a signal would not do: a connection that is still being made ignores it
+  const late = new Promise((_, reject) => setTimeout(reject, TIMEOUT_MS));
+  const answer = await Promise.race([call(list.endpoint, list.input), late]);
+  return (answer as Record<string, { name: string }[]>)[list.field]?.map(({ name }) => name) ?? [];
+}
+
+export interface List {
+  endpoint: string;
+  input: Record<string, string>;
+  /** The field of the answer that is the list. */
+  field: string;
+}
+
+/**
+ * The function whose answer has a list with this kind of name, by the mark `x-libvirt`. Of several, the one with the
+ * shortest path: `/libvirt/domains` and not `/libvirt/template/list`.
+ */
+export function findList(
+  functions: Loaded[],
+  kind: string,
+  given: Record<string, string>,
+): List | undefined {
+  const lists = functions.flatMap(({ path, function: one }) => {
+    const field = one?.spec.method === "GET" && listField(one.spec, kind);
+    const input = field && inputFrom(one.spec, given);
+    return field && input ? [{ endpoint: `GET ${path}`, input, field }] : [];
+  });
+  return lists.sort((a, b) => a.endpoint.length - b.endpoint.length)[0];
+}
+
+type Spec = HyperFunction["spec"];
+
+function kindOf(schema: z.ZodType): unknown {
+  const wrapped = schema instanceof z.ZodDefault || schema instanceof z.ZodOptional;
+  return wrapped ? kindOf(schema.unwrap() as z.ZodType) : schema.meta()?.["x-libvirt"];
+}
+
+function listField({ output }: Spec, kind: string): string | undefined {
+  const fields = Object.entries(output instanceof z.ZodObject ? output.shape : {});
+  const isList = (field: unknown) =>
+    field instanceof z.ZodArray &&
+    field.element instanceof z.ZodObject &&
+    field.element.shape.name instanceof z.ZodType &&
+    kindOf(field.element.shape.name) === kind;
+  return fields.find(([, field]) => isList(field))?.[0];
+}
+
+/** The input of a list, such as the pool of volumes; undefined when the command line does not give it yet. */
+function inputFrom({ input }: Spec, given: Record<string, string>) {
+  const fields = Object.entries<z.ZodType>(input.shape).filter(
+    ([, field]) => kindOf(field) !== undefined || !field.safeParse(undefined).success,
+  );
+  const values = fields.map(([name, field]) => [name, given[`${kindOf(field)}`]] as const);
+  if (values.some(([, value]) => value === undefined)) return undefined;
+  return Object.fromEntries(values) as Record<string, string>;
 }

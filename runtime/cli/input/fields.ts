@@ -1,4 +1,4 @@
-/** A function's input as the command line shows it, reads it and completes it: from its schema. */
+/** The fields of a function's input, from its schema, for help, parsing and completion. */
 import type * as z from "zod";
 
 export type Schema = z.core.JSONSchema.BaseSchema;
@@ -21,7 +21,7 @@ export function fieldsOf({ properties = {}, required = [] }: Schema): Field[] {
   }));
 }
 
-/** The schemas that a value may follow, each of one type. */
+/** The alternatives of a schema, each of one type. */
 export function choices(schema: Schema): Schema[] {
   const among = schema.anyOf ?? schema.oneOf;
   if (among) return among.flatMap((one) => choices(asSchema(one)));
@@ -33,14 +33,14 @@ export function accepts(schema: Schema, ...types: string[]): boolean {
   return choices(schema).some(({ type }) => types.includes(`${type}`));
 }
 
-/** The words that a value may be, where there is a list of them. */
+/** The allowed words of an enum or boolean. */
 export function wordsOf(schema: Schema): string[] {
   return choices(schema).flatMap((one) =>
     one.type === "boolean" ? ["true", "false"] : (one.enum ?? []).map(String),
   );
 }
 
-/** What stands in a list, or under a key of an object; a schema of anything where it is not said. */
+/** The schema of the items of a list, or of a key of an object; the empty schema, which allows anything, if unknown. */
 export function within(schema: Schema, key: string): Schema {
   for (const one of choices(schema)) {
     if (one.type === "array") return asSchema(one.items);
@@ -50,7 +50,7 @@ export function within(schema: Schema, key: string): Schema {
   return {};
 }
 
-/** What a value is, in a few words. */
+/** The type of a value in a few words, for people. */
 export function kindOf(schema: Schema): string {
   const kinds = choices(schema).map((one) => {
     const words = wordsOf(one);

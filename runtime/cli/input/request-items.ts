@@ -1,9 +1,9 @@
-/** httpie's words for a JSON object: `key=text`, `key:=json`, `key[sub]=text`, `key[]=text`, `@file.json`, `-`. */
+/** httpie's request items, as a JSON object: `key=text`, `key:=json`, `key[sub]=text`, `key[]=text`, `@file.json`, `-`. */
 import { readFileSync } from "node:fs";
 import { UsageError } from "../report.ts";
 import { accepts, type Schema, within } from "./fields.ts";
 
-/** A key, its brackets, `=` or `:=`, `@` for a file's content, and the value. */
+/** Key, brackets, `=` or `:=`, `@` for the content of a file, value. */
 const ITEM = /^([\w-]+)((?:\[[^\]]*\])*)(:?=)(@?)(.*)$/s;
 
 export function readItems(items: string[], schema: Schema): Record<string, unknown> {
@@ -30,7 +30,7 @@ function readField(item: string, input: Record<string, unknown>, schema: Schema)
   return place(input, path, schema, value) as typeof input;
 }
 
-/** `before` with a value at its place; a text for a list is one more of it. */
+/** Returns `before` with the value set; text for a list is appended to it. */
 function place(
   before: unknown,
   [key, ...rest]: string[],
@@ -51,7 +51,7 @@ function place(
   return one ? place(before, [""], schema, value) : found;
 }
 
-/** Text, unless the schema wants a number or a boolean and the text is one. */
+/** Converts text to a number or boolean if the schema accepts one and the text is one. */
 function convert(text: string, schema: Schema): string | number | boolean {
   const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
   if (number && accepts(schema, "number", "integer")) return Number(text);

@@ -1,10 +1,10 @@
-/** What is wrong with an input or a name, and what may have been meant. */
+/** The mistakes in an input or a name, with suggestions. */
 import { closest, distance } from "fastest-levenshtein";
 import type * as z from "zod";
 import { inputError } from "../../core/errors.ts";
 import { fieldsOf, type Schema, within, wordsOf } from "./fields.ts";
 
-/** The one of `among` that differs by a slip, or has the word as its end. */
+/** The word of `among` that differs by a slip, or that ends with `/` and the word. */
 export function nearest(word: string, among: string[]): string | undefined {
   if (word === "" || among.length === 0) return undefined;
   const found = among.find((one) => one.endsWith(`/${word}`)) ?? closest(word, among);
@@ -19,7 +19,7 @@ export const meant = (word: string, among: string[]) => {
   return found ? `; did you mean ${found}?` : "";
 };
 
-/** One line a mistake. */
+/** One line for each mistake. */
 export function mistakes(error: z.core.$ZodError, input: unknown, schema: Schema): string[] {
   const { issues: told } = inputError(error).details as { issues: { message: string }[] };
   return error.issues.flatMap((issue, i) => {
@@ -38,5 +38,5 @@ export function mistakes(error: z.core.$ZodError, input: unknown, schema: Schema
   });
 }
 
-/** As it is typed: `customize[hostname]`. */
+/** The field as it is typed: `customize[hostname]`. */
 const field = ([key, ...rest]: string[]) => `${key}${rest.map((sub) => `[${sub}]`).join("")}`;

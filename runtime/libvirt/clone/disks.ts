@@ -6,7 +6,7 @@ import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
 import { throwIfCancelled } from "../rollback.ts";
 import { convertImage, intoVolume, shrinkImage } from "../storage/qemu-img.ts";
-import { IMAGE_TIMEOUT, type NewVolume, volumeXml } from "../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { descend, type XmlDocument } from "../xml-document.ts";
 import { isDevice, type Plan } from "./plan.ts";
 
@@ -52,7 +52,7 @@ async function makeCopy(
   const volume = { path, format, type: isDevice(path) ? "block" : "file" };
   const into = intoVolume(volume, from.size);
   const files = { source: from.path, sourceFormat: from.format, ...into };
-  const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const result = await convertImage(ctx.exec, { ...files, shared: paused }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img convert", result);
 }

@@ -12,7 +12,7 @@ import { pathExists, runProgram } from "../program.ts";
 import { withRollback } from "../rollback.ts";
 import { allowedPath } from "../storage/import-image.ts";
 import { convertImage } from "../storage/qemu-img.ts";
-import { IMAGE_TIMEOUT } from "../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS } from "../storage/volume.ts";
 import { parseXml, xml } from "../xml.ts";
 import { descend, type Span, XmlDocument } from "../xml-document.ts";
 import { nvramFile } from "./identity.ts";
@@ -118,7 +118,7 @@ async function exportDisk(
     target: `${partial}/${name}`,
     targetFormat: format,
   };
-  const limits = { timeout: IMAGE_TIMEOUT, signal: ctx.signal };
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const result = await convertImage(ctx.exec, { ...files, compress }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img", result);
   doc.setAttribute(span, "type", "file");
@@ -148,7 +148,7 @@ async function describeFiles(
   names: string[],
 ): Promise<ExportedFile[]> {
   const paths = names.map((name) => `${folder}/${name}`);
-  const hashing = { timeout: IMAGE_TIMEOUT };
+  const hashing = { timeout: IMAGE_TIMEOUT_MS };
   const sums = await run(ctx, ["sha256sum", "-z", "--", ...paths], hashing);
   const sha256 = sums.stdout.split("\0");
   const sizes = (await run(ctx, ["stat", "-c", "%s", "--", ...paths])).stdout.split("\n");

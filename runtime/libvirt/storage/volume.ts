@@ -25,12 +25,12 @@ export const Format = z
   .describe("of the volume");
 
 /** Upper bound for copying or wiping an image, against hung processes. */
-export const IMAGE_TIMEOUT = 24 * 3600 * 1000;
+export const IMAGE_TIMEOUT_MS = 24 * 3600 * 1000;
 
 export const Volume = z
   .object({
     pool: z.string(),
-    name: z.string(),
+    name: z.string().meta({ "x-libvirt": "volume" }),
     path: z.string(),
     type: z.string().describe("file, block, dir, network …"),
     format: z.string().nullable(),

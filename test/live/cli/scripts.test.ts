@@ -18,6 +18,7 @@ import {
   sessions,
   until,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startSshd } from "../../lab/sshd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
@@ -72,7 +73,7 @@ describe("a script of ten lines", () => {
       stdout: '[ "there" ]\n2\ntrue not_found 404\n',
       stderr: "",
     });
-    expect(ms).toBeLessThan(2000);
+    expect(ms).toBeLessThan(slow(2000));
     expect(await netInfo("made")).toMatchObject({
       Bridge: "virbr7",
       Autostart: "yes",
@@ -86,7 +87,7 @@ describe("a script of ten lines", () => {
       const far = `{ host: "kvm1", uri: ${JSON.stringify(sshd.uri())} }`;
       const { code, stdout, ms } = await script(TEN_LINES.replace('{ host: "local" }', far));
       expect({ code, stdout }).toEqual({ code: 0, stdout: "[]\n1\ntrue not_found 404\n" });
-      expect(ms).toBeLessThan(2000);
+      expect(ms).toBeLessThan(slow(2000));
       expect(await networkNames()).toEqual(["made"]);
     } finally {
       await sshd.stop();
@@ -99,7 +100,7 @@ describe("a script of ten lines", () => {
     );
     expect(code).toBe(1);
     expect(stderr).toContain("HyperError: Network not found");
-    expect(ms).toBeLessThan(2000);
+    expect(ms).toBeLessThan(slow(2000));
   });
 });
 

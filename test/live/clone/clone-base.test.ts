@@ -3,9 +3,9 @@
  * the clones' bytes as they were.
  */
 import { readFileSync, rmSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
-import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   diskPaths,
@@ -20,15 +20,11 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
-import type { Answer, TestServer } from "../../server.ts";
+} from "../../fixtures/live/machine.ts";
+import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import type { Answer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const post = (path: string, input: object) => server.post(`/libvirt/${path}`, input);
 const clone = (input: object) => post("clone", input);

@@ -2,17 +2,11 @@
  * Every step of a clone, a template and a deployment that can fail is made to fail: no disk, domain, file or
  * note is left, the source is as it was, and the answer says why. What a killed server leaves is named.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
-import {
-  alive,
-  defineNetwork,
-  expectError,
-  expectSuccess,
-  until,
-} from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   everything,
@@ -25,21 +19,25 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
+} from "../../fixtures/live/machine.ts";
+import {
+  alive,
+  defineNetwork,
+  expectError,
+  expectSuccess,
+  until,
+} from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
-let server: TestServer;
+const { test, server } = labTest({ start, tidy: wipe });
 beforeAll(async () => {
   for (const name of ["lan", "idle"]) await defineNetwork(name);
   await virsh("net-start", "lan");
-  server = await start();
 });
 afterAll(async () => {
-  await server.stop();
   await virsh("net-destroy", "lan");
   for (const name of ["lan", "idle"]) await virsh("net-undefine", name);
 });
-afterEach(wipe);
 
 const post = (path: string, input: object, to = server, init?: RequestInit) =>
   to.post(`/libvirt/${path}`, input, init);
@@ -77,15 +75,8 @@ const MAKERS = [
 ] as const;
 
 describe("no space", () => {
-  beforeEach(async () => {
-    mkdirSync("/run/small", { recursive: true });
-    await sh("mount -t tmpfs -o size=6m tmpfs /run/small");
-    await virsh("pool-create-as", "small", "dir", "--target", "/run/small");
-  });
-  afterEach(async () => {
-    await wipe();
-    await virsh("pool-destroy", "small");
-    await sh("umount /run/small");
+  test.beforeEach(async ({ pool }) => {
+    await pool("small", "6m");
   });
 
   test.each(MAKERS.filter(([maker]) => maker !== "clone, linked"))("%s", async (path, input) => {
@@ -305,7 +296,7 @@ test.each(STEPS)("the caller goes away during %s", async (_step, scripts, path, 
   const { other, gone, answer } = await hold(scripts, path, input);
   gone.abort();
   expect(await answer).toBe("gone");
-  await sleep(200); // until the server has noticed, too
+  await sleep(slow(200)); // until the server has noticed, too
   writeFileSync("/run/go", "");
   await until("nothing is left", settled, 20);
   await other.stop();

@@ -1,7 +1,7 @@
 /** Ten linked clones of a real 2 GiB Debian: each boots, from an overlay of its own, and the base keeps its bytes. */
 import { copyFileSync, readFileSync } from "node:fs";
-import { afterAll, expect, test } from "vitest";
-import { until } from "../../fixtures/live/virsh.ts";
+import { expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   diskPaths,
@@ -12,16 +12,16 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
+} from "../../fixtures/live/machine.ts";
+import { until } from "../../fixtures/live/virsh.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
 
-afterAll(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 /** Memory and processors are there for so many at a time. */
 const AT_ONCE = 3;
 
 test("ten linked clones of a 2 GiB Debian all boot", { timeout: 450_000 }, async () => {
-  const server = await start();
   copyFileSync(debianGuest().disk, at("debian.qcow2"));
   await virsh("pool-refresh", "default");
   const os = debianOs("systemd.unit=booted.service");
@@ -55,5 +55,4 @@ test("ten linked clones of a 2 GiB Debian all boot", { timeout: 450_000 }, async
   expect(uuids.size).toBe(10);
   expect(await look(at("debian.qcow2"), "cat /booted")).toBe("");
   expect((await everything()).files).toMatchObject(before.files);
-  await server.stop();
 });

@@ -2,15 +2,9 @@
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { attribute, children, textOf, type Xml, xml } from "../../../runtime/libvirt/xml.ts";
-import {
-  defineNetwork,
-  expectError,
-  expectSuccess,
-  nics,
-  until,
-} from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   definition,
@@ -28,22 +22,25 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
+} from "../../fixtures/live/machine.ts";
+import {
+  defineNetwork,
+  expectError,
+  expectSuccess,
+  nics,
+  until,
+} from "../../fixtures/live/virsh.ts";
 
 const run = promisify(execFile);
-let server: TestServer;
+const { test, server } = labTest({ start, tidy: wipe });
 beforeAll(async () => {
   for (const name of ["lan", "idle"]) await defineNetwork(name);
   await virsh("net-start", "lan");
-  server = await start();
 });
 afterAll(async () => {
-  await server.stop();
   await virsh("net-destroy", "lan");
   for (const name of ["lan", "idle"]) await virsh("net-undefine", name);
 });
-afterEach(wipe);
 
 const clone = (input: object, to = server) => to.post("/libvirt/clone", input);
 const state = async (name: string) => (await virsh("domstate", "--domain", name)).trim();

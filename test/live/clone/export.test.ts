@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
-import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   define,
@@ -29,16 +29,11 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
+} from "../../fixtures/live/machine.ts";
+import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
 
 const EXPORTS = "/var/lib/libvirt/exports";
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const exported = (input: object, to = server) =>
   to.post("/libvirt/template/export", { export_path: EXPORTS, ...input });

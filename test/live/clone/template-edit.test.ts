@@ -1,8 +1,8 @@
 /** What template/deploy changes is what libvirt then has, and the domain starts: NUMA cells, memory devices, interfaces. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { attribute, children, textOf, xml } from "../../../runtime/libvirt/xml.ts";
+import { define, everything, parsed, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { defineNetwork, expectError, expectSuccess, nics } from "../../fixtures/live/virsh.ts";
-import { define, everything, parsed, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
 import type { TestServer } from "../../server.ts";
 
 let server: TestServer;

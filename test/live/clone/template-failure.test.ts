@@ -2,34 +2,32 @@
  * libguestfs at work in a real Debian's disk when its caller leaves, its server is killed, or its pool is
  * full: what is left, down to its processes and temporary files.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { afterAll, beforeAll, expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   everything,
   machine,
   programs,
-  sh,
   sha256,
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
+} from "../../fixtures/live/machine.ts";
+import { alive, expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
-import type { TestServer } from "../../server.ts";
 
 const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
-let server: TestServer;
+const { test, server } = labTest({ start });
 beforeAll(async () => {
-  server = await start();
   copyFileSync(debianGuest().disk, at("debian.qcow2"));
   await virsh("pool-refresh", "default");
   await machine("debian", { disks: [at("debian.qcow2")], os: debianOs() });
 });
 afterAll(async () => {
-  await server.stop();
   await wipe();
 });
 
@@ -74,7 +72,7 @@ async function begin([program, path, input]: (typeof CALLS)[number]) {
   const [{ folder } = { folder: "" }] = guestfs();
   // QEMU has connected, and its disk's events are listened to
   await until("its machine runs", () => existsSync(`${folder}/events.out`), 60);
-  await sleep(3000);
+  await sleep(slow(3000));
   const [socket = ""] = readFileSync("/proc/net/unix", "utf8").match(/\/tmp\/libguestfs\w+/) ?? [];
   expect(socket).not.toBe("");
   return { other, gone, answer, folder, socket };
@@ -132,10 +130,8 @@ test.each(CALLS)(
 
 test("the pool is full before virt-customize is done: it says so and leaves nothing", {
   timeout: 180_000,
-}, async () => {
-  mkdirSync("/run/small", { recursive: true });
-  await sh("mount -t tmpfs -o size=180m tmpfs /run/small");
-  await virsh("pool-create-as", "small", "dir", "--target", "/run/small");
+}, async ({ pool }) => {
+  await pool("small", "180m");
   copyFileSync(debianGuest().disk, "/run/small/d.qcow2");
   await virsh("pool-refresh", "small");
   await machine("small", { disks: ["/run/small/d.qcow2"], os: debianOs() });
@@ -149,8 +145,6 @@ test("the pool is full before virt-customize is done: it says so and leaves noth
   expect(guestfs()).toEqual([]);
   await other.stop();
   await virsh("undefine", "small");
-  await virsh("pool-destroy", "small");
-  await sh("umount /run/small");
 });
 
 test("the source kept its bytes all the while", () => {

@@ -4,15 +4,9 @@
  */
 import { copyFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { attribute, children, textOf, xml } from "../../../runtime/libvirt/xml.ts";
-import {
-  defineNetwork,
-  expectError,
-  expectSuccess,
-  nics,
-  until,
-} from "../../fixtures/live/virsh.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
   diskPaths,
@@ -29,22 +23,26 @@ import {
   start,
   virsh,
   wipe,
-} from "../../fixtures/xml/machine.ts";
+} from "../../fixtures/live/machine.ts";
+import {
+  defineNetwork,
+  expectError,
+  expectSuccess,
+  nics,
+  until,
+} from "../../fixtures/live/virsh.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
-import type { TestServer } from "../../server.ts";
 
 const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
 
-let server: TestServer;
+const { test, server } = labTest({ start: () => start(undefined, GUESTFS) });
 beforeAll(async () => {
   const address = xml`<ip address="10.77.0.1" prefix="24"><dhcp><range start="10.77.0.10" end="10.77.0.99"/></dhcp></ip>`;
   await defineNetwork("lan", address);
   await defineNetwork("other net");
   for (const name of ["lan", "other net"]) await virsh("net-start", name);
-  server = await start(undefined, GUESTFS);
 });
 afterAll(async () => {
-  await server.stop();
   await wipe();
   for (const name of ["lan", "other net"]) {
     await virsh("net-destroy", name);

@@ -14,8 +14,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { hypersdk } from "../../cli.ts";
+import { at, define, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { until } from "../../fixtures/live/virsh.ts";
-import { at, define, virsh, wipe } from "../../fixtures/xml/machine.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
 
 const run = promisify(execFile);

@@ -1,18 +1,13 @@
 /** Where the screens and consoles of a running domain are. */
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { start, virsh } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
-import { machine, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
-import type { TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start });
 
 const get = (name: string) => server.get(`/libvirt/console?name=${encodeURIComponent(name)}`);
 
@@ -26,7 +21,7 @@ const greeting = (port: number) =>
     });
   });
 
-test("a screen and two consoles, which are there", async () => {
+test("a screen and two consoles, which are there", async ({ machine }) => {
   const devices = xml`<graphics type="vnc" port="-1" autoport="yes" websocket="-1" listen="127.0.0.1"/>
     <serial type="pty"/><console type="pty"><target type="serial"/></console>
     <console type="unix"><source mode="bind" path="/run/con.sock"/><target type="virtio"/></console>`;
@@ -46,7 +41,7 @@ test("a screen and two consoles, which are there", async () => {
   for (const { path } of data.consoles) expect(existsSync(path)).toBe(true);
 });
 
-test("a screen on a socket, and none at all", async () => {
+test("a screen on a socket, and none at all", async ({ machine }) => {
   await machine("socket", {
     devices: xml`<graphics type="vnc"><listen type="socket" socket="/run/vnc.sock"/></graphics>`,
   });
@@ -58,7 +53,7 @@ test("a screen on a socket, and none at all", async () => {
   expect(expectSuccess(await get("none"))).toMatchObject({ graphics: [], consoles: [] });
 });
 
-test("errors", async () => {
+test("errors", async ({ machine }) => {
   await machine("off");
   expectError(await get("off"), 500, "not_active", /off is not running/);
   expectError(await get("nobody"), 404, "not_found", /nobody/);
@@ -73,7 +68,7 @@ test("errors", async () => {
 });
 
 /** What a person pastes into a shell. */
-test("the command says the name as one word", async () => {
+test("the command says the name as one word", async ({ machine }) => {
   await machine("it's; a vm");
   await virsh("start", "--domain", "it's; a vm");
   const { command } = expectSuccess(await get("it's; a vm"));

@@ -1,8 +1,10 @@
 /** The life of a domain, endpoint by endpoint, and every answer that is no success. */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { define, image, machine, start, wipe } from "../../fixtures/live/machine.ts";
 import {
   defineDomain,
   defineNetwork,
@@ -11,16 +13,10 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { define, image, machine, start, wipe } from "../../fixtures/xml/machine.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { guestSays, tinyGuestXml } from "../../lab/guest.ts";
-import type { TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await start();
-});
-afterAll(() => server.stop());
-afterEach(wipe);
+const { test, server } = labTest({ start, tidy: wipe });
 
 const call = (verb: string, name: string) => server.post(`/libvirt/domain/${verb}`, { name });
 const state = async (name: string) => (await virsh("domstate", "--domain", name)).trim();
@@ -46,15 +42,15 @@ test("start, pause, resume, destroy: each does it, and says so", async () => {
   }
 });
 
-test("shutdown and reboot ask the guest", { timeout: 90_000 }, async () => {
+test("shutdown and reboot ask the guest", { timeout: slow(90_000) }, async () => {
   await define(await tinyGuestXml({ name: "guest" }));
   await virsh("start", "guest");
   await guestSays("guest", "READY");
-  await sleep(3000); // until its button daemon listens
+  await sleep(slow(3000)); // until its button daemon listens
   const said = () => readFileSync("/var/log/libvirt/qemu/guest-console.log", "utf8");
   expect((await call("reboot", "guest")).body.message).toMatch(/was asked to reboot/);
   await until("it boots again", () => said().split("READY").length > 2, 60);
-  await sleep(3000);
+  await sleep(slow(3000));
   expect(expectSuccess(await call("shutdown", "guest"))).toEqual({ name: "guest" });
   await until("it shuts down", async () => (await state("guest")) === "shut off", 60);
   expect(said().split("POWER BUTTON").length).toBe(3);

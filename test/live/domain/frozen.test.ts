@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { image, machine, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess, processes, until } from "../../fixtures/live/virsh.ts";
-import { image, machine, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
 import type { TestServer } from "../../server.ts";
 
 const run = promisify(execFile);

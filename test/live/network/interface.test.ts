@@ -2,7 +2,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   clean,
   defineDomain,
@@ -14,13 +15,8 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { startServer, type TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.stop());
+const { test, server } = labTest();
 
 async function networks() {
   await defineNetwork("lan");

@@ -1,5 +1,6 @@
 /** Names that mean something to a shell, to virsh, to XML or to a URL, through every endpoint. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   clean,
   defineDomain,
@@ -11,13 +12,8 @@ import {
   storedNics,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { startServer, type TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.stop());
+const { test, server } = labTest();
 
 const post = async (path: string, input: object, status = 200) =>
   expectSuccess(await server.post(path, input), status);

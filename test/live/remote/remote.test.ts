@@ -3,20 +3,20 @@
  * the spot. `npm run test:remote` runs all live tests that way.
  */
 import { existsSync, mkdirSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess, storedNics } from "../../fixtures/live/virsh.ts";
-import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
 import { type Sshd, startSshd } from "../../lab/sshd.ts";
-import type { TestServer } from "../../server.ts";
 
 let sshd: Sshd;
-let server: TestServer;
+const { test, server } = labTest({
+  start: () => start(undefined, { LIBVIRT_DEFAULT_URI: sshd.uri() }),
+});
 beforeAll(async () => {
   sshd = await startSshd();
-  server = await start(undefined, { LIBVIRT_DEFAULT_URI: sshd.uri() });
 });
 afterAll(async () => {
-  await server.stop();
   await wipe();
   await sshd.stop();
 });

@@ -16,6 +16,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type HostsServer, serveHosts } from "../../fixtures/live/hosts.ts";
 import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
 import { freePort, type Sshd, startSshd } from "../../lab/sshd.ts";
 
@@ -135,7 +136,7 @@ async function networks(alias: string) {
 async function hindered(alias: string, message: RegExp, mend?: (said: string) => unknown) {
   const began = performance.now();
   const answer = await networks(alias);
-  expect(performance.now() - began).toBeLessThan(5000);
+  expect(performance.now() - began).toBeLessThan(slow(5000));
   expectError(answer, 503, "unreachable", message);
   expect(answer.body.error).toContain(`hypervisor ${alias}`);
   if (!mend) return;

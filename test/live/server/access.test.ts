@@ -24,6 +24,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 afterEach(clean);
@@ -193,9 +194,9 @@ describe("calls at work at once", () => {
       expectSuccess(await server.get("/libvirt/networks"));
       freeze();
       const first = [server.get("/libvirt/networks"), server.get("/libvirt/networks")];
-      await sleep(300);
+      await sleep(slow(300));
       const waits = server.get("/libvirt/networks");
-      await sleep(300);
+      await sleep(slow(300));
       const refused = await server.get("/libvirt/networks");
       expectError(refused, 503, "busy", /waiting already/);
       expect(refused.headers.get("Retry-After")).toBe("1");
@@ -237,7 +238,7 @@ describe("the end", () => {
       const running = stopping(server, 2);
       const idle = connect(Number(new URL(server.url).port), "127.0.0.1");
       await once(idle, "connect");
-      await sleep(500);
+      await sleep(slow(500));
       process.kill(server.pid, "SIGTERM");
       await sleep(200);
       await expect(fetch(`${server.url}/health`)).rejects.toThrow();
@@ -252,7 +253,7 @@ describe("the end", () => {
   test("a call that takes longer than it may is cut off, and the audit log says so", () =>
     ending(["limits.shutdown = 1"], async (server, access) => {
       const running = stopping(server, 60).catch((error: Error) => error);
-      await sleep(500);
+      await sleep(slow(500));
       const began = performance.now();
       process.kill(server.pid, "SIGTERM");
       await until("the server ends", () => !alive(server.pid), 10);
@@ -267,7 +268,7 @@ describe("the end", () => {
   test("a second signal is the end at once", () =>
     ending([], async (server, access) => {
       const running = stopping(server, 60).catch((error: Error) => error);
-      await sleep(500);
+      await sleep(slow(500));
       process.kill(server.pid, "SIGTERM");
       await sleep(200);
       expect(alive(server.pid)).toBe(true);

@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect } from "vitest";
 import { type Guarded, guarded } from "../../fixtures/access.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import { clean, defineNetwork, netInfo, networkNames } from "../../fixtures/live/virsh.ts";
-import { startServer, type TestServer } from "../../server.ts";
+import { startServer } from "../../server.ts";
 
-let server: TestServer;
+const { test, server } = labTest({ start: () => startServer(access.env), tidy: clean });
 let access: Guarded;
 let browser: Browser;
 let evil: Bun.Server<unknown>;
@@ -15,7 +16,6 @@ const HTML = { "Content-Type": "text/html" };
 
 beforeAll(async () => {
   access = guarded();
-  server = await startServer(access.env);
   evil = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -32,11 +32,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser.close();
   await evil.stop(true);
-  await server.stop();
   access.remove();
 });
 beforeEach(() => defineNetwork("lan"));
-afterEach(clean);
 
 const portOf = (url: string) => new URL(url).port;
 

@@ -4,10 +4,11 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { FUNCTIONS } from "../../../runtime/function/load.ts";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { guarded } from "../../fixtures/access.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   alive,
   clean,
@@ -22,15 +23,11 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.stop());
-afterEach(clean);
+const { test, server } = labTest({ tidy: clean });
 
 const local = { host: "local", uri: URI };
 const libvirt = async () => (await virsh("version", "--daemon")).match(/daemon: (\S+)/)?.[1];
@@ -155,7 +152,7 @@ console.log(JSON.stringify(await networks({})));`;
     const { code, stdout, ms } = await runScript(script);
     expect(JSON.parse(stdout)).toEqual(mounted);
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(3000);
+    expect(ms).toBeLessThan(slow(3000));
   });
 
   test("a script that does not catch an error ends with it", async () => {
@@ -165,7 +162,7 @@ await network({ name: "nowhere" });`;
     const { code, stdout, ms } = await runScript(script);
     expect(stdout).toBe("not_found 404\n");
     expect(code).toBe(1);
-    expect(ms).toBeLessThan(3000);
+    expect(ms).toBeLessThan(slow(3000));
   });
 
   /** From a folder that has nothing of ours; no virsh may outlive the script. */
@@ -222,7 +219,7 @@ describe("the end", () => {
     freeze();
     try {
       const hanging = other.get("/libvirt/networks");
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await new Promise((resolve) => setTimeout(resolve, slow(200)));
       expect(sessions(other).length).toBeGreaterThan(0);
       await other.stop();
       await until("the last virsh dies", () => strays().length === 0, 1);

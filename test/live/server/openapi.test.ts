@@ -5,9 +5,11 @@
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import openapi from "../../../functions/openapi.json.ts";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { clean, defineNetwork, freeze, thaw } from "../../fixtures/live/virsh.ts";
 import {
   type Example,
@@ -16,9 +18,7 @@ import {
   operations,
   validator,
 } from "../../fixtures/openapi.ts";
-import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/xml/machine.ts";
 import { debianGuest } from "../../lab/debian.ts";
-import type { TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
 const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
@@ -30,7 +30,9 @@ const FOLDERS = ["/data", "/backups"];
 const api: Json = JSON.parse(JSON.stringify(await openapi({})));
 const check = validator(api);
 
-let server: TestServer;
+const { test, server } = labTest({
+  start: () => start(undefined, { ...GUESTFS, HYPERSDK_CONFIG: CONFIG }),
+});
 const made: string[] = [];
 beforeAll(async () => {
   for (const folder of FOLDERS) {
@@ -40,10 +42,8 @@ beforeAll(async () => {
   }
   mkdirSync("/backups/templates");
   writeFileSync(CONFIG, '[hosts.dead]\nuri = "qemu+unix:///system?socket=/run/no-such.sock"\n');
-  server = await start(undefined, { ...GUESTFS, HYPERSDK_CONFIG: CONFIG });
 });
 afterAll(async () => {
-  await server.stop();
   for (const folder of FOLDERS) await run("umount", [folder]);
   for (const folder of made) rmdirSync(folder);
 });
@@ -107,7 +107,7 @@ const template = async () => {
   await machine("ubuntu-22-template", { disks, network: "vm-network" });
 };
 
-/** What each example needs to succeed; those of functions that are not named here need nothing. */
+/** What each example needs to succeed, unless it is what `hypersdk new` writes for a new function: NEW. */
 const NEEDS: Record<string, () => Promise<unknown>> = {
   "/libvirt/network": () => defineNetwork("default"),
   "/libvirt/networks": network,
@@ -174,6 +174,10 @@ const NEEDS: Record<string, () => Promise<unknown>> = {
   "/libvirt/snapshot/revert": snapshot,
   "/libvirt/snapshot/delete": snapshot,
 };
+const NEW = async () => {
+  await off("my-vm");
+  await defineNetwork("default");
+};
 
 const all = examples(api);
 const shown = all.map((example) => [`${example.method} ${example.path}`, example] as const);
@@ -185,7 +189,7 @@ test("the server serves this description", async () => {
 describe("every example, with what it names there", () => {
   afterEach(tidy);
   test.each(shown)("%s", { timeout: 300_000 }, async (_name, example) => {
-    await NEEDS[example.path]?.();
+    await (NEEDS[example.path] ?? NEW)();
     const answer = await send(example);
     expectDeclared(example, answer);
     expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300);

@@ -5,21 +5,22 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { type Read, readExposition } from "../../fixtures/exposition.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import { clean, defineDomain, defineNetwork, until, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { guestSays, tinyGuestXml } from "../../lab/guest.ts";
 import { prometheusTools } from "../../lab/prometheus.ts";
 import { freePort } from "../../lab/sshd.ts";
-import { startServer, type TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
 const IMAGES = "/var/lib/libvirt/images";
 const GUEST = `guest's "1" \\ 漢`;
 const { promtool, exporter } = prometheusTools();
 
-let server: TestServer;
+const { test, server } = labTest();
 let exporting: ChildProcess;
 let theirs: string;
 
@@ -32,7 +33,6 @@ const scrape = async (query = "?host=local") =>
   readExposition(await textAt(`${server.url}/metrics${query}`));
 
 beforeAll(async () => {
-  server = await startServer();
   const address = xml`<ip address="10.78.0.1" netmask="255.255.255.0"><dhcp>
     <range start="10.78.0.10" end="10.78.0.99"/></dhcp></ip>`;
   await defineNetwork("lan", address);
@@ -69,7 +69,6 @@ beforeAll(async () => {
 afterAll(async () => {
   exporting?.kill();
   await clean();
-  await server.stop();
 });
 
 /** What promtool says of a text: nothing, when it is in order. */
@@ -336,7 +335,7 @@ test("a job: what kind, for how long, and how much is left", async () => {
   }
   expect(seen.type).toBe(2);
   expect(seen.time_elapsed_seconds).toBeGreaterThan(0);
-  expect(seen.time_elapsed_seconds).toBeLessThan(60);
+  expect(seen.time_elapsed_seconds).toBeLessThan(slow(60));
   expect(seen.memory_total_bytes).toBeGreaterThanOrEqual(256 * 2 ** 20);
   expect(Number(seen.memory_processed_bytes) + Number(seen.memory_remaining_bytes)).toBe(
     seen.memory_total_bytes,

@@ -14,7 +14,8 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { inflateSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   env,
   expectError,
@@ -23,7 +24,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { type Answer, startServer, type TestServer } from "../../server.ts";
+import { type Answer, startServer } from "../../server.ts";
 
 const run = promisify(execFile);
 const POOL = "/var/lib/libvirt/images";
@@ -40,7 +41,9 @@ const SECRET = "the secret of the host";
 const sh = async (script: string) =>
   (await run("sh", ["-euc", script], { cwd: FROM, env, timeout: 30_000 })).stdout;
 
-let server: TestServer;
+const { test, server } = labTest({
+  start: () => startServer({ PATH: `${BIN}:${process.env.PATH}` }),
+});
 beforeAll(async () => {
   for (const folder of [FROM, AWAY, BIN, SMALL]) mkdirSync(folder);
   // 8 MiB: 2 of data, 3 of nothing, 1 of data that is not at a cluster's end, and nothing again
@@ -53,10 +56,8 @@ beforeAll(async () => {
     printf %s '${SECRET}' >${AWAY}/secret; truncate -s 64K ${AWAY}/secret
     mount -t tmpfs -o size=3m tmpfs ${SMALL}`);
   await virsh("pool-create-as", "small", "dir", "--target", SMALL);
-  server = await startServer({ PATH: `${BIN}:${process.env.PATH}` });
 });
 afterAll(async () => {
-  await server.stop();
   await virsh("pool-destroy", "small");
   await sh(`umount ${SMALL}`);
   for (const folder of [FROM, AWAY, BIN, SMALL, "/run/named"]) {

@@ -15,8 +15,9 @@ import {
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { type Xml, xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   clean,
   defineDomain,
@@ -27,7 +28,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { type Answer, startServer, type TestServer } from "../../server.ts";
+import { type Answer, startServer } from "../../server.ts";
 
 const run = promisify(execFile);
 const STORE = "/var/lib/libvirt/images";
@@ -39,15 +40,13 @@ const MARKER = "what nobody may read again";
 const sh = (script: string) => run("sh", ["-euc", script], { cwd: STORE, env, timeout: 30_000 });
 const at = (name: string) => join(STORE, name);
 
-let server: TestServer;
+const { test, server } = labTest();
 beforeAll(async () => {
   mkdirSync(LINKS);
   symlinkSync(STORE, join(LINKS, "folder"));
   symlinkSync(at("v"), join(LINKS, "v"));
-  server = await startServer();
 });
 afterAll(async () => {
-  await server.stop();
   for (const path of [LINKS, "/run/disk.xml", "/run/flat", "/run/without-scrub"]) {
     rmSync(path, { recursive: true, force: true });
   }

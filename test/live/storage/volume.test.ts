@@ -5,10 +5,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
 import { env, expectError, expectSuccess, virsh } from "../../fixtures/live/virsh.ts";
-import { type Answer, startServer, type TestServer } from "../../server.ts";
+import type { Answer } from "../../server.ts";
 
 const run = promisify(execFile);
 const ROOT = "/var/lib/libvirt/pools";
@@ -21,15 +22,13 @@ const GIB = 2 ** 30;
 
 const sh = (script: string) => run("sh", ["-euc", script], { cwd: STORE, env, timeout: 30_000 });
 
-let server: TestServer;
+const { test, server } = labTest();
 beforeAll(async () => {
   mkdirSync(SMALL, { recursive: true });
   await run("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", SMALL]);
   await makePool("store");
-  server = await startServer();
 });
 afterAll(async () => {
-  await server.stop();
   await virsh("pool-destroy store; pool-undefine store");
   await run("umount", [SMALL]);
   rmSync(ROOT, { recursive: true });
@@ -533,9 +532,12 @@ describe.each(ENDPOINTS)("%s: what is refused changes nothing", (path, good, nam
   test("fields that are missing, unknown or of another kind", async () => {
     for (const field of Object.keys(good)) {
       const { [field]: _, ...rest } = good;
-      const answer = await call(rest);
-      expectError(answer, 400, "invalid_input", new RegExp(`^${field}: `));
-      expect(answer.body.issues).toMatchObject([{ path: field }]);
+      if (path !== "volumes") {
+        // which are those of the pool default without one
+        const answer = await call(rest);
+        expectError(answer, 400, "invalid_input", new RegExp(`^${field}: `));
+        expect(answer.body.issues).toMatchObject([{ path: field }]);
+      }
       if (!isGet) {
         expectError(
           await call({ ...good, [field]: {} }),

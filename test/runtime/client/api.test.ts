@@ -1,12 +1,15 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, expectTypeOf, test } from "vitest";
-import type { Call, Data, Input } from "../../../runtime/client/api.ts";
+import type { Call, Data, Input } from "../../../runtime/client/types.ts";
+import { API_FILE, apiTypes } from "../../../runtime/dev/api-types.ts";
 import { loadFunctions } from "../../../runtime/function/load.ts";
 
+test("api.ts is what `npm run generate` writes", async () => {
+  expect(readFileSync(API_FILE, "utf8"), "run npm run generate").toBe(await apiTypes());
+});
+
 test("it names every function that answers JSON, with its method, and nothing else", async () => {
-  const source = readFileSync(join(import.meta.dirname, "../../../runtime/client/api.ts"), "utf8");
-  const lines = source.split("\n").filter((line) => line.includes("typeof import("));
+  const lines = (await apiTypes()).split("\n").filter((line) => line.includes("typeof import("));
   const wanted = (await loadFunctions()).flatMap(({ path, function: one }) =>
     one && !one.spec.media
       ? [`  "${one.spec.method} ${path}": typeof import("../../functions${path}.ts").default;`]

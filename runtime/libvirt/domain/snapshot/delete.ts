@@ -1,9 +1,10 @@
 /** Deleting the snapshots of a domain, which itself stays as it is. */
 import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
-import { IMAGE_TIMEOUT } from "../../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
 import { lines } from "../../virsh-output.ts";
 import { assertChainNotShared } from "./guards.ts";
+import { explainJobName } from "./job-name.ts";
 
 /** In a process of its own: merging an overlay can take as long as copying it. */
 export async function deleteSnapshot(
@@ -14,7 +15,9 @@ export async function deleteSnapshot(
 ) {
   const command = ["snapshot-delete", "--domain", domain, "--snapshotname", name];
   const options = children ? ["--children"] : [];
-  await ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT });
+  await ctx.virsh
+    .oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS })
+    .catch(explainJobName);
 }
 
 /** Children before their parents. Throws `in_use`, before anything, when images of others stand on the chain. */

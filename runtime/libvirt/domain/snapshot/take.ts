@@ -3,8 +3,9 @@ import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
 import { readAnswering } from "../../definitions.ts";
 import { readDisks } from "../../disk.ts";
-import { IMAGE_TIMEOUT, readVolume } from "../../storage/volume.ts";
+import { IMAGE_TIMEOUT_MS, readVolume } from "../../storage/volume.ts";
 import { parseXml } from "../../xml.ts";
+import { explainJobName } from "./job-name.ts";
 
 export interface SnapshotRequest {
   name: string;
@@ -25,7 +26,7 @@ export async function takeSnapshot(
     ...(atomic ? ["--atomic"] : []),
   ];
   const command = ["snapshot-create-as", "--domain", domain, "--name", name, ...options];
-  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT });
+  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS }).catch(explainJobName);
 }
 
 /**

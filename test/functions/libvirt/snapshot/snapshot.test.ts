@@ -99,6 +99,32 @@ describe("create", () => {
     });
   });
 
+  // as virsh reports it of libvirt 11.3 and QEMU 10.0
+  const jobId = (verb: string, name: string) =>
+    new HyperError(
+      "virsh_failed",
+      `internal error: unable to execute QEMU command 'snapshot-${verb}': Invalid job ID 'internal-snapshot-${verb}-${name}'`,
+    );
+
+  test("a name that QEMU does not take while the domain runs: what works is said", async () => {
+    const refused = answering(() => jobId("save", "s 1"));
+    await expect(create(input, refused)).rejects.toMatchObject({
+      code: "unsupported",
+      message:
+        'while a domain runs, this hypervisor can take and delete only snapshots with letters A to Z, digits, "-", "." and "_" in their names, ' +
+        'not "s 1": choose such a name, shut the domain down first, or take one of the disks alone (disk_only)',
+    });
+    const deleting = answering((verb) =>
+      verb === "snapshot-delete" ? jobId("delete", "it's\ntwo") : xmlOf("s1"),
+    );
+    await expect(
+      remove({ domain_name: "vm", snapshot_name: "s1", children: true }, deleting),
+    ).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(/, not "it's\\ntwo": shut the domain down first$/),
+    });
+  });
+
   test("one that is gone at once is said to be", async () => {
     await expect(create(input, fake("other"))).rejects.toMatchObject({
       code: "not_found",
@@ -155,19 +181,20 @@ describe("revert", () => {
 
   /** A machine on an overlay of a disk-only snapshot; `run` is what programs do. */
   function having(snapshot: string, file = "/p/top", run: (argv: string[]) => number = () => 0) {
-    const fake = answering((verb) => {
+    const answer = (verb: string) => {
       if (verb === "dominfo") return "State:   running\nPersistent:   yes\n";
       if (verb === "snapshot-revert") return unsupported;
       if (verb === "snapshot-dumpxml") return snapshot;
       if (verb === "dumpxml") return definition(file, "qcow2");
       return verb === "domstate" ? "shut off\n\n" : "";
-    });
+    };
+    const fake = answering(answer);
     const ran: string[] = [];
     const exec = async (argv: string[]) => {
       ran.push(argv.join(" "));
       return { stdout: "", stderr: "no", exitCode: run(argv) };
     };
-    return { ...fake, exec, ran, host: "h" };
+    return { ...fake, answer, exec, ran, host: "h" };
   }
 
   test.each([
@@ -196,6 +223,44 @@ describe("revert", () => {
       ["start", "--domain", "vm", "--paused"],
       ["domstate", "--domain", "vm"],
     ]);
+  });
+
+  test("where libvirt cannot, and says so in another language: its version decides", async () => {
+    const other = new HyperError(
+      "virsh_failed",
+      "外部スナップショットへの復帰はまだサポートされていません",
+    );
+    const translated = (version: string) => {
+      const { exec, ran, host, ...fake } = having(external);
+      const spoken = answering((verb) => {
+        if (verb === "snapshot-revert") return other;
+        return verb === "version" ? `Running against daemon: ${version}\n` : fake.answer(verb);
+      });
+      return { ...spoken, exec, ran, host };
+    };
+    expect((await revert(input, translated("9.0.0"))).state).toBe("shut off");
+    for (const version of ["9.9.0", "11.3.0", ""]) {
+      const fake = translated(version);
+      await expect(revert(input, fake)).rejects.toBe(other);
+      expect(fake.ran).toEqual([]);
+    }
+  });
+
+  test("libvirt can, and fails after it has stopped the domain: its reason stands, with the state", async () => {
+    // as 11.3 says it
+    const reason =
+      "unsupported configuration: source for disk 'vda' is not a regular file; refusing to generate external snapshot name";
+    const states = ["running\n\n", "shut off\n\n"];
+    const fake = answering((verb) => {
+      if (verb === "snapshot-revert") return new HyperError("unsupported", reason);
+      if (verb === "snapshot-dumpxml") return external;
+      return verb === "domstate" ? `${states.shift()}` : "";
+    });
+    await expect(revert(input, fake)).rejects.toMatchObject({
+      code: "unsupported",
+      message: `${reason}; the state of the domain was running, and is shut off now`,
+    });
+    expect(fake.verbs()).not.toContain("destroy");
   });
 
   test("a new overlay that cannot be made: the domain runs on", async () => {

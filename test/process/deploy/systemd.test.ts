@@ -13,9 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { loadConfig } from "../../runtime/core/config.ts";
+import { loadConfig } from "../../../runtime/core/config.ts";
 
-const UNITS = join(import.meta.dirname, "../../deploy/systemd");
+const UNITS = join(import.meta.dirname, "../../../deploy/systemd");
 const files = readdirSync(UNITS).filter((name) => /\.(service|socket)$/.test(name));
 const instances = files.map((name) => name.replace("@.", "@libvirt-networks."));
 

@@ -1,0 +1,61 @@
+/**
+ * One lane, within a lab of its own: runs the jobs that arrive on standard input, one after the other, and resets the
+ * lab after each. A job is a line of JSON, the arguments of vitest; the answer is a line of JSON on descriptor 1.
+ * Started by all.mjs.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import measureSlowness from "../fixtures/slowness.ts";
+import { baseline, reset } from "./reset.ts";
+
+const VITEST = ["--bun", "run", "vitest", "run", "--config", "test/vitest.config.ts"];
+/** Until a job that hangs is ended. */
+const JOB_TIMEOUT_MS = 900_000;
+/** Each file is measured anew, unless it was given. */
+const env = { ...process.env, HYPERSDK_SLOW: process.env.HYPERSDK_SLOW ?? "" };
+const INSPECT = process.env.HYPERSDK_INSPECT === "1";
+
+/** What all.mjs reads: whether a job passed, and what it has printed. */
+export interface Result {
+  passed: boolean;
+  output: string;
+  seconds: number;
+  /** What it has left, and could not be removed. */
+  left: string[];
+}
+
+function vitest(job: string[]): Promise<Omit<Result, "left">> {
+  const began = performance.now();
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [...VITEST, ...job], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: JOB_TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
+    }
+    // "exit", since a process that a test has left may hold its output open
+    child.on("exit", (code, signal) => {
+      const seconds = (performance.now() - began) / 1000;
+      if (signal) output += `\nended by ${signal} after ${seconds.toFixed()} s\n`;
+      setTimeout(() => resolve({ passed: code === 0, output, seconds }), 50);
+    });
+  });
+}
+
+measureSlowness(); // for the waits of the reset
+const start = await baseline();
+for await (const line of createInterface({ input: process.stdin })) {
+  const result: Result = { ...(await vitest(JSON.parse(line))), left: [] };
+  const keep = INSPECT && !result.passed;
+  if (!keep) result.left = await reset(start).catch((error) => [`the reset failed: ${error}`]);
+  if (result.left.length > 0) result.passed = false;
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  // what is left would meet the next file, so this lab is not used again
+  if (keep || result.left.length > 0) process.exit(1);
+}
