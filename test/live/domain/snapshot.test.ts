@@ -257,7 +257,7 @@ describe.runIf(REVERTS_OVERLAYS)("after a revert to one that is not the latest",
 
   test("a linked clone of a branch is still guarded", async () => {
     await reverted();
-    const base = at("disk.s2");
+    const base = at("disk.s1"); // that s2 was taken of, and the present disk does not stand on
     await sh(`qemu-img create -q -f qcow2 -b '${base}' -F qcow2 clone.qcow2`);
     await virsh("pool-refresh", "default");
     expectError(await post("delete", "s2"), 500, "in_use", /clone\.qcow2 stand on the images/);
