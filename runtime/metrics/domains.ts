@@ -1,7 +1,8 @@
 /** The samples of a hypervisor's domains. */
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
-import { type Definition, perDefinition, readChanged } from "../libvirt/definitions.ts";
+import { memoizePerObject } from "../core/memoize.ts";
+import { type Definition, readChanged } from "../libvirt/definitions.ts";
 import { domstats, domstatsOff, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
 import { parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
@@ -74,8 +75,10 @@ interface Read {
 /** The commands that a session runs in one round trip. */
 const DOMAINS_PER_FRAME = 16;
 
-const elementOf = perDefinition(({ text }) => parseXml(text, "domain"));
-const identityOf = perDefinition(({ text }) => identitySamples(parseXml(text, "domain")));
+const elementOf = memoizePerObject(({ text }: Definition) => parseXml(text, "domain"));
+const identityOf = memoizePerObject(({ text }: Definition) =>
+  identitySamples(parseXml(text, "domain")),
+);
 
 /** Asked for with each scrape: media, bridges and limits of a running domain can change. */
 async function readDomains({ ctx, limit, definitionFiles }: Scrape, domains: Domain[]) {

@@ -1,9 +1,10 @@
 /** Storage in use: which domains use a volume, and which images have it as their backing file. */
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
+import { memoizePerObject } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { readDefinitionFiles } from "../definition-files.ts";
-import { type Definition, perDefinition, readChanged } from "../definitions.ts";
+import { type Definition, forgetOthers, readChanged } from "../definitions.ts";
 import { type Disk, readDisks } from "../disk.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
@@ -142,6 +143,7 @@ async function readUses(ctx: Context): Promise<Use[]> {
     ["list", "--uuid"],
   ]);
   const [ids, running] = [lines(all), lines(active)];
+  forgetOthers(ctx, ids);
   const files = readDefinitionFiles(ctx);
   const definitions = await Promise.all([
     readChanged(ctx, ids, undefined, files),
@@ -183,7 +185,9 @@ async function readChains(ctx: Context, uses: Use[], images: Image[]) {
   return { below: chains.flat(), unknown };
 }
 
-const disksIn = perDefinition(({ text }: Definition) => disksOf(parseXml(text, "domain"), false));
+const disksIn = memoizePerObject(({ text }: Definition) =>
+  disksOf(parseXml(text, "domain"), false),
+);
 
 /** The disks of a definition, and the backing files of each as far as the definition names them. */
 export function disksOf(domain: Element, running: boolean): Use[] {
