@@ -20,9 +20,12 @@ export async function readDefinitionFiles(
   if (!/^qemu(\+ssh:\/\/[^/]+|:\/\/)\/system(\?(?!.*socket=).*)?$/.test(`${ctx.uri}`))
     return () => undefined;
   const [stored, running] = await listFolders(ctx, [STORED, RUNNING]);
-  if (!stored || !running?.has(OF_DAEMON)) return () => undefined;
+  if (!stored || !running?.files.has(OF_DAEMON)) return () => undefined;
   return (name, option) => {
-    const files = [stored.get(`${name}.xml`), ...(option ? [] : [running.get(`${name}.xml`)])];
+    const files = [
+      stored.files.get(`${name}.xml`),
+      ...(option ? [] : [running.files.get(`${name}.xml`)]),
+    ];
     const isKnown = files.some(Boolean) && files.every((file) => file?.settled ?? true);
     return isKnown ? files.map((file) => file?.identity).join(" ") : undefined;
   };

@@ -4,7 +4,8 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
-import { readChanged } from "#runtime/libvirt/definitions.ts";
+import { readDefinitionFiles } from "#runtime/libvirt/definition-files.ts";
+import { forgetOthers, readChanged } from "#runtime/libvirt/definitions.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseXml } from "#runtime/libvirt/xml.ts";
@@ -30,13 +31,15 @@ export default defineFunction({
   message: ({ total }) => plural(total, "template"),
 
   async run(_input, ctx) {
-    const [all, off] = await Promise.all([
+    const [all, off, files] = await Promise.all([
       listDomains(ctx, "--all"),
       listDomains(ctx, "--state-shutoff"),
+      readDefinitionFiles(ctx),
     ]);
     const shutOff = new Set(off.map(({ uuid }) => uuid));
     const refs = all.map(({ uuid }) => uuid);
-    const definitions = await readChanged(ctx, refs, "--inactive");
+    forgetOthers(ctx, refs);
+    const definitions = await readChanged(ctx, refs, "--inactive", files);
     const templates = all.flatMap(({ uuid, name }, i) => {
       const read = definitions[i];
       const mark =

@@ -5,7 +5,6 @@
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { type Folder, listFolders } from "../folder.ts";
-import { xml } from "../xml.ts";
 import { rememberNoDataFile } from "./data-file.ts";
 import { type ActivePool, readActivePool, readActivePools } from "./pools.ts";
 import { readQcow2Heads } from "./qcow2-header.ts";
@@ -32,11 +31,37 @@ const FEW = 32;
  * Reads all volumes of all active pools. `refresh` has each pool whose files have changed look at its folder again:
  * that shows overlays that QEMU has made. A pool at work refuses it, and is current anyway.
  */
-export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
+export async function readImages(ctx: Context, refresh: boolean): Promise<Images> {
   const pools = await readActivePools(ctx);
-  const lists = await readPoolImages(ctx, pools, refresh);
+  const names = [...new Set(pools.flatMap(({ folder }) => folder ?? []))];
+  const folders = await listFolders(ctx, names);
+  const lists = await Promise.all(
+    pools.map(async (pool) => {
+      const folder = pool.folder === undefined ? -1 : names.indexOf(pool.folder);
+      const list = folders[folder];
+      if (list) return readFolder(ctx, pool, list, refresh);
+      if (refresh) await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]]);
+      return (await readVolumes(ctx, pool.name)).volumes;
+    }),
+  );
   forgetOthers(ctx, pools);
-  return lists.flat();
+  return { images: lists.flat(), real: realPathsIn(names, folders) };
+}
+
+export interface Images {
+  images: Image[];
+  /** The resolved paths of the files that are in the folders of pools, as far as these tell them. */
+  real: Map<string, string>;
+}
+
+function realPathsIn(names: string[], folders: (Folder | undefined)[]): Map<string, string> {
+  const real = new Map<string, string>();
+  folders.forEach((folder, i) => {
+    for (const [name, { isLink }] of folder?.files ?? []) {
+      if (!isLink) real.set(`${names[i]}/${name}`, `${folder?.realPath}/${name}`);
+    }
+  });
+  return real;
 }
 
 /** Reads the volumes of one pool; `unreadable` are the names of those that cannot be asked for. */
@@ -52,28 +77,10 @@ export async function readPoolVolumes(
   return { volumes: volumes.sort((a, b) => (key(a) < key(b) ? -1 : 1)), unreadable: [] };
 }
 
-async function readPoolImages(
-  ctx: Context,
-  pools: ActivePool[],
-  refresh: boolean,
-): Promise<Image[][]> {
-  const folders = [...new Set(pools.flatMap(({ folder }) => folder ?? []))];
-  const files = await listFolders(ctx, folders);
-  return Promise.all(
-    pools.map(async (pool) => {
-      const folder = pool.folder === undefined ? -1 : folders.indexOf(pool.folder);
-      const list = files[folder];
-      if (list) return readFolder(ctx, pool, list, refresh);
-      if (refresh) await ctx.virsh.settled([["pool-refresh", "--pool", pool.name]]);
-      return (await readVolumes(ctx, pool.name)).volumes;
-    }),
-  );
-}
-
 async function readFolder(
   ctx: Context,
   pool: ActivePool,
-  files: Folder,
+  { files }: Folder,
   refresh: boolean,
 ): Promise<Image[]> {
   const known = memoryOf(ctx, pool);
@@ -111,7 +118,7 @@ async function readFolder(
 async function imagesFromHeads(
   ctx: Context,
   { name: pool, folder }: ActivePool,
-  files: Folder,
+  files: Folder["files"],
   names: string[],
 ): Promise<Map<string, Image>> {
   const pathOf = (name: string) => `${folder}/${name}`;
@@ -126,10 +133,10 @@ async function imagesFromHeads(
       const head = heads[i];
       if (!head || head.encrypted || head.backing === undefined) return [];
       const { capacity, backing } = head;
-      const definition = xml`<volume type="file"><name>${name}</name><capacity>${capacity}</capacity>
-<allocation>${files.get(name)?.bytes}</allocation><target><path>${pathOf(name)}</path><format type="qcow2"/></target>
-${backing && xml`<backingStore><path>${backing.path}</path><format type="${backing.format}"/></backingStore>`}</volume>`;
-      const image = parseVolume(pool, `${definition}`);
+      const image: Image = {
+        ...{ pool, name, path: pathOf(name), type: "file", format: "qcow2", encrypted: false },
+        ...{ capacity_bytes: capacity, allocation_bytes: files.get(name)?.bytes ?? 0, backing },
+      };
       if (!head.hasDataFile) rememberNoDataFile(image);
       return [[name, image]];
     }),

@@ -20,7 +20,7 @@ export interface Qcow2Head {
 }
 
 /** Prints the first bytes of all files after each other. */
-const HEADS = `xargs -0 head -q -c ${HEADER_BYTES} -- | od -An -v -tx1`;
+const HEADS = `xargs -0 head -q -c ${HEADER_BYTES} -- | base64`;
 /** Prints a line for each file. */
 const READABLE = `xargs -0 sh -c 'for f; do [ -r "$f" ]; echo $?; done' sh`;
 
@@ -54,7 +54,7 @@ type Heads = (Qcow2Head | undefined)[];
 async function readHeads(exec: Context["exec"], paths: string[]): Promise<Heads | undefined> {
   if (paths.length === 0) return [];
   const { stdout } = await exec(["sh", "-c", HEADS], { input: paths.join("\0") });
-  const bytes = Buffer.from(stdout.replace(/\s/g, ""), "hex");
+  const bytes = Buffer.from(stdout, "base64");
   if (bytes.length !== paths.length * HEADER_BYTES) return undefined;
   return paths.map((path, i) =>
     parseHead(path, bytes.subarray(i * HEADER_BYTES, (i + 1) * HEADER_BYTES)),

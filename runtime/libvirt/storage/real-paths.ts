@@ -25,18 +25,28 @@ for path; do
   printf '%s%s\\0' "\${real%?x}" "$rest"
 done`;
 
-/** Resolves absolute paths; names that do not exist stay as they are. A text that is no such path has no entry. */
+/** Resolves absolute paths, those that are not known; names that do not exist stay as they are. A text that is no such path has no entry. */
 export async function realPaths(
   ctx: Pick<Context, "exec">,
   paths: string[],
   limits: { timeout?: number } = {},
+  known: Map<string, string> = new Map(),
 ): Promise<Map<string, string>> {
-  const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
-  if (unique.length === 0) return new Map();
+  const absolute = [...new Set(paths)].filter((path) => path.startsWith("/"));
+  const unique = absolute.filter((path) => !known.has(path));
+  const given = absolute.flatMap((path): [string, string][] => {
+    const real = known.get(path);
+    return real === undefined ? [] : [[path, real]];
+  });
+  if (unique.length === 0) return new Map(given);
   const resolve = ["xargs", "-0", "sh", "-c", RESOLVE, "sh"];
   const options = { input: unique.join("\0"), ...limits };
   const { stdout } = await runProgram(ctx, resolve, options, "realpath");
   const real = stdout.split("\0");
   const pairs = unique.map((path, i): [string, string] => [path, real[i] ?? ""]);
-  return new Map(pairs.flatMap(([path, found]) => (found ? [[path, posix.normalize(found)]] : [])));
+  const resolved = pairs.filter(([, found]) => found);
+  return new Map([
+    ...given,
+    ...resolved.map(([path, found]) => [path, posix.normalize(found)] as const),
+  ]);
 }

@@ -31,13 +31,13 @@ const FILE = (path: string, more = "") =>
   `<disk type='file'><source file='${path}'/>${more}</disk>`;
 const own = FILE("/images/own");
 
-/** The beginning of a qcow2, as od prints it. */
+/** The beginning of a qcow2, as the file has it. */
 function header(hasDataFile: boolean) {
   const bytes = Buffer.alloc(1024);
   bytes.write("QFI\xfb", "latin1");
   bytes.writeUInt32BE(3, 4);
   bytes.writeUInt8(hasDataFile ? 4 : 0, 79);
-  return bytes.toString("hex").replace(/../g, " $&");
+  return bytes;
 }
 
 function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: World) {
@@ -81,7 +81,8 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
           stdout: input
             .split("\0")
             .map(() => header(true))
-            .join("\n"),
+            .reduce((all, one) => Buffer.concat([all, one]), Buffer.alloc(0))
+            .toString("base64"),
           ...{ stderr: "", exitCode: 0 },
         };
       if (argv[0] === "ls")
