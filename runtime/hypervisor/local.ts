@@ -91,10 +91,16 @@ function started(child: ChildProcess, program: string): Promise<void> {
 
 /** Children lead a process group (`detached`), so that everything they started ends with them. */
 function killGroup(child: ChildProcess) {
+  if (!child.pid) return;
+  const group = `-${child.pid}`;
+  if (child.spawnfile === "sudo") {
+    // what runs through sudo, root alone may end
+    spawn("sudo", ["-n", "kill", "-s", "KILL", "--", group]).on("error", () => {});
+  }
   try {
-    if (child.pid) process.kill(-child.pid, "SIGKILL");
+    process.kill(Number(group), "SIGKILL");
   } catch {
-    // already gone
+    // already gone, or root's
   }
 }
 

@@ -59,6 +59,13 @@ export function lostMidway(replies: Reply[]): boolean {
   );
 }
 
+export function timeoutError(alias: string, lane: Lane, command: string, cause: Error) {
+  const text = `virsh ${command} on ${alias}: ${cause.message}`;
+  const change =
+    "; it may still be carried out, so look at the present state before you call again";
+  return new HyperError("timed_out", lane === "change" ? text + change : text, { cause });
+}
+
 /** What a command printed; undefined when its object has gone meanwhile. Throws any other failure. */
 export function unlessGone(outcome: Outcome | undefined): string | undefined {
   if (outcome instanceof HyperError && outcome.code !== "not_found") throw outcome;

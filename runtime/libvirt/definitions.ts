@@ -5,6 +5,7 @@
 import pLimit from "p-limit";
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
+import { memoizePerObject } from "../core/memoize.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { type DefinitionFiles, readDefinitionFiles } from "./definition-files.ts";
 import { findOccupied, findStuck, isSuspect, MONITOR_DEADLINE_MS } from "./monitor.ts";
@@ -21,7 +22,8 @@ export interface Definition {
 const DOMAINS_PER_CALL = 16;
 /** The read lane has four sessions; the other two stay for other callers. */
 const MAX_CONCURRENT_CALLS = 2;
-const MAX_REMEMBERED = 5000;
+/** Of 2,000 domains the present and the stored one. */
+const MAX_REMEMBERED = 4000;
 
 /** The definitions last read, by hypervisor, UUID and option; the one read longest ago is the first to go. */
 const remembered = new Map<string, Remembered>();
@@ -99,18 +101,17 @@ export async function readChanged(
   return known.map((definition) => definition ?? (read.shift() as Definition | HyperError));
 }
 
-/** Keeps what is made of a definition for as long as it is the same. */
-export function perDefinition<T>(make: (definition: Definition) => T): (d: Definition) => T {
-  const made = new WeakMap<Definition, T>();
-  return (definition) => {
-    const value = made.get(definition) ?? make(definition);
-    made.set(definition, value);
-    return value;
-  };
+/** Forgets the domains that are gone. `uuids`: all that there are. */
+export function forgetOthers({ host }: Context, uuids: string[]) {
+  const present = new Set(uuids);
+  for (const key of remembered.keys()) {
+    const [name, uuid = ""] = key.split(" ");
+    if (name === host && !present.has(uuid)) remembered.delete(key);
+  }
 }
 
 const uuidIn = (text: string) => text.match(/<uuid>([^<]+)<\/uuid>/)?.[1];
-const nameIn = perDefinition(({ text }) =>
+const nameIn = memoizePerObject(({ text }: Definition) =>
   unescapeXml(`${text.match(/<name>([^<]*)<\/name>/)?.[1]}`),
 );
 

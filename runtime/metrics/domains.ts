@@ -1,8 +1,14 @@
 /** The samples of a hypervisor's domains. */
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
-import { type Definition, perDefinition, readChanged } from "../libvirt/definitions.ts";
-import { domstats, domstatsOff, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
+import { memoizePerObject } from "../core/memoize.ts";
+import { type Definition, readChanged } from "../libvirt/definitions.ts";
+import {
+  domstats,
+  parseDomstats,
+  type Stats,
+  type StatsTarget,
+} from "../libvirt/stats/domstats.ts";
 import { parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
@@ -15,7 +21,7 @@ export type Domain = StatsTarget & { uuid: string };
 
 const GROUPS = ["--cpu-total", "--vcpu", "--balloon", "--block"];
 /** libvirtd knows these by itself. For the disks of a domain that is off it would open their images. */
-const GROUPS_OFF = ["--vcpu", "--balloon"];
+export const GROUPS_OFF = ["--vcpu", "--balloon"];
 
 /** For running domains. A domain whose statistics are late has `libvirt_domain_timed_out` 1. */
 export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
@@ -46,12 +52,18 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
   return [...samples, ...(jobMetrics ?? [])];
 }
 
-export async function offSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
-  const { ctx, inTime } = scrape;
-  const [stats, definitions] = await Promise.all([
-    inTime(domstatsOff(ctx, domains, GROUPS_OFF).catch(unlessLate)),
+/** `domstats`: the text for all domains that are off. */
+export async function offSamples(
+  scrape: Scrape,
+  domains: Domain[],
+  domstats: Promise<string>,
+): Promise<Sample[]> {
+  const [text, definitions] = await Promise.all([
+    scrape.inTime(domstats.catch(unlessLate)),
     optional(scrape, "definitions", readDomains(scrape, domains)),
   ]);
+  const names = domains.map(({ name }) => name);
+  const stats = text === undefined ? undefined : parseDomstats(text, names);
   return domains.flatMap(({ name }) => {
     const own = stats?.get(name);
     const { definition } = definitions?.get(name) ?? {};
@@ -74,8 +86,10 @@ interface Read {
 /** The commands that a session runs in one round trip. */
 const DOMAINS_PER_FRAME = 16;
 
-const elementOf = perDefinition(({ text }) => parseXml(text, "domain"));
-const identityOf = perDefinition(({ text }) => identitySamples(parseXml(text, "domain")));
+const elementOf = memoizePerObject(({ text }: Definition) => parseXml(text, "domain"));
+const identityOf = memoizePerObject(({ text }: Definition) =>
+  identitySamples(parseXml(text, "domain")),
+);
 
 /** Asked for with each scrape: media, bridges and limits of a running domain can change. */
 async function readDomains({ ctx, limit, definitionFiles }: Scrape, domains: Domain[]) {

@@ -26,7 +26,7 @@ writeFileSync(
   '[hosts.local]\nuri = "test:///default"\n[limits]\nrate = 1000000\n',
 );
 const serve = join(checkout ?? join(import.meta.dirname, "../.."), "runtime/serve.ts");
-const server = await startServer({ HYPERSDK_CONFIG, LOG_LEVEL: "error" }, [serve]);
+const server = await startServer({ HYPERSDK_CONFIG }, [serve]);
 
 const functions = (await loadFunctions()).map((one) => ({
   path: one.path,

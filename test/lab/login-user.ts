@@ -41,6 +41,10 @@ export interface LoginUserOptions {
   shell?: string;
   /** Another name of root, who has other rights than this file is about, but may have another shell. */
   root?: boolean;
+  /** What follows `name ALL=(ALL) ` in sudoers, such as "NOPASSWD: ALL". */
+  sudo?: string;
+  /** Further lines of sudoers. */
+  sudoers?: string[];
   sshd?: SshdOptions;
   /** Lines of sshd's `Match User`, such as `SetEnv PATH=…`. */
   match?: string[];
@@ -64,6 +68,7 @@ export async function startLoginUser(options: LoginUserOptions = {}): Promise<Lo
     const home = join(folder, "home");
     const { uid, gid } = await addUser(folder, { name, home, shell, root }, undo);
     giveRights(undo);
+    await allowSudo(name, options, undo);
     const config = [...(options.sshd?.config ?? []), `Match User ${name}`];
     const lines = ["AuthorizedKeysFile .ssh/authorized_keys", ...match];
     const sshd = await startSshd({ ...options.sshd, config: [...config, ...lines] });
@@ -137,6 +142,18 @@ function firstFree(taken: Set<number>, from: number): number {
   let id = from;
   while (taken.has(id)) id++;
   return id;
+}
+
+/** The lab's own sudoers.d, whatever the machine's allows. */
+async function allowSudo(
+  name: string,
+  { sudo, sudoers = [] }: LoginUserOptions,
+  undo: (() => unknown)[],
+) {
+  await run("mount", ["-t", "tmpfs", "-o", "mode=750", "tmpfs", "/etc/sudoers.d"]);
+  undo.push(() => run("umount", ["/etc/sudoers.d"]));
+  const lines = [...sudoers, ...(sudo ? [`${name} ALL=(ALL) ${sudo}`] : [])];
+  writeFileSync("/etc/sudoers.d/lab", `${lines.join("\n")}\n`, { mode: 0o440 });
 }
 
 /** Those of Debian's packages; a libvirtd that is started again has them too. */

@@ -5,7 +5,7 @@ import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
 import { readDefinitionFiles } from "#runtime/libvirt/definition-files.ts";
-import { readChanged } from "#runtime/libvirt/definitions.ts";
+import { forgetOthers, readChanged } from "#runtime/libvirt/definitions.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseXml } from "#runtime/libvirt/xml.ts";
@@ -38,6 +38,7 @@ export default defineFunction({
     ]);
     const shutOff = new Set(off.map(({ uuid }) => uuid));
     const refs = all.map(({ uuid }) => uuid);
+    forgetOthers(ctx, refs);
     const definitions = await readChanged(ctx, refs, "--inactive", files);
     const templates = all.flatMap(({ uuid, name }, i) => {
       const read = definitions[i];

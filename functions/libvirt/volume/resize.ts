@@ -7,7 +7,8 @@ import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
 import { mayBeInUse } from "#runtime/libvirt/storage/look.ts";
-import { readStorage, type Use } from "#runtime/libvirt/storage/usage.ts";
+import { readStorage } from "#runtime/libvirt/storage/usage.ts";
+import type { Use } from "#runtime/libvirt/storage/uses.ts";
 import { assertImage, KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({

@@ -10,7 +10,7 @@ import { ChannelLimit } from "./channel-limit.ts";
 import { watchConnection } from "./keepalive.ts";
 import type { Login } from "./login.ts";
 import { HELD_BACK_MS, isHeldBack, nameOf } from "./login-errors.ts";
-import { killLeftover, type RemoteGroup, RemoteShell } from "./shell.ts";
+import { killCommand, killLeftover, type RemoteGroup, RemoteShell } from "./shell.ts";
 import { type SshTarget, sshTarget } from "./target.ts";
 
 export interface Connected extends Login {
@@ -103,8 +103,8 @@ export class Connection {
   }
 
   /** Ends a process group there. */
-  async kill({ leader }: RemoteGroup) {
-    await this.#live?.shell.run(`kill -s KILL -- -${leader} 2>/dev/null`).catch(() => {});
+  async kill(group: RemoteGroup) {
+    await this.#live?.shell.run(`{ ${killCommand(group)}; } 2>/dev/null`).catch(() => {});
   }
 
   /** Ends the programs there, which may hang, and the connection. */

@@ -35,7 +35,9 @@ export const COMMAND_SCRIPT = [
   ...ANNOUNCE,
   "read -r _ || exit 1",
   'exec 3<&0; "$@" <"$I" & c=$!',
-  '{ while read -r _; do :; done; kill -s KILL -- "-$g"; } <&3 >/dev/null 2>&1 & w=$!',
+  // what runs through sudo, root alone may end
+  'k() { [ "$1" = sudo ] && sudo -n kill -s KILL -- "-$g"; kill -s KILL -- "-$g"; }',
+  '{ while read -r _; do :; done; k "$1"; } <&3 >/dev/null 2>&1 & w=$!',
   "wait $c; s=$?; kill -s KILL $w; exit $s",
 ];
 
@@ -73,7 +75,7 @@ export async function startRemotely(
     const code = program === "virsh" ? "unreachable" : "unsupported";
     throw new HyperError(code, `${program} is not installed on hypervisor ${alias}`);
   }
-  const group = { leader, id };
+  const group = { leader, id, sudo: program === "sudo" };
   connection.running.add(group);
   channel.once("exit", () => connection.running.delete(group));
   return { channel, group, ended };

@@ -71,12 +71,11 @@ export async function domstats(
   return answers;
 }
 
-/** The same for domains that are off, by one command: libvirtd knows these groups by itself. */
-export async function domstatsOff({ virsh }: Context, targets: StatsTarget[], groups: string[]) {
+/** The text of `domstats` for all domains that are off: libvirtd knows these groups by itself. */
+export async function domstatsOff({ virsh }: Context, groups: string[]): Promise<string> {
   const command = ["domstats", ...LIBVIRTD_GROUPS, ...groups, "--list-inactive"];
   const [answer] = await virsh.settled([command]);
-  const names = targets.map(({ name }) => name);
-  return parseDomstats(unlessGone(answer) ?? "", names);
+  return unlessGone(answer) ?? "";
 }
 
 /**

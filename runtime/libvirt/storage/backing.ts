@@ -6,7 +6,8 @@ import { readDefinition } from "../definitions.ts";
 import { parseXml } from "../xml.ts";
 import { readImages } from "./images.ts";
 import { realPaths } from "./real-paths.ts";
-import { disksOf, type Storage } from "./usage.ts";
+import type { Storage } from "./usage.ts";
+import { disksOf } from "./uses.ts";
 
 /** An overlay that was made within this time may be missed. */
 const CACHE_MS = 2000;

@@ -21,10 +21,13 @@ afterAll(async () => {
 const deploy = (changes: object) =>
   server.post("/libvirt/template/deploy", { template: "golden", name: "new", ...changes });
 
+/** libvirt 11.3 wants it for vhost-user. */
+const SHARED = `<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>`;
+
 async function golden({ cpu = "", vcpus = 2, max = "", devices = "" }) {
   await define(`<domain type='qemu'><name>golden</name>${max}<memory unit='MiB'>128</memory>
   <vcpu>${vcpus}</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
-  ${cpu}<devices>${devices}<memballoon model='none'/></devices></domain>`);
+  ${SHARED}${cpu}<devices>${devices}<memballoon model='none'/></devices></domain>`);
 }
 
 const cells = (...lines: string[]) =>

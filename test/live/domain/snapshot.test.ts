@@ -231,6 +231,40 @@ test.runIf(REVERTS_OVERLAYS)("disk-only, not the latest: libvirt goes back by it
   expect(await tree()).toEqual({ s1: [null, true], s2: ["s1", false] });
 });
 
+describe.runIf(REVERTS_OVERLAYS)("after a revert to one that is not the latest", () => {
+  const reverted = async () => {
+    await define(false);
+    for (const name of ["s1", "s2"])
+      expectSuccess(await post("create", name, { disk_only: true }), 201);
+    expectSuccess(await post("revert", "s1"));
+    await virsh("pool-refresh", "default");
+  };
+
+  test("each can be deleted, and the domain's data stays", async () => {
+    await reverted();
+    for (const name of ["s2", "s1"]) expectSuccess(await post("delete", name));
+    expect(await listed()).toEqual([]);
+    expect(await reads("0x11")).toBe(true);
+  });
+
+  test("all can be deleted at once", async () => {
+    await reverted();
+    const input = { domains: [VM], snapshots_only: true };
+    const { body } = await server.post("/libvirt/batch/delete", input);
+    expect(body.results).toMatchObject([{ snapshots_deleted: ["s2", "s1"] }]);
+    expect(await reads("0x11")).toBe(true);
+  });
+
+  test("a linked clone of a branch is still guarded", async () => {
+    await reverted();
+    const base = at("disk.s1"); // that s2 was taken of, and the present disk does not stand on
+    await sh(`qemu-img create -q -f qcow2 -b '${base}' -F qcow2 clone.qcow2`);
+    await virsh("pool-refresh", "default");
+    expectError(await post("delete", "s2"), 500, "in_use", /clone\.qcow2 stand on the images/);
+    expect(existsSync(base)).toBe(true);
+  });
+});
+
 describe("a revert that cannot be", () => {
   test("leaves the overlay as it was, and the machine running or said to be off", async () => {
     await define(true);

@@ -90,3 +90,38 @@ describe("a session daemon where the login sets no XDG_RUNTIME_DIR", () => {
     expect(daemons()).toBe(before);
   });
 });
+
+describe("GET /hosts says what the login can do", () => {
+  const login = async () => {
+    const { hosts } = expectSuccess((await server?.get("/hosts")) as Answer);
+    return hosts.find(({ host }: { host: string }) => host === "kvm1");
+  };
+
+  test("a user who is not root", async () => {
+    server = await serveHosts({ kvm1: user.uri() });
+    expect(await login()).toMatchObject({
+      state: "up",
+      login: {
+        ...{ user: user.name, root: false, sudo: false, reads_images: false },
+        programs: { "qemu-img": true },
+        cannot: [expect.stringMatching(/images and NVRAM that belong to root/)],
+      },
+      login_error: null,
+    });
+  });
+
+  test("root", async () => {
+    server = await serveHosts({ kvm1: "qemu:///system" });
+    const expected = { user: "root", root: true, reads_images: true, cannot: [] };
+    expect(await login()).toMatchObject({ login: expected });
+  });
+
+  test("one that cannot be reached", async () => {
+    server = await serveHosts({ kvm1: "qemu+ssh://root@127.0.0.1:1/system" });
+    expect(await login()).toMatchObject({
+      state: "down",
+      login: null,
+      login_error: expect.stringMatching(/nothing listens/),
+    });
+  });
+});

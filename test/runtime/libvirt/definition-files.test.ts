@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { HyperError } from "../../../runtime/core/errors.ts";
 import { log } from "../../../runtime/core/log.ts";
+import { memoizePerObject } from "../../../runtime/core/memoize.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { readDefinitionFiles } from "../../../runtime/libvirt/definition-files.ts";
-import { perDefinition, readChanged } from "../../../runtime/libvirt/definitions.ts";
+import { type Definition, readChanged } from "../../../runtime/libvirt/definitions.ts";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { answering } from "../../fixtures/fake.ts";
 
@@ -62,7 +63,7 @@ test("what is the same is read once, and stays the same object", async () => {
   expect(read()).toEqual([]);
   for (const [i, definition] of second.entries()) expect(definition).toBe(first[i]);
   let made = 0;
-  const make = perDefinition(() => ++made);
+  const make = memoizePerObject((_definition: Definition) => ++made);
   for (const definition of [...first, ...second])
     if (!(definition instanceof HyperError)) make(definition);
   expect(made).toBe(3);
