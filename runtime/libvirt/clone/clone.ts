@@ -4,9 +4,10 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { domainRef, listDomains } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
+import { loginOf } from "../login.ts";
 import { pathExists, runProgram } from "../program.ts";
 import { throwIfCancelled, withRollback } from "../rollback.ts";
-import { isRoot, mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
+import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
 import { assertPossible, makeDisks, retargetDisk } from "./disks.ts";
@@ -47,7 +48,7 @@ export async function cloneDomain(
   const plans = await planDisks(ctx, from.doc, request);
   const { linked = false } = request;
   await assertPossible(ctx, plans, { linked, paused: from.state === "paused" });
-  if (steps.writes && plans.some(({ pool }) => pool) && !(await isRoot(ctx)))
+  if (steps.writes && plans.some(({ pool }) => pool) && !(await loginOf(ctx)).reads_images)
     throw needsRoot(ctx, `${steps.writes}: this writes to the new disks`);
   const nvram = await planNvram(ctx, from.doc, request);
   return withRollback(ctx, `clone of ${source} to ${target}`, async (journal) => {

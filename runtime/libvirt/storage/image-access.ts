@@ -5,7 +5,7 @@
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
-import { pathExists, runProgram } from "../program.ts";
+import { pathExists } from "../program.ts";
 import { describeChain } from "./qemu-img.ts";
 
 type Login = Pick<Context, "exec" | "host">;
@@ -34,11 +34,6 @@ const isMissing = async (ctx: Login, path: string) =>
 
 /** Whether the login user may write to a file or a device, or make files in a folder. */
 export const mayWrite = (ctx: Login, path: string) => allows(ctx, "-w", path);
-
-/** Whether the login user may write to what libvirtd makes, which is root's. */
-export async function isRoot(ctx: Login): Promise<boolean> {
-  return (await runProgram(ctx, ["id", "-u"])).stdout.trim() === "0";
-}
 
 async function allows({ exec }: Login, right: "-r" | "-w", path: string): Promise<boolean> {
   const result = await exec(["test", right, path]);
