@@ -62,6 +62,8 @@ export const TEST_TOOLS = [
   { binaries: ["bash"], apt: "bash", dnf: "bash", pacman: "bash", apk: "bash", zypper: "bash" },
   { binaries: ["zsh"], apt: "zsh", dnf: "zsh", pacman: "zsh", apk: "zsh", zypper: "zsh" },
   { binaries: ["fish"], apt: "fish", dnf: "fish", pacman: "fish", apk: "fish", zypper: "fish" },
+  { binaries: ["sudo"], apt: "sudo", dnf: "sudo", pacman: "sudo", apk: "sudo", zypper: "sudo" },
+  { binaries: ["tcsh"], apt: "tcsh", dnf: "tcsh", pacman: "tcsh", apk: "tcsh", zypper: "tcsh" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
   { binaries: ["systemd-analyze"], apt: "systemd", dnf: "systemd", pacman: "systemd", apk: "systemd", zypper: "systemd" },
   { binaries: ["debugfs"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs-extra", zypper: "e2fsprogs" },

@@ -6,9 +6,10 @@ import pLimit from "p-limit";
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
+import { type DefinitionFiles, readDefinitionFiles } from "./definition-files.ts";
 import { findOccupied, findStuck, isSuspect, MONITOR_DEADLINE_MS } from "./monitor.ts";
 import { keyValues } from "./virsh-output.ts";
-import { type Element, parseXml } from "./xml.ts";
+import { type Element, parseXml, unescapeXml } from "./xml.ts";
 
 export interface Definition {
   text: string;
@@ -23,7 +24,14 @@ const MAX_CONCURRENT_CALLS = 2;
 const MAX_REMEMBERED = 5000;
 
 /** The definitions last read, by hypervisor, UUID and option; the one read longest ago is the first to go. */
-const remembered = new Map<string, string>();
+const remembered = new Map<string, Remembered>();
+
+interface Remembered {
+  /** The same object while the definition is the same, so that what was made of it can be kept with it. */
+  definition: Definition;
+  /** Of libvirt's files when it was read; undefined if they were not looked at, or had just changed. */
+  identity?: string | undefined;
+}
 
 /**
  * The definition of each domain, in their order, or why it could not be read: `not_found` when the domain has gone,
@@ -63,6 +71,48 @@ export async function readDefinitions(
     (ref) => found.get(ref) ?? new HyperError("not_found", `domain ${ref} not found`),
   );
 }
+
+/** The same by UUID, for many domains: only definitions whose files have changed are read again. */
+export async function readChanged(
+  ctx: Context,
+  uuids: string[],
+  option?: "--inactive",
+  files: Promise<DefinitionFiles> = readDefinitionFiles(ctx),
+): Promise<(Definition | HyperError)[]> {
+  const identityOf = await files;
+  const unchanged = (uuid: string) => {
+    const { definition, identity } = remembered.get(keyOf(ctx, uuid, option)) ?? {};
+    const isSame = definition && identity && identity === identityOf(nameIn(definition), option);
+    return isSame ? definition : undefined;
+  };
+  const known = uuids.map(unchanged);
+  const read = await readDefinitions(
+    ctx,
+    uuids.filter((_, i) => !known[i]),
+    option,
+  );
+  for (const definition of read) {
+    if (definition instanceof HyperError || definition.stuck) continue;
+    const entry = remembered.get(keyOf(ctx, uuidIn(definition.text) ?? "", option));
+    if (entry?.definition === definition) entry.identity = identityOf(nameIn(definition), option);
+  }
+  return known.map((definition) => definition ?? (read.shift() as Definition | HyperError));
+}
+
+/** Keeps what is made of a definition for as long as it is the same. */
+export function perDefinition<T>(make: (definition: Definition) => T): (d: Definition) => T {
+  const made = new WeakMap<Definition, T>();
+  return (definition) => {
+    const value = made.get(definition) ?? make(definition);
+    made.set(definition, value);
+    return value;
+  };
+}
+
+const uuidIn = (text: string) => text.match(/<uuid>([^<]+)<\/uuid>/)?.[1];
+const nameIn = perDefinition(({ text }) =>
+  unescapeXml(`${text.match(/<name>([^<]*)<\/name>/)?.[1]}`),
+);
 
 /** The definition of one domain. Throws why it could not be read. */
 export async function readDefinition(
@@ -120,14 +170,15 @@ async function dump(
 const keyOf = ({ host }: Context, uuid: string, option = "") => `${host} ${uuid} ${option}`;
 
 function remember(ctx: Context, ref: string, text: string, option?: string): Definition {
-  const key = keyOf(ctx, text.match(/<uuid>([^<]+)<\/uuid>/)?.[1] ?? ref, option);
+  const key = keyOf(ctx, uuidIn(text) ?? ref, option);
+  const definition = { text };
   remembered.delete(key);
-  remembered.set(key, text);
+  remembered.set(key, { definition });
   for (const [oldest] of remembered) {
     if (remembered.size <= MAX_REMEMBERED) break;
     remembered.delete(oldest);
   }
-  return { text };
+  return definition;
 }
 
 /** `dominfo` never waits for QEMU. */
@@ -135,7 +186,7 @@ async function lastKnown(ctx: Context, ref: string, option?: string) {
   const [dominfo] = await ctx.virsh.settled([["dominfo", "--domain", ref]]);
   if (typeof dominfo !== "string") return dominfo ?? new HyperError("not_found", "");
   const { Name: name = ref, UUID: uuid = ref } = keyValues(dominfo);
-  const text = remembered.get(keyOf(ctx, uuid, option));
+  const text = remembered.get(keyOf(ctx, uuid, option))?.definition.text;
   const silent = `QEMU of domain ${name} does not answer its monitor`;
   if (text !== undefined)
     return { text, stuck: `${silent}; this is from the definition as it was last read` };

@@ -1,9 +1,9 @@
 /** The samples of a hypervisor's domains. */
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
-import { readDefinitions } from "../libvirt/definitions.ts";
-import { domstats, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
-import { type Element, parseXml } from "../libvirt/xml.ts";
+import { type Definition, perDefinition, readChanged } from "../libvirt/definitions.ts";
+import { domstats, domstatsOff, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
+import { parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
 import type { Sample } from "./names.ts";
@@ -11,7 +11,7 @@ import { optional, type Scrape } from "./scrape.ts";
 import { cpuSamples, statisticsSamples } from "./statistics.ts";
 
 /** A domain without an ID is off. */
-export type Domain = StatsTarget;
+export type Domain = StatsTarget & { uuid: string };
 
 const GROUPS = ["--cpu-total", "--vcpu", "--balloon", "--block"];
 /** libvirtd knows these by itself. For the disks of a domain that is off it would open their images. */
@@ -38,8 +38,8 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
     return [
       { name: "libvirt_domain_timed_out" as const, labels: { domain: name }, value: timed_out },
       ...(own ? statisticsSamples(name, own.fields) : []),
-      ...(definition ? identitySamples(definition) : []),
-      ...(definition ? deviceSamples(definition, pathsOf(own)) : []),
+      ...(definition ? identityOf(definition) : []),
+      ...(definition ? deviceSamples(elementOf(definition), pathsOf(own)) : []),
       ...cpuSamples(name, vcpuinfo ?? ""),
     ];
   });
@@ -49,14 +49,14 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
 export async function offSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
   const { ctx, inTime } = scrape;
   const [stats, definitions] = await Promise.all([
-    inTime(domstats(ctx, domains, GROUPS_OFF).catch(unlessLate)),
+    inTime(domstatsOff(ctx, domains, GROUPS_OFF).catch(unlessLate)),
     optional(scrape, "definitions", readDomains(scrape, domains)),
   ]);
   return domains.flatMap(({ name }) => {
     const own = stats?.get(name);
     const { definition } = definitions?.get(name) ?? {};
     if (!own || !definition) return [];
-    return [...statisticsSamples(name, own.fields), ...identitySamples(definition)];
+    return [...statisticsSamples(name, own.fields), ...identityOf(definition)];
   });
 }
 
@@ -66,32 +66,33 @@ function unlessLate(error: unknown): undefined {
   throw error;
 }
 
-interface Definition {
-  definition: Element;
+interface Read {
+  definition: Definition;
   vcpuinfo: string | undefined;
 }
 
 /** The commands that a session runs in one round trip. */
 const DOMAINS_PER_FRAME = 16;
 
-/** Read for each scrape: media, bridges and limits of a running domain can change. */
-async function readDomains({ ctx, limit }: Scrape, domains: Domain[]) {
-  const found = new Map<string, Definition>();
+const elementOf = perDefinition(({ text }) => parseXml(text, "domain"));
+const identityOf = perDefinition(({ text }) => identitySamples(parseXml(text, "domain")));
+
+/** Asked for with each scrape: media, bridges and limits of a running domain can change. */
+async function readDomains({ ctx, limit, definitionFiles }: Scrape, domains: Domain[]) {
+  const found = new Map<string, Read>();
   await limit.map(chunks(domains, DOMAINS_PER_FRAME), async (frame) => {
     const running = frame.filter(({ id }) => id);
-    const refs = frame.map(({ ref }) => ref);
-    const definitions = await readDefinitions(ctx, refs);
+    const uuids = frame.map(({ uuid }) => uuid);
+    const definitions = await readChanged(ctx, uuids, undefined, definitionFiles());
     const vcpuinfo = await ctx.virsh.settled(
       running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
     );
     frame.forEach((domain, i) => {
-      const read = definitions[i];
-      if (!read || read instanceof HyperError) return; // the domain has gone meanwhile, or is stuck
+      const definition = definitions[i];
+      if (!definition || definition instanceof HyperError) return; // it has gone meanwhile, or is stuck
       const cpus = domain.id ? vcpuinfo[running.indexOf(domain)] : undefined;
-      found.set(domain.name, {
-        definition: parseXml(read.text, "domain"),
-        vcpuinfo: typeof cpus === "string" ? cpus : undefined,
-      });
+      const info = typeof cpus === "string" ? cpus : undefined;
+      found.set(domain.name, { definition, vcpuinfo: info });
     });
   });
   return found;

@@ -38,7 +38,7 @@ async function allSamples(ctx: Context, domains: Domain[], timeoutMs: number) {
     const off = domains.filter(({ id }) => !id);
     const parts = await Promise.all([
       ...chunks(running, DOMAINS_PER_PART).map((part) => runningSamples(scrape, part)),
-      ...chunks(off, DOMAINS_PER_PART).map((part) => offSamples(scrape, part)),
+      ...(off.length > 0 ? [offSamples(scrape, off)] : []),
       optional(scrape, "storage pools", poolSamples(scrape.ctx)),
       optional(scrape, "versions", versionSamples(scrape)),
     ]);
@@ -58,7 +58,7 @@ async function listDomains(callerContext: Context, timeoutMs: number): Promise<D
   return lines(text).map((row) => {
     const [, uuid = "", id = "", name = ""] = row.match(/^(\S+) (\S+) (.*)$/s) ?? [];
     // virsh finds an ID in half the time of a UUID
-    return id === "-" ? { name, ref: uuid } : { name, ref: id, id };
+    return id === "-" ? { name, uuid, ref: uuid } : { name, uuid, ref: id, id };
   });
 }
 

@@ -11,6 +11,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
@@ -22,6 +24,7 @@ export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"
 const ROOTS = join(CACHE, "release");
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 const BUILD_TIMEOUT_MS = 3_600_000;
+const UNUSED_MS = 7 * 24 * 3_600_000;
 
 /** Debian's Node runs deploy/ there; everything else comes by the lists of deploy/packages.mjs. */
 const PACKAGES = ["nodejs", "ca-certificates"];
@@ -49,25 +52,35 @@ function recipe(release) {
 }
 
 /**
- * Its path; built beside it and moved into place. A root of an older recipe goes.
+ * Its path; built beside it and moved into place. Roots of other recipes may serve other checkouts, so they go once
+ * no run has used them for a week.
  * @param {string} release
  */
 export function releaseRoot(release) {
   const home = join(ROOTS, `${release}-${recipe(release)}`);
-  if (existsSync(home)) return home;
   mkdirSync(ROOTS, { recursive: true });
+  if (!existsSync(home)) install(release, home);
+  utimesSync(home, new Date(), new Date());
+  for (const path of readdirSync(ROOTS).map((name) => join(ROOTS, name))) {
+    if (statSync(path).mtimeMs < Date.now() - UNUSED_MS) rmSync(path, { recursive: true });
+  }
+  return home;
+}
+
+/**
+ * @param {string} release
+ * @param {string} home
+ */
+function install(release, home) {
   const work = mkdtempSync(join(ROOTS, "build-"));
   try {
     const root = join(work, "root");
     build(release, root);
-    for (const name of readdirSync(ROOTS).filter((name) => name.startsWith(`${release}-`))) {
-      rmSync(join(ROOTS, name), { recursive: true });
-    }
-    renameSync(root, home);
+    // Another process may have been first; its root is as good.
+    if (!existsSync(home)) renameSync(root, home);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  return home;
 }
 
 /**

@@ -59,8 +59,8 @@ export default defineFunction({
       {
         edit: (doc) => addMark(doc, mark),
         async prepare(copies, journal) {
-          // the customize step of virt-sysprep can write a machine-id back, so the file is emptied last
-          const options = ["--truncate", "/etc/machine-id"];
+          // without the step that can write a machine-id back after it was emptied
+          const options = ["--operations", "defaults,-customize"];
           if (seal && copies.length > 0)
             await runGuestfs(ctx, journal, "virt-sysprep", copies, options);
         },

@@ -4,7 +4,7 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
-import { readDefinitions } from "#runtime/libvirt/definitions.ts";
+import { readChanged } from "#runtime/libvirt/definitions.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseXml } from "#runtime/libvirt/xml.ts";
@@ -36,7 +36,7 @@ export default defineFunction({
     ]);
     const shutOff = new Set(off.map(({ uuid }) => uuid));
     const refs = all.map(({ uuid }) => uuid);
-    const definitions = await readDefinitions(ctx, refs, "--inactive");
+    const definitions = await readChanged(ctx, refs, "--inactive");
     const templates = all.flatMap(({ uuid, name }, i) => {
       const read = definitions[i];
       const mark =

@@ -8,6 +8,7 @@ import pLimit, { type LimitFunction } from "p-limit";
 import { chunks } from "../../core/chunks.ts";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { findStuck, MONITOR_DEADLINE_MS, type MonitorTarget, stillStuck } from "../monitor.ts";
 import { lines } from "../virsh-output.ts";
 
@@ -68,6 +69,14 @@ export async function domstats(
     answers.set(name, { fields, at, stuck: why });
   }
   return answers;
+}
+
+/** The same for domains that are off, by one command: libvirtd knows these groups by itself. */
+export async function domstatsOff({ virsh }: Context, targets: StatsTarget[], groups: string[]) {
+  const command = ["domstats", ...LIBVIRTD_GROUPS, ...groups, "--list-inactive"];
+  const [answer] = await virsh.settled([command]);
+  const names = targets.map(({ name }) => name);
+  return parseDomstats(unlessGone(answer) ?? "", names);
 }
 
 /**

@@ -4,7 +4,9 @@ import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { readDefinition } from "../definitions.ts";
 import { parseXml } from "../xml.ts";
-import { disksOf, readImages, realPaths, type Storage } from "./usage.ts";
+import { readImages } from "./images.ts";
+import { realPaths } from "./real-paths.ts";
+import { disksOf, type Storage } from "./usage.ts";
 
 /** An overlay that was made within this time may be missed. */
 const CACHE_MS = 2000;

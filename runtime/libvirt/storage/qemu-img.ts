@@ -11,27 +11,48 @@ export interface ImageInfo {
   format: string;
   "virtual-size": number;
   "backing-filename"?: string;
+  "full-backing-filename"?: string;
+  "backing-filename-format"?: string;
   encrypted?: boolean;
   "format-specific"?: { data?: { "data-file"?: string } };
 }
 
-/** Describes an image whose format is known, also while a guest writes to it. */
-export async function readImageInfo(exec: Exec, path: string, format: string): Promise<ImageInfo> {
-  const result = await exec(["qemu-img", "info", "-U", "--output=json", "-f", format, path]);
+/** Describes an image, also while a guest writes to it. qemu-img detects the format only if it is undefined. */
+export async function readImageInfo(
+  exec: Exec,
+  path: string,
+  format: string | undefined,
+): Promise<ImageInfo> {
+  const options = ["-U", "--output=json", ...(format ? ["-f", format] : [])];
+  const result = await exec(["qemu-img", "info", ...options, path]);
   if (result.exitCode !== 0) throw programError("qemu-img info", result);
   return JSON.parse(result.stdout);
 }
 
-/** Describes an image and those below it, from the top down; empty if the image cannot be read. */
+/** Describes an image and those below it, from the top down; undefined if one of them cannot be read. */
 export async function readImageChain(
   exec: Exec,
   path: string,
   format: string,
-): Promise<ImageInfo[]> {
+): Promise<ImageInfo[] | undefined> {
   const options = ["-U", "--backing-chain", "--output=json", "-f", format];
   const result = await exec(["qemu-img", "info", ...options, path]);
-  return result.exitCode === 0 ? JSON.parse(result.stdout) : [];
+  return result.exitCode === 0 ? JSON.parse(result.stdout) : undefined;
 }
+
+/** Describes an image and those below it; the caller judges the exit code. */
+export const describeChain = (exec: Exec, path: string, format: string) =>
+  exec(["qemu-img", "info", "-U", "--backing-chain", "--output=json", "-f", format, path]);
+
+/** Makes an overlay in the place of a file. */
+export const createOverlay = (
+  exec: Exec,
+  path: string,
+  backing: { path: string; format: string; size: number },
+) => {
+  const below = ["-F", backing.format, "-b", backing.path];
+  return exec(["qemu-img", "create", "-q", "-f", "qcow2", ...below, path, `${backing.size}`]);
+};
 
 /** Describes an image whose format qemu-img detects; the caller judges the exit code. */
 export const probeImage = (exec: Exec, path: string) =>
@@ -70,10 +91,6 @@ export function intoVolume(
   const into = { target: volume.path, targetFormat };
   return isAnew ? into : { ...into, existing: { zero: isFile } }; // zero, so that sparse stays sparse
 }
-
-/** Shrinks an image to a size that libvirt has rounded up. */
-export const shrinkImage = (exec: Exec, path: string, format: string, size: number) =>
-  exec(["qemu-img", "resize", "-q", "--shrink", "-f", format, path, `${size}`]);
 
 /** Copies an image as one without a backing file; the caller judges the exit code. */
 export function convertImage(

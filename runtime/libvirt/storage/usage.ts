@@ -2,15 +2,16 @@
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/outcomes.ts";
-import { readDefinitions } from "../definitions.ts";
+import { readDefinitionFiles } from "../definition-files.ts";
+import { type Definition, perDefinition, readChanged } from "../definitions.ts";
 import { type Disk, readDisks } from "../disk.ts";
-import { runProgram } from "../program.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
-import { activePoolNames } from "./pools.ts";
-import { readImageChain } from "./qemu-img.ts";
-import { readVolumes, type Volume } from "./volume.ts";
+import { readDataFiles } from "./data-file.ts";
+import { readImages } from "./images.ts";
+import { imagesBelow, mayBeInUse, type UnknownImage } from "./look.ts";
+import { realPaths } from "./real-paths.ts";
+import type { Volume } from "./volume.ts";
 
 /** A disk of a domain, or an image below one. */
 export interface Use {
@@ -36,12 +37,18 @@ type Place = Pick<Image, "pool" | "name" | "path">;
 export interface Storage {
   uses: Use[];
   images: Image[];
+  /** Images of domains whose backing files cannot be read: each may stand on any volume. */
+  unknown: UnknownImage[];
+  /** The files that hold the data of qcow2 images, by the path of the image. */
+  dataFiles: Map<string, string>;
   /** The resolved path of every path that a disk or an image has. */
   real: Map<string, string>;
   /** The disks that use a volume, by any name of it. */
   disksUsing(volume: Place): Use[];
   /** The paths of the images that have a volume as their backing file. */
   overlaysOf(volume: Place): string[];
+  /** The paths of the images whose data a volume holds. */
+  dataUsersOf(volume: Place): string[];
   /** The paths of the images below a volume, from the top down. */
   backingChainOf(volume: Place): string[];
   /** The volume that a disk uses, if a pool has it. */
@@ -51,8 +58,13 @@ export interface Storage {
 /** Reads all disks of all domains and all volumes of all active pools: a few round trips and one process. */
 export async function readStorage(ctx: Context): Promise<Storage> {
   const [disks, images] = await Promise.all([readUses(ctx), readImages(ctx, true)]);
-  const uses = [...disks, ...(await readChains(ctx, disks, images))];
+  const [{ below, unknown }, dataFiles] = await Promise.all([
+    readChains(ctx, disks, images),
+    readDataFiles(ctx, images),
+  ]);
+  const uses = [...disks, ...below];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
+  paths.push(...dataFiles.values());
   const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
   const standsOn = (use: Pick<Use, "path" | "pool" | "volume">, { pool, name, path }: Place) =>
@@ -60,12 +72,16 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   return {
     uses,
     images,
+    unknown,
+    dataFiles,
     real,
     disksUsing: (volume) => uses.filter((use) => standsOn(use, volume)),
     overlaysOf: ({ path }) =>
       images
         .filter(({ backing }) => backing && same(backing.path, path))
         .map((image) => image.path),
+    dataUsersOf: ({ path }) =>
+      [...dataFiles].filter(([, file]) => same(file, path)).map(([image]) => image),
     backingChainOf: (volume) => {
       const chain: string[] = [];
       let image = images.find(({ path }) => same(path, volume.path));
@@ -80,8 +96,11 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   };
 }
 
-/** Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and nothing else. */
-export async function assertUnused(ctx: Context, volume: Place, force: boolean) {
+/**
+ * Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and images that cannot be
+ * read, and nothing else.
+ */
+export async function assertUnused(ctx: Context, volume: Place, force: boolean): Promise<Storage> {
   const storage = await readStorage(ctx);
   const overlays = storage.overlaysOf(volume);
   const name = `volume ${volume.name} of pool ${volume.pool}`;
@@ -89,13 +108,24 @@ export async function assertUnused(ctx: Context, volume: Place, force: boolean) 
     const details = { children: overlays };
     throw new HyperError("in_use", `${name} is the base of ${overlays.join(", ")}`, { details });
   }
+  const dataUsers = storage.dataUsersOf(volume);
+  if (dataUsers.length > 0) {
+    const details = { children: dataUsers };
+    throw new HyperError("in_use", `${name} holds the data of ${dataUsers.join(", ")}`, {
+      details,
+    });
+  }
   const uses = storage.disksUsing(volume);
   const running = uses.find((use) => use.running);
-  if (uses.length === 0 || (force && !running)) return;
+  if (force && !running) return storage;
+  const remedy = "; force: true does it all the same";
+  if (uses.length === 0 && storage.unknown.length > 0)
+    throw mayBeInUse(name, storage.unknown, remedy);
+  if (uses.length === 0) return storage;
   const domains = [...new Set(uses.map(({ domain }) => domain))];
   const text = running
     ? `${name} is used by the running domain ${running.domain}`
-    : `${name} is used by ${domains.join(", ")}; force: true does it all the same`;
+    : `${name} is used by ${domains.join(", ")}${remedy}`;
   throw new HyperError("in_use", text, { details: { domains } });
 }
 
@@ -109,17 +139,18 @@ async function readUses(ctx: Context): Promise<Use[]> {
     ["list", "--uuid"],
   ]);
   const [ids, running] = [lines(all), lines(active)];
+  const files = readDefinitionFiles(ctx);
   const definitions = await Promise.all([
-    readDefinitions(ctx, ids),
-    readDefinitions(ctx, running, "--inactive"),
+    readChanged(ctx, ids, undefined, files),
+    readChanged(ctx, running, "--inactive", files),
   ]);
-  const texts = definitions
-    .flat()
-    .map((read) => unlessGone(read instanceof HyperError ? read : read.text));
+  const isRunning = new Set(running);
   const uses = new Map<string, Use>();
-  texts.forEach((text, i) => {
-    if (text === undefined) return;
-    for (const use of disksOf(parseXml(text, "domain"), running.includes(ids[i] ?? ""))) {
+  definitions.flat().forEach((read, i) => {
+    if (read instanceof HyperError && read.code === "not_found") return; // it has gone meanwhile
+    if (read instanceof HyperError) throw read;
+    for (const disk of disksIn(read)) {
+      const use = { ...disk, running: isRunning.has(ids[i] ?? "") };
       const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
       if (!uses.has(key)) uses.set(key, use);
     }
@@ -127,21 +158,29 @@ async function readUses(ctx: Context): Promise<Use[]> {
   return [...uses.values()];
 }
 
-/** Reads the backing files of overlays that no pool has and whose domain is off: only qemu-img knows them. */
-async function readChains({ exec }: Context, uses: Use[], images: Image[]): Promise<Use[]> {
+/** Reads the backing files of overlays that no pool has and whose domain is off: only their headers name them. */
+async function readChains(ctx: Context, uses: Use[], images: Image[]) {
   const inPools = new Set(images.map(({ path }) => path));
   const strays = uses.filter(
     ({ running, below, shared, path, format }) =>
       !running && !below && !shared && path && !inPools.has(path) && format && format !== "raw",
   );
+  const unknown: UnknownImage[] = [];
   const chains = await Promise.all(
     strays.map(async (use) => {
-      const chain = await readImageChain(exec, use.path, `${use.format}`);
-      return chain.slice(1).map(({ filename }) => ({ ...use, below: true, path: filename }));
+      const { domain, path, format = "" } = use;
+      const paths = await imagesBelow(ctx, path, format).catch((error: unknown) => {
+        if (!(error instanceof HyperError)) throw error;
+        unknown.push({ domain, path, reason: error.message });
+        return [];
+      });
+      return paths.map((path) => ({ ...use, below: true, path }));
     }),
   );
-  return chains.flat();
+  return { below: chains.flat(), unknown };
 }
+
+const disksIn = perDefinition(({ text }: Definition) => disksOf(parseXml(text, "domain"), false));
 
 /** The disks of a definition, and the backing files of each as far as the definition names them. */
 export function disksOf(domain: Element, running: boolean): Use[] {
@@ -156,22 +195,3 @@ export function disksOf(domain: Element, running: boolean): Use[] {
 
 const isShared = ({ readonly, shareable, device }: Disk) =>
   readonly || shareable || !/^(disk|lun|floppy)$/.test(device);
-
-/** Reads all volumes of all active pools; `refresh` has each pool look at its folder again. */
-export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
-  const pools = await activePoolNames(ctx);
-  // a refresh shows overlays that QEMU has made; a pool at work refuses it, and is current anyway
-  if (refresh) await ctx.virsh.settled(pools.map((pool) => ["pool-refresh", "--pool", pool]));
-  const lists = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
-  return lists.flatMap(({ volumes }) => volumes);
-}
-
-/** Resolves paths on the hypervisor, so that two names of one file compare equal. */
-export async function realPaths(ctx: Context, paths: string[]): Promise<Map<string, string>> {
-  const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
-  if (unique.length === 0) return new Map();
-  const resolve = ["xargs", "-0", "realpath", "-mz", "--"];
-  const { stdout } = await runProgram(ctx, resolve, { input: unique.join("\0") }, "realpath");
-  const real = stdout.split("\0");
-  return new Map(unique.map((path, i) => [path, real[i] ?? path]));
-}

@@ -84,6 +84,7 @@ async function seen(name: string, pool = "store", folder = join(ROOT, pool)) {
     type: "file",
     format: said.format,
     capacity_bytes: said["virtual-size"],
+    encrypted: false,
     allocation_bytes: statSync(path).blocks * 512,
     backing: backing ? { path: backing, format: said["backing-filename-format"] } : null,
   };
@@ -181,6 +182,7 @@ describe("pools", () => {
     const { pools } = expectSuccess(await server.get("/libvirt/pools"));
     expect(pools.find((pool: { name: string }) => pool.name === "small")).toMatchObject({
       capacity_bytes: 4 * MIB,
+      encrypted: false,
       allocation_bytes: MIB,
       available_bytes: 3 * MIB,
     });

@@ -129,7 +129,7 @@ describe("a mistake names the file and the key", () => {
   });
 
   test("of the environment too", () => {
-    expect(() => loadConfig({ PORT: "http" })).toThrow("port: ");
+    expect(() => loadConfig({ PORT: "http" })).toThrow("port: must be a number");
     const env = { LIBVIRT_DEFAULT_URI: "nonsense" };
     expect(() => loadConfig(env)).toThrow("LIBVIRT_DEFAULT_URI: must be a libvirt URI");
   });

@@ -45,6 +45,32 @@ describe("create", () => {
     });
   });
 
+  // as virsh reports it of libvirt 11.3 and QEMU 10.0
+  const jobId = (verb: string, name: string) =>
+    new HyperError(
+      "virsh_failed",
+      `internal error: unable to execute QEMU command 'snapshot-${verb}': Invalid job ID 'internal-snapshot-${verb}-${name}'`,
+    );
+
+  test("a name that QEMU does not take while the domain runs: what works is said", async () => {
+    const refused = answering(() => jobId("save", "s 1"));
+    await expect(create(input, refused)).rejects.toMatchObject({
+      code: "unsupported",
+      message:
+        'while a domain runs, this hypervisor can take and delete only snapshots with letters A to Z, digits, "-", "." and "_" in their names, ' +
+        'not "s 1": choose such a name, shut the domain down first, or take one of the disks alone (disk_only)',
+    });
+    const deleting = answering((verb) =>
+      verb === "snapshot-delete" ? jobId("delete", "it's\ntwo") : xmlOf("s1"),
+    );
+    await expect(
+      remove({ domain_name: "vm", snapshot_name: "s1", children: true }, deleting),
+    ).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(/, not "it's\\ntwo": shut the domain down first$/),
+    });
+  });
+
   const disk = (target: string, source: string, more = "") =>
     `<disk type='volume' device='disk'><source ${source}/><target dev='${target}'/>${more}</disk>`;
   const byVolume = (name: string, target = "vda") => disk(target, `pool='p' volume='${name}'`);
@@ -96,32 +122,6 @@ describe("create", () => {
     await expect(disksOnly(off(disks), name)).rejects.toMatchObject({
       code: "unsupported",
       message: expect.stringMatching(/^disk_only: libvirt cannot make overlays with a comma/),
-    });
-  });
-
-  // as virsh reports it of libvirt 11.3 and QEMU 10.0
-  const jobId = (verb: string, name: string) =>
-    new HyperError(
-      "virsh_failed",
-      `internal error: unable to execute QEMU command 'snapshot-${verb}': Invalid job ID 'internal-snapshot-${verb}-${name}'`,
-    );
-
-  test("a name that QEMU does not take while the domain runs: what works is said", async () => {
-    const refused = answering(() => jobId("save", "s 1"));
-    await expect(create(input, refused)).rejects.toMatchObject({
-      code: "unsupported",
-      message:
-        'while a domain runs, this hypervisor can take and delete only snapshots with letters A to Z, digits, "-", "." and "_" in their names, ' +
-        'not "s 1": choose such a name, shut the domain down first, or take one of the disks alone (disk_only)',
-    });
-    const deleting = answering((verb) =>
-      verb === "snapshot-delete" ? jobId("delete", "it's\ntwo") : xmlOf("s1"),
-    );
-    await expect(
-      remove({ domain_name: "vm", snapshot_name: "s1", children: true }, deleting),
-    ).rejects.toMatchObject({
-      code: "unsupported",
-      message: expect.stringMatching(/, not "it's\\ntwo": shut the domain down first$/),
     });
   });
 

@@ -147,3 +147,17 @@ echo '{"QMP": {}}' >&4; read -r said <&3; echo '{"event": "SHUTDOWN"}' >&4; exit
     expect(readFileSync(join(folder, "error"), "utf8")).toBe("");
   });
 });
+
+test.each([
+  ["virt-sysprep", /^seal: no operating system was found on the disks$/],
+  ["virt-customize", /^customize: no operating system was found on the disks$/],
+])("%s on disks without an operating system: the field is named", async (program, message) => {
+  const stderr = `${program}: error: no operating systems were found in the guest image\n`;
+  const { ctx, journal } = hypervisor((argv) =>
+    isCall(argv) ? { exitCode: 1, stderr } : undefined,
+  );
+  await expect(runGuestfs(ctx, journal, program, disks, [])).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(message),
+  });
+});

@@ -217,7 +217,10 @@ describe("a raw disk's own bytes do not count", () => {
     async (format) => {
       const { context, ran } = cloning(read("uefi"), {
         answer: (verb) => (verb === "vol-dumpxml" ? looksLike(format) : undefined),
-        run: (argv) => (argv[1] === "info" ? { stdout: '{"virtual-size": 4096}' } : undefined),
+        run: ([program, verb, ...words]) => {
+          if (program === "ls" && words.includes("/pool/d")) return { exitCode: 0, stderr: "" };
+          return verb === "info" ? { stdout: '{"virtual-size": 4096}' } : undefined;
+        },
       });
       await cloneDomain(context, { source: "uefi", target: "t" });
       expect(ran.find((argv) => argv[1] === "info")?.slice(-3)).toEqual(["-f", "raw", "/pool/d"]);

@@ -7,7 +7,9 @@ function hypervisor(uri = "qemu:///system") {
   const asked: string[][] = [];
   const exec = async (argv: string[]) => {
     asked.push(argv);
-    return { stdout: "", stderr: "", exitCode: argv.at(-1) === "/sys/class/net/br0" ? 0 : 1 };
+    const there = argv.at(-1) === "/sys/class/net/br0";
+    const stderr = there ? "" : `ls: cannot access '${argv.at(-1)}': No such file or directory\n`;
+    return { stdout: "", stderr, exitCode: there ? 0 : 2 };
   };
   return { uri, exec, asked };
 }
@@ -24,7 +26,7 @@ describe("assertBridgeIsFree", () => {
         message:
           "network n cannot make its bridge br0: the hypervisor has an interface of that name",
       });
-      expect(ctx.asked).toEqual([["test", "-e", "/sys/class/net/br0"]]);
+      expect(ctx.asked).toEqual([["ls", "-dL", "--", "/sys/class/net/br0"]]);
     },
   );
 
