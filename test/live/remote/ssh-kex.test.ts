@@ -39,15 +39,15 @@ test("one that has SHA-1 alone is refused with the remedy", async () => {
   expectError(await server.get("/libvirt/networks?host=sha1"), 503, "unreachable", message);
 });
 
-const ROUNDS = 5;
-const ROUND_MS = 2000;
+const ROUNDS = 9;
+const ROUND_MS = 1200;
 const CALL_MS = 30;
 
 test.each(["group14", "group16"])(
   "while %s is called all the time, p99 of the others is at most 1.5 times",
   {
     timeout: 120_000,
-    retry: 2, // a machine that is busy with other things measures those
+    retry: 3, // a machine that is busy with other things measures those
   },
   async (name) => {
     server = await serveHosts(uris(), "[ssh]\nidle = 0.05\n"); // so that each call is a login
