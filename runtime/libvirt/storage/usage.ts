@@ -60,7 +60,8 @@ export async function readStorage(ctx: Context): Promise<Storage> {
     overlaysOf: ({ path }) =>
       images
         .filter(({ backing }) => backing && same(backing.path, path))
-        .map((image) => image.path),
+        .map((image) => image.path)
+        .sort(),
     dataUsersOf: ({ path }) =>
       [...dataFiles].filter(([, file]) => same(file, path)).map(([image]) => image),
     backingChainOf: (volume) => {

@@ -171,7 +171,7 @@ describe("on a terminal", () => {
       const terminal = onTerminal([LAUNCHER, "call", "libvirt/network/start", "name=lan"]);
       await terminal.shows("libvirt/network/start: 1 s");
       terminal.type("\x03");
-      await terminal.shows("^C again leaves at once");
+      await terminal.shows("Ctrl-C again exits now");
       terminal.type("\x03");
       expect(await terminal.ended).toBe(130);
     } finally {
