@@ -3,8 +3,9 @@ import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { rollback } from "#runtime/libvirt/rollback.ts";
-import { imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
+import { IMAGE_FD, imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
 import {
+  assertSeenAsMade,
   conversionError,
   inspectImage,
   Path,
@@ -58,11 +59,13 @@ export default defineFunction({
     try {
       const target = await readVolume(ctx, pool, volume);
       const into = intoVolume(target, image.virtualSize);
-      const conversion = { source: imageNode(image), ...into };
+      const conversion = { source: imageNode(image), reads: [IMAGE_FD], ...into };
       const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
       const result = await convertImage(onImage(ctx, image), conversion, limits);
       if (result.exitCode !== 0) throw conversionError(source_path, result);
-      return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
+      const made = await readVolume(ctx, pool, volume);
+      assertSeenAsMade(made, into.targetFormat, source_path);
+      return { ...made, source_format: image.format };
     } catch (error) {
       return rollback(error, "the volume is left unfinished", () =>
         ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]),

@@ -5,7 +5,8 @@ import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
 import { throwIfCancelled } from "../rollback.ts";
-import { convertImage, intoVolume, shrinkImage } from "../storage/qemu-img.ts";
+import { convertDisk } from "../storage/isolation-chain.ts";
+import { intoVolume, shrinkImage } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT_MS, type NewVolume, volumeXml } from "../storage/volume.ts";
 import { descend, type XmlDocument } from "../xml-document.ts";
 import { isDevice, type Plan } from "./plan.ts";
@@ -53,7 +54,7 @@ async function makeCopy(
   const into = intoVolume(volume, from.size);
   const files = { source: from.path, sourceFormat: from.format, ...into };
   const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
-  const result = await convertImage(ctx.exec, { ...files, shared: paused }, limits);
+  const result = await convertDisk(ctx, { ...files, shared: paused }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img convert", result);
 }
 

@@ -11,7 +11,7 @@ import type { Journal } from "../journal.ts";
 import { pathExists, runProgram } from "../program.ts";
 import { withRollback } from "../rollback.ts";
 import { allowedPath } from "../storage/import-image.ts";
-import { convertImage } from "../storage/qemu-img.ts";
+import { convertDisk } from "../storage/isolation-chain.ts";
 import { IMAGE_TIMEOUT_MS } from "../storage/volume.ts";
 import { parseXml, xml } from "../xml.ts";
 import { descend, type Span, XmlDocument } from "../xml-document.ts";
@@ -119,7 +119,7 @@ async function exportDisk(
     targetFormat: format,
   };
   const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
-  const result = await convertImage(ctx.exec, { ...files, compress }, limits);
+  const result = await convertDisk(ctx, { ...files, compress }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img", result);
   doc.setAttribute(span, "type", "file");
   doc.replace(source, `${xml`<source file="${`${real}/${name}`}"/>`}`);

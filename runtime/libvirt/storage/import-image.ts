@@ -19,6 +19,7 @@ import {
 import { archiveProblem, type Ends, headerProblem, isFixedVhd } from "./import-header.ts";
 import { assertWhole } from "./import-truncation.ts";
 import { type Exec, type ImageInfo, probeImage } from "./qemu-img.ts";
+import type { Volume } from "./volume.ts";
 
 /** A path on the hypervisor. */
 export const Path = z
@@ -91,7 +92,7 @@ async function describeImage(
 }
 
 async function probe(exec: Exec, source: string, image: string): Promise<ImageInfo> {
-  const result = await probeImage(exec, image);
+  const result = await probeImage(exec, IMAGE_FD, image);
   if (result.exitCode !== 0)
     throw refusedImage(source, `is not a readable image: ${firstLine(result.stderr)}`);
   return JSON.parse(result.stdout);
@@ -103,7 +104,10 @@ function infoProblem(info: ImageInfo, expected = info.format): string | undefine
     return `is of format ${info.format}; accepted are ${accepted.join(", ")}`;
   if (info.format !== expected) return `is of format ${info.format}, not ${expected}`;
   if (info["backing-filename"]) return "has a backing file; flatten it first (qemu-img convert)";
-  if (info["format-specific"]?.data?.["data-file"]) return "keeps its data in another file";
+  const parts = info["format-specific"]?.data;
+  if (parts?.["data-file"]) return "keeps its data in another file";
+  if (parts?.extents?.some(({ filename }) => filename !== IMAGE_FD))
+    return "is a VMDK whose descriptor names other files; give a single-file image";
   return info.encrypted ? "is encrypted" : undefined;
 }
 
@@ -119,4 +123,20 @@ export function conversionError(source: string, result: ExecResult): HyperError 
   return /error while reading /.test(result.stderr)
     ? refusedImage(source, `is damaged or truncated: ${firstLine(result.stderr)}`)
     : programError("qemu-img convert", result);
+}
+
+/**
+ * Throws `invalid_input` for a volume that libvirt takes for something else than was made. A raw disk whose guest wrote
+ * an image's header to it is such: with a name in that header libvirt would read another file of the hypervisor.
+ */
+export function assertSeenAsMade(
+  { type, format, backing }: Pick<z.output<typeof Volume>, "type" | "format" | "backing">,
+  made: string,
+  source: string,
+) {
+  const isAlike = [made, "iso"].includes(format ?? "raw"); // a raw CD-ROM is called "iso"
+  if (type !== "file" || (isAlike && !backing)) return;
+  const seen = `${format ?? "raw"}${backing ? " with a backing file" : ""}`;
+  const text = `holds a disk that begins like an image, and libvirt would take the ${made} volume for ${seen}`;
+  throw refusedImage(source, `${text}; give another format`);
 }
