@@ -88,7 +88,8 @@ function staysInside(path: string): boolean {
 /** Throws `unsupported` if the program could not be isolated, and was not run. */
 export function assertIsolated(program: string, { exitCode, stderr }: ExecResult) {
   const isRefused = exitCode === 1 && /^unshare: /.test(stderr);
-  if (exitCode !== IMPOSSIBLE && !isRefused) return;
+  const isNotRun = exitCode >= 125 && /^chroot: /.test(stderr);
+  if (exitCode !== IMPOSSIBLE && !isRefused && !isNotRun) return;
   const needs =
     "the login user must be root with CAP_SYS_ADMIN, or user namespaces must be allowed";
   const text = `${program} opens images only in namespaces of its own: ${stderr.trim()}`;

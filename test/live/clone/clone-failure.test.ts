@@ -264,7 +264,7 @@ exec bash -c 'exec "$REAL" "$@" < <(while IFS= read -r line; do
     until [ -e /run/go ]; do sleep 0.05; kill -0 '$PPID' || exit; done;; esac
   printf "%s\\n" "$line"; done)' bash "$@"`;
 /** A program that is at work for long. */
-const BUSY = 'case $0 in *qemu-img) $REAL "$@";; esac; touch /run/held; sleep 60';
+const BUSY = 'case $0 in *chroot) $REAL "$@";; esac; touch /run/held; sleep 60';
 
 const customize = { hostname: "x" };
 const STEPS: [string, Record<string, string>, string, object][] = [
