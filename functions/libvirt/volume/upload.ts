@@ -5,12 +5,12 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { rollback } from "#runtime/libvirt/rollback.ts";
 import { IMAGE_FD, imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
 import {
-  assertSeenAsMade,
   conversionError,
   inspectImage,
   Path,
   SourceFormat,
 } from "#runtime/libvirt/storage/import-image.ts";
+import { assertSeenAsRaw } from "#runtime/libvirt/storage/import-raw.ts";
 import { convertImage, intoVolume } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
@@ -63,9 +63,8 @@ export default defineFunction({
       const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
       const result = await convertImage(onImage(ctx, image), conversion, limits);
       if (result.exitCode !== 0) throw conversionError(source_path, result);
-      const made = await readVolume(ctx, pool, volume);
-      assertSeenAsMade(made, into.targetFormat, source_path);
-      return { ...made, source_format: image.format };
+      if (into.targetFormat === "raw") await assertSeenAsRaw(ctx, target.path, source_path);
+      return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     } catch (error) {
       return rollback(error, "the volume is left unfinished", () =>
         ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]),

@@ -19,7 +19,6 @@ import {
 import { archiveProblem, type Ends, headerProblem, isFixedVhd } from "./import-header.ts";
 import { assertWhole } from "./import-truncation.ts";
 import { type Exec, type ImageInfo, probeImage } from "./qemu-img.ts";
-import type { Volume } from "./volume.ts";
 
 /** A path on the hypervisor. */
 export const Path = z
@@ -123,20 +122,4 @@ export function conversionError(source: string, result: ExecResult): HyperError 
   return /error while reading /.test(result.stderr)
     ? refusedImage(source, `is damaged or truncated: ${firstLine(result.stderr)}`)
     : programError("qemu-img convert", result);
-}
-
-/**
- * Throws `invalid_input` for a volume that libvirt takes for something else than was made. A raw disk whose guest wrote
- * an image's header to it is such: with a name in that header libvirt would read another file of the hypervisor.
- */
-export function assertSeenAsMade(
-  { type, format, backing }: Pick<z.output<typeof Volume>, "type" | "format" | "backing">,
-  made: string,
-  source: string,
-) {
-  const isAlike = [made, "iso"].includes(format ?? "raw"); // a raw CD-ROM is called "iso"
-  if (type !== "file" || (isAlike && !backing)) return;
-  const seen = `${format ?? "raw"}${backing ? " with a backing file" : ""}`;
-  const text = `holds a disk that begins like an image, and libvirt would take the ${made} volume for ${seen}`;
-  throw refusedImage(source, `${text}; give another format`);
 }

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { runLocally } from "../../../runtime/hypervisor/local.ts";
 import { isolate } from "../../../runtime/libvirt/storage/isolation.ts";
 import {
@@ -43,7 +43,7 @@ const BYTES = `marker ${randomUUID()}\n`;
 const MARKERS = [join(FROM, "marker"), join(FROM, "to", "marker"), join(AWAY, "marker")] as const;
 const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
-const { test, server } = labTest();
+const { test, server } = labTest({ tidy });
 let makers: Makers;
 
 beforeAll(async () => {
@@ -64,6 +64,12 @@ beforeAll(async () => {
   await until("the NBD server listens", () => existsSync(SOCKET), 20);
   chmodSync(SOCKET, 0o777);
 });
+async function tidy() {
+  await virsh("undefine", "copy").catch(() => {});
+  for (const name of readdirSync(POOL)) rmSync(join(POOL, name));
+  rmSync(EXPORTS, { recursive: true, force: true });
+  await virsh("pool-refresh", "default");
+}
 const servers: (() => void)[] = [];
 afterAll(() => {
   for (const stop of servers) stop();
@@ -230,7 +236,7 @@ describe("through POST /libvirt/volume/upload", () => {
         writeFileSync(SOURCE, makers[kind]?.(name) as Buffer);
         const answer = await upload(SOURCE, "raw");
         expect.soft(answer.status, `${kind} ${JSON.stringify(answer.body)}`).toBe(400);
-        expect(answer.body.code).toBe("invalid_input");
+        if (answer.status === 201) await tidy();
         await expectNothing();
       }
     }
@@ -261,11 +267,10 @@ describe("through POST /libvirt/volume/upload", () => {
     const inner = join(FROM, "inner");
     writeFileSync(inner, makers[kind]?.(MARKERS[2]) as Buffer);
     execFileSync("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", inner, SOURCE]);
-    expectError(await upload(SOURCE, "raw"), 400, "invalid_input", /begins like an image/);
+    expectError(await upload(SOURCE, "raw"), 400, "invalid_input", /begins like a .* image/);
     await expectNothing();
     expectSuccess(await upload(SOURCE, "qcow2"), 201);
     execFileSync("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", inner, join(POOL, "vol")]);
-    await virsh("vol-delete", "--pool", "default", "--vol", "vol");
   });
 
   test("a CD-ROM is a raw disk all the same", async () => {
@@ -273,7 +278,6 @@ describe("through POST /libvirt/volume/upload", () => {
     image.write("\u0001CD001\u0001", 32_768);
     writeFileSync(SOURCE, image);
     expectSuccess(await upload(SOURCE, "raw"), 201);
-    await virsh("vol-delete", "--pool", "default", "--vol", "vol");
   });
 });
 
@@ -293,10 +297,6 @@ describe("a disk of a domain", () => {
     await virsh("pool-refresh", "default");
     const source = xml`<disk type="file" device="disk"><driver name="qemu" type="${format}"/><source file="${disk}"/><target dev="vda" bus="virtio"/></disk>`;
     await machine("t", { disks: [source] });
-    onTestFinished(() => {
-      rmSync(EXPORTS, { recursive: true, force: true });
-      for (const name of readdirSync(POOL)) rmSync(join(POOL, name));
-    });
   }
 
   test.for([
@@ -331,8 +331,7 @@ describe("a disk of a domain", () => {
     await having(machine, "qcow2", readFileSync(overlay));
     expectSuccess(await exported(), 200);
     expectSuccess(await cloned(), 201);
-    for (const copy of [join(EXPORTS, "t", "vda.qcow2"), join(POOL, "copy-vda.disk")])
+    for (const copy of [join(EXPORTS, "t", "vda.qcow2"), join(POOL, "copy.disk")])
       execFileSync("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", MARKERS[2], copy]);
-    await virsh("undefine", "copy");
   });
 });
