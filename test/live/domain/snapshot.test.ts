@@ -186,7 +186,7 @@ describe("a revert that cannot be", () => {
     expectSuccess(await post("create", "s1", { disk_only: true }), 201);
     await sh("mkdir /run/full; mv disk.qcow2 /run/full/"); // the image below is gone; QEMU has it open
     const answer = await post("revert", "s1");
-    expectError(answer, 500, "command_failed", /^qemu-img: .*disk\.qcow2/);
+    expectError(answer, 500, "command_failed", /^qemu-img info: .*disk\.qcow2/);
     expect(await state()).toBe("running");
     expect((await sh("ls")).trim()).toBe("disk.s1");
     await sh("mv /run/full/disk.qcow2 .");
