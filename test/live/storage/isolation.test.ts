@@ -198,7 +198,9 @@ describe("isolated", () => {
     const find = isolate(words, { reads: [SOURCE], writes: [TARGET] });
     const { stdout } = await exec(find, limits);
     const program = execFileSync("sh", ["-c", "command -v find"], { encoding: "utf8" }).trim();
-    expect(stdout.trim().split("\n").sort()).toEqual(["/table", program, SOURCE, TARGET].sort());
+    expect(stdout.trim().split("\n").sort()).toEqual(
+      ["/dev/null", "/table", program, SOURCE, TARGET].sort(),
+    );
     const write = (path: string) =>
       exec(
         isolate(["dd", "if=/dev/null", `of=${path}`], { reads: [SOURCE], writes: [TARGET] }),
