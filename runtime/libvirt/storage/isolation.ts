@@ -28,8 +28,9 @@ exec unshare -r -m -n sh -c "$inside" sh rbind "$@"`;
 
 /**
  * Makes a root with the libraries of the distribution, the program and the files, and runs the program there. The
- * root lies on /sys, where no images are. Debian has its libraries in folders named after the processor; a folder
- * /lib, /lib64 or /usr/lib64 can be a link. BusyBox's mount ignores "ro" where it binds, and is asked again.
+ * root lies on /sys, where no images are. Debian has its libraries in folders named after the processor, RHEL in
+ * /usr/lib64, Alpine in /usr/lib; /lib, /lib64 and /usr/lib64 can be links. BusyBox's mount ignores "ro" where it
+ * binds, and is asked again.
  */
 const INSIDE = `fail() { echo "$1" >&2; exit ${IMPOSSIBLE}; }
 how=$1; shift
@@ -40,15 +41,17 @@ place() {
   { [ -e ".$1" ] || true >".$1"; } && mount -o "$2" "$1" "/sys$1" && [ "$1" -ef ".$1" ] || fail "$1 cannot be mounted"
 }
 links= folders=
-for folder in /lib /lib64 /usr/lib64; do
+for folder in /lib /lib64; do
   if [ -L $folder ]; then links="$links $folder"; elif [ -d $folder ]; then folders="$folders $folder"; fi
 done
-debian=
-for folder in /usr/lib/*-linux-gnu*; do if [ -d "$folder" ]; then debian="$debian $folder"; fi; done
-folders="$folders \${debian:-/usr/lib}"
+named=
+for folder in /usr/lib/*-linux-gnu*; do if [ -d "$folder" ]; then named="$named $folder"; fi; done
+if [ -d /usr/lib64 ] && ! [ -L /usr/lib64 ]; then folders="$folders /usr/lib64"; else named=\${named:-/usr/lib}; fi
+folders="$folders $named"
 inner=
 for folder in $folders; do inner="$inner .$folder"; done
 mkdir -p ./dev ./usr $inner && { [ -z "$links" ] || cp -P $links .; } || fail "no root can be made"
+[ ! -L /usr/lib64 ] || cp -P /usr/lib64 ./usr || fail "no root can be made"
 true >./dev/null && for path in $folders /dev/null; do echo "$path /sys$path none $how 0 0"; done >table
 mount -a -T table && true >table || fail "libraries cannot be mounted"
 for path in $folders; do protect "$path"; done
