@@ -3,6 +3,7 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
+import { readFilesOf } from "#runtime/libvirt/storage/isolation-chain.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
@@ -40,13 +41,19 @@ export default defineFunction({
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
     const source = await readVolume(ctx, pool, source_volume);
     assertImage(source, "source_volume");
-    const writer = (await readStorage(ctx))
-      .disksUsing(source)
-      .find((use) => use.running && !use.shared && !use.below);
+    const uses = (await readStorage(ctx)).disksUsing(source);
+    const writer = uses.find((use) => use.running && !use.shared && !use.below);
     if (writer) {
       const text = `volume ${source_volume} is used by the running domain ${writer.domain}, so a copy may be torn`;
       throw new HyperError("in_use", text);
     }
+    // the guest wrote that header, and libvirt would copy what the header names
+    const raw = uses.find((use) => use.format === "raw" && !use.below && source.backing);
+    if (raw) {
+      const text = `domain ${raw.domain} has volume ${source_volume} as a raw disk, and libvirt would copy it as a ${source.format} image with a backing file`;
+      throw new HyperError("unsupported", text);
+    }
+    if (source.backing) await readFilesOf(ctx, source.path, source.format ?? "raw");
     const format = source.type === "block" ? null : source.format; // libvirt calls a partition's "none"
     // without a backing store, so that the copy holds all the data
     const copy = volumeXml({ name: target_volume, capacity: source.capacity_bytes, format });

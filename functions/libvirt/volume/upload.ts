@@ -63,7 +63,8 @@ export default defineFunction({
       const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
       const result = await convertImage(onImage(ctx, image), conversion, limits);
       if (result.exitCode !== 0) throw conversionError(source_path, result);
-      if (into.targetFormat === "raw") await assertSeenAsRaw(ctx, target.path, source_path);
+      if (into.targetFormat === "raw" && target.type === "file")
+        await assertSeenAsRaw(ctx, target.path, source_path);
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     } catch (error) {
       return rollback(error, "the volume is left unfinished", () =>

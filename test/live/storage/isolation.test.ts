@@ -337,3 +337,34 @@ describe("a disk of a domain", () => {
       execFileSync("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", MARKERS[2], copy]);
   });
 });
+
+describe("a volume through POST /libvirt/volume/clone, which libvirtd copies", () => {
+  const input = { pool: "default", source_volume: "t.disk", target_volume: "copy.disk" };
+  const copied = () => server.post("/libvirt/volume/clone", input);
+  const disk = join(POOL, "t.disk");
+
+  test("that names a marker elsewhere: not copied, and nothing is left", async () => {
+    writeFileSync(disk, makers["qcow2 with a backing file"]?.(MARKERS[2]) as Buffer);
+    await virsh("pool-refresh", "default");
+    expectError(await copied(), 400, "invalid_input", /a raw file that lies in no pool/);
+    expect(everything()).toEqual(["t.disk"]);
+  });
+
+  test("that is a domain's raw disk: not copied as what its guest wrote", async ({ machine }) => {
+    writeFileSync(disk, makers["qcow2 with a backing file"]?.(MARKERS[0]) as Buffer);
+    await virsh("pool-refresh", "default");
+    const source = xml`<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="${disk}"/><target dev="vda" bus="virtio"/></disk>`;
+    await machine("t", { disks: [source] });
+    expectError(await copied(), 500, "unsupported", /as a raw disk, and libvirt would copy/);
+    expect(everything()).toEqual(["t.disk"]);
+  });
+
+  test("that stands on a base beside it: copied with it", async () => {
+    writeFileSync(join(POOL, "t.base"), readFileSync(MARKERS[2]));
+    writeFileSync(disk, makers["qcow2 with a backing file"]?.(join(POOL, "t.base")) as Buffer);
+    await virsh("pool-refresh", "default");
+    expectSuccess(await copied(), 201);
+    const compare = ["compare", "-f", "raw", "-F", "qcow2", MARKERS[2], join(POOL, "copy.disk")];
+    execFileSync("qemu-img", compare);
+  });
+});
