@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { startDaemon } from "./daemon.mjs";
 import { findTool } from "./find.mjs";
 import { installTools } from "./install.mjs";
-import { HELPER_TOOLS, HYPERVISOR_TOOLS, toolNames } from "./packages.mjs";
+import { HELPER_TOOLS, HYPERVISOR_TOOLS, STORAGE_TOOLS, toolNames } from "./packages.mjs";
 
 const TEST_URI = "test:///default";
 
@@ -24,6 +24,8 @@ export async function prepareHypervisor() {
     );
     return { LIBVIRT_DEFAULT_URI: TEST_URI };
   }
+  // Pools of other types work without them.
+  installTools(STORAGE_TOOLS);
   await startDaemon();
   return {};
 }

@@ -24,6 +24,20 @@ export const HELPER_TOOLS = [
   { binaries: ["iptables", "nft"], apt: "iptables", dnf: "iptables-nft", pacman: "iptables", apk: "iptables", zypper: "iptables" },
 ];
 
+const libraries = ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"];
+const storageBackend = (/** @type {string} */ name) =>
+  libraries.map((lib) => `/usr/${lib}/libvirt/storage-backend/libvirt_storage_backend_${name}.so`);
+
+/**
+ * @type {Tool[]} Pools of whole disks and of volume groups. These packages are asked for once libvirtd is there:
+ * Debian 12 has none of these names, since its libvirtd brings both files.
+ */
+// biome-ignore format: a table reads best as one
+export const STORAGE_TOOLS = [
+  { binaries: storageBackend("disk"), apt: "libvirt-daemon-driver-storage-disk", dnf: "libvirt-daemon-driver-storage-disk", pacman: "libvirt", apk: "libvirt-common-drivers", zypper: "libvirt-daemon-driver-storage-disk" },
+  { binaries: storageBackend("logical"), apt: "libvirt-daemon-driver-storage-logical", dnf: "libvirt-daemon-driver-storage-logical", pacman: "libvirt", apk: "libvirt-common-drivers", zypper: "libvirt-daemon-driver-storage-logical" },
+];
+
 /** @type {Tool[]} What the tests need. */
 // biome-ignore format: a table reads best as one
 export const TEST_TOOLS = [
@@ -48,9 +62,13 @@ export const TEST_TOOLS = [
   { binaries: ["bash"], apt: "bash", dnf: "bash", pacman: "bash", apk: "bash", zypper: "bash" },
   { binaries: ["zsh"], apt: "zsh", dnf: "zsh", pacman: "zsh", apk: "zsh", zypper: "zsh" },
   { binaries: ["fish"], apt: "fish", dnf: "fish", pacman: "fish", apk: "fish", zypper: "fish" },
+  { binaries: ["sudo"], apt: "sudo", dnf: "sudo", pacman: "sudo", apk: "sudo", zypper: "sudo" },
+  { binaries: ["tcsh"], apt: "tcsh", dnf: "tcsh", pacman: "tcsh", apk: "tcsh", zypper: "tcsh" },
   { binaries: ["http"], apt: "httpie", dnf: "httpie", pacman: "httpie", apk: "httpie", zypper: "httpie" },
   { binaries: ["systemd-analyze"], apt: "systemd", dnf: "systemd", pacman: "systemd", apk: "systemd", zypper: "systemd" },
   { binaries: ["debugfs"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs-extra", zypper: "e2fsprogs" },
+  { binaries: ["/usr/share/locale/ja/LC_MESSAGES/libvirt.mo"], apt: "libvirt-l10n", dnf: "libvirt-libs", pacman: "libvirt", apk: "libvirt-lang", zypper: "libvirt-libs" },
+  { binaries: ["/usr/share/i18n/locales/ja_JP"], apt: "locales", dnf: "glibc-locale-source", pacman: "glibc-locales", apk: "musl-locales", zypper: "glibc-i18ndata" },
   { binaries: ["buildah"], apt: "buildah", dnf: "buildah", pacman: "buildah", apk: "buildah", zypper: "buildah" },
 ];
 

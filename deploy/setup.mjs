@@ -10,7 +10,7 @@ import { runMain } from "./child.mjs";
 import { prepareHypervisor } from "./hypervisor.mjs";
 import { installTools } from "./install.mjs";
 import { installModules } from "./node-modules.mjs";
-import { TEST_TOOLS } from "./packages.mjs";
+import { STORAGE_TOOLS, TEST_TOOLS } from "./packages.mjs";
 
 const args = process.argv.slice(2);
 const separator = args.includes("--") ? args.indexOf("--") : args.length;
@@ -27,7 +27,7 @@ async function prepare() {
   const test = flags.length > 0;
   installModules(test);
   if (!test) return prepareHypervisor();
-  const missing = installTools(TEST_TOOLS);
+  const missing = [...installTools(TEST_TOOLS), ...installTools(STORAGE_TOOLS)];
   if (missing.length > 0) throw new Error("The tests cannot run without them.");
   return {};
 }

@@ -1,18 +1,20 @@
 /** Three projects: what is pure, what starts programs, and what needs the lab's libvirtd. */
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    globalSetup: ["fixtures/slowness.ts"],
-    setupFiles: ["fixtures/timeouts.ts"],
+    root: join(import.meta.dirname, ".."), // what is watched: functions and rooms too
+    globalSetup: ["test/fixtures/slowness.ts"],
+    bail: process.env.HYPERSDK_INSPECT === "1" ? 1 : 0, // no test after it touches what it has left
+    setupFiles: ["test/fixtures/timeouts.ts"],
     projects: [
       {
         extends: true,
         test: {
           name: "unit",
-          include: ["**/*.test.ts"],
-          exclude: ["live/**", "process/**"],
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/live/**", "test/process/**"],
           sequence: { groupOrder: 0 },
         },
       },
@@ -20,7 +22,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "process",
-          include: ["process/**/*.test.ts"],
+          include: ["test/process/**/*.test.ts"],
           sequence: { groupOrder: 1 },
         },
       },
@@ -28,7 +30,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "live",
-          include: ["live/**/*.test.ts"],
+          include: ["test/live/**/*.test.ts"],
           maxWorkers: 1, // its files share one libvirtd
           sequence: { groupOrder: 2 },
         },

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { readKnown, reasonsFor } from "#runtime/libvirt/definitions.ts";
 import {
   Graphics,
   readGraphics,
@@ -10,7 +11,6 @@ import {
 } from "#runtime/libvirt/domain/console.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
-import { parseXml } from "#runtime/libvirt/xml.ts";
 
 export default defineFunction({
   method: "GET",
@@ -21,6 +21,9 @@ export default defineFunction({
     name: z.string(),
     graphics: z.array(Graphics),
     consoles: z.array(TextConsole),
+    reasons: z
+      .record(z.string(), z.string())
+      .describe("why a list is empty or old while QEMU does not answer, by field"),
     command: z.string().describe("opens the text console from a shell"),
   }),
   message: ({ name, graphics, consoles }) =>
@@ -29,17 +32,17 @@ export default defineFunction({
 
   async run({ name }, ctx) {
     const ref = await domainRef(ctx, name);
-    const [state = "", definition = ""] = await ctx.virsh.all([
-      ["domstate", "--domain", ref],
-      ["dumpxml", "--domain", ref],
+    const [state, { domain, stuck }] = await Promise.all([
+      ctx.virsh(["domstate", "--domain", ref]),
+      readKnown(ctx, ref),
     ]);
     if (state.trim() === "shut off")
       throw new HyperError("not_active", `domain ${name} is not running`);
-    const domain = parseXml(definition, "domain");
     return {
       name,
       graphics: readGraphics(domain),
       consoles: readTextConsoles(domain),
+      reasons: reasonsFor(["graphics", "consoles"], stuck),
       command: `virsh -c ${quoted(ctx.uri)} console --domain ${quoted(ref)}`,
     };
   },

@@ -3,7 +3,8 @@ import * as z from "zod";
 import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { readVolumes, Volume } from "#runtime/libvirt/storage/volume.ts";
+import { readPoolVolumes } from "#runtime/libvirt/storage/images.ts";
+import { Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
   method: "GET",
@@ -21,7 +22,7 @@ export default defineFunction({
   examples: [{ pool: "default" }],
 
   async run({ pool }, ctx) {
-    const { volumes, unreadable } = await readVolumes(ctx, pool);
+    const { volumes, unreadable } = await readPoolVolumes(ctx, pool);
     return { volumes, total: volumes.length, unreadable };
   },
 });

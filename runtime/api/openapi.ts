@@ -9,7 +9,7 @@ const ABOUT = `GET functions read the query, POST functions a JSON body (\`Conte
 A success is \`{ status, message, data, timestamp }\`; operations on many domains answer with a result for each.
 Each function works on the hypervisor that \`?host=\` or the header \`X-Hypervisor\` names.
 
-An error is \`{ error, code, timestamp }\`, with a stable \`code\`; some say more. Beside those of each function:
+An error is \`{ error, code, request_id, timestamp }\`, with a stable \`code\`; some say more. Beside those of each function:
 405 \`method_not_allowed\` for another method, 404 \`not_found\` for a path that does not exist, and 503
 \`function_unavailable\` for a function that did not load, which is not described here.`;
 

@@ -28,7 +28,16 @@ export const Settings = z.strictObject({
   listen: LISTENING.listen.optional(),
   /** The hypervisor of a call that names none. */
   default_host: alias.default("local"),
-  hosts: z.record(alias, z.strictObject({ uri: libvirtUri })).prefault({}),
+  hosts: z
+    .record(
+      alias,
+      z.strictObject({
+        uri: libvirtUri,
+        /** Programs there, such as qemu-img, run through `sudo -n`; virsh does not. */
+        sudo: z.boolean().optional(),
+      }),
+    )
+    .prefault({}),
   /** Bytes of a request body. */
   max_body: positive.default(1024 * 1024),
   access: z

@@ -86,6 +86,13 @@ function sentence(issue: z.core.$ZodIssue): string {
     const keys = issue.keys.map((key) => JSON.stringify(key)).join(", ");
     return `unknown ${issue.keys.length > 1 ? "keys" : "key"} ${keys}`;
   }
-  const missing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
-  return missing ? `required (${issue.expected})` : issue.message;
+  const tried = issue.code === "invalid_union" ? issue.errors.flat() : [issue];
+  const types = tried.filter((one) => one.code === "invalid_type");
+  if (types.length < tried.length || types.length === 0) return issue.message;
+  const expected = types.map((one) => one.expected).join(" or ");
+  const [, received] = types[0]?.message.match(/received (\w+)$/) ?? [];
+  if (received === "undefined") return `required (${expected})`;
+  return types.length > 1
+    ? `Invalid input: expected ${expected}, received ${received}`
+    : issue.message;
 }

@@ -11,3 +11,13 @@ export function memoize<T>(read: () => Promise<T>, ms: number): () => Promise<T>
     return current.value;
   };
 }
+
+/** Keeps what is made of an object for as long as the object is in use. */
+export function memoizePerObject<K extends object, T>(make: (object: K) => T): (object: K) => T {
+  const made = new WeakMap<K, { value: T }>();
+  return (object) => {
+    const entry = made.get(object) ?? { value: make(object) };
+    made.set(object, entry);
+    return entry.value;
+  };
+}

@@ -69,6 +69,9 @@ export const BatchResult = z
 
 type Extra = Record<string, unknown>;
 
+/** Whether a domain that failed may succeed once others of the same batch are done; nothing was changed so far. */
+type MayFollow = (error: HyperError) => boolean;
+
 /** Runs `work` for each name. The results have the order of the request. */
 export async function batchNames(
   ctx: Context,
@@ -76,25 +79,37 @@ export async function batchNames(
   names: string[],
   // biome-ignore lint/suspicious/noConfusingVoidType: the type of an async function without return
   work: (name: string) => Promise<Extra | undefined | void>,
+  mayFollow: MayFollow = () => false,
 ): Promise<z.input<typeof BatchResult>> {
   const [start, begun] = [timestamp(), performance.now()];
   const limit = pLimit(settings().batch.concurrency);
-  const results = await limit.map(names, async (name) => {
+  const failed = new Map<string, unknown>();
+  const run = async (name: string) => {
     try {
       const extra = await work(name);
+      failed.delete(name);
       return { domain: name, success: true, ...extra };
     } catch (error) {
+      failed.set(name, error);
       return { domain: name, success: false, ...failure(ctx, name, error) };
     }
-  });
+  };
+  const results = await limit.map(names, run);
+  for (let left = names.length; failed.size < left; ) {
+    left = failed.size;
+    await limit.map([...failed], async ([name, error]) => {
+      if (!(error instanceof HyperError && mayFollow(error))) return;
+      results[names.indexOf(name)] = await run(name);
+    });
+  }
   const successful = results.filter(({ success }) => success).length;
-  const [total, failed] = [names.length, names.length - successful];
+  const total = names.length;
   const duration = goDuration(performance.now() - begun);
   return {
     operation,
     total,
     successful,
-    failed,
+    failed: total - successful,
     results,
     start_time: start,
     end_time: timestamp(),
@@ -114,6 +129,7 @@ export async function batch(
   operation: string,
   names: string[],
   onHost: (ctx: Context) => Work,
+  mayFollow?: MayFollow,
 ) {
   const hosts = new Map<string, { ctx: Context; work: Work }>();
   const workFor = (text: string) => {
@@ -127,10 +143,11 @@ export async function batch(
   const repeated = fullNames.find((text, i) => fullNames.indexOf(text) !== i);
   if (repeated)
     throw new HyperError("invalid_input", `domains: must not name a domain twice: ${repeated}`);
-  return batchNames(ctx, operation, names, async (text) => {
+  const run = async (text: string) => {
     const { ctx: hostCtx, work } = workFor(text);
     return work(await domainRef(hostCtx, nameOf(text)), nameOf(text));
-  });
+  };
+  return batchNames(ctx, operation, names, run, mayFollow);
 }
 
 /** One domain's failure does not stop the others. An unexpected error goes to the log alone. */

@@ -49,11 +49,21 @@ async function load(file: string): Promise<HyperFunction> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error("still loading after 10 s")), LOAD_TIMEOUT_MS);
   });
-  const module = await Promise.race([import(pathToFileURL(file).href), late]);
-  clearTimeout(timer);
+  const loading = import(pathToFileURL(file).href).catch((error) => {
+    throw withPlace(error);
+  });
+  const module = await Promise.race([loading, late]).finally(() => clearTimeout(timer));
   const exported = module.default as HyperFunction | undefined;
   if (typeof exported !== "function" || !exported.spec || !exported.fetch) {
     throw new Error("its default export is not made by defineFunction");
   }
   return exported;
+}
+
+/** An error of Bun's parser has its place beside its message, and the log cannot write it. */
+function withPlace(error: unknown): unknown {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  if (!(first instanceof BuildMessage) || !first.position) return error;
+  const { file, line, column } = first.position;
+  return new Error(`${file}:${line}:${column}: ${first.message}`);
 }

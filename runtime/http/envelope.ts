@@ -13,9 +13,7 @@ export function success(message: string, data: unknown) {
 
 /** The caller sees a safe message, the log sees everything. */
 export function failure(error: Error, c: Context): Response {
-  const known = isBadJson(error)
-    ? new HyperError("invalid_input", "body: not valid JSON", { cause: error })
-    : toHyperError(error);
+  const known = knownError(error);
   const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
   const { method, path } = c.req;
   const seen = known.code === "internal" ? { error: known.cause ?? error } : { cause: known.cause };
@@ -31,7 +29,11 @@ export function failure(error: Error, c: Context): Response {
   );
 }
 
-const isBadJson = (error: Error) => error instanceof HTTPException && error.status === 400;
+/** The error that the caller is told. Hono throws its own for a body that is no JSON. */
+export function knownError(error: Error): HyperError {
+  if (!(error instanceof HTTPException && error.status === 400)) return toHyperError(error);
+  return new HyperError("invalid_input", "body: not valid JSON", { cause: error });
+}
 
 /** The answer where `failure` itself has failed. */
 export function lastResort(error: Error): Response {

@@ -1,14 +1,14 @@
 /** The end of a call in the log, in the metrics and in the audit log. */
 import { describeCaller } from "../access/caller.ts";
-import { HyperError } from "../core/errors.ts";
 import { observer } from "../events/bus.ts";
 import { audit, type Entry } from "./audit.ts";
 import type { Call } from "./call.ts";
+import { knownError } from "./envelope.ts";
 
 const REFUSED = [401, 403];
 
 export function reportAnswer(call: Call, status: number, error?: Error) {
-  const { code, message } = error instanceof HyperError ? error : { code: undefined, message: "" };
+  const { code, message } = error ? knownError(error) : { code: undefined, message: "" };
   const ms = elapsed(call);
   const { path } = call;
   observer.request?.(call.spec && path, status, ms);

@@ -1,7 +1,9 @@
 /** What a function's `run` may touch. Tests and scripts may replace any part of it. */
 import { type Caller, checkDomain, checkHost, mayUse, PROCESS } from "../access/caller.ts";
+import { toHyperError } from "../core/errors.ts";
 import { type Logger, log } from "../core/log.ts";
 import { settings, uriOf } from "../core/settings.ts";
+import { diagnose } from "./diagnose.ts";
 import type { Arg, CallOptions, Hypervisor } from "./hypervisor.ts";
 import { type Outcome, unwrap } from "./outcomes.ts";
 import { openHypervisor } from "./registry.ts";
@@ -106,15 +108,22 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
 const EXEC_TIMEOUT_MS = 30_000;
 
 function virshOf(hypervisor: () => Promise<Hypervisor>, common: CallOptions): Virsh {
-  const settled: Virsh["settled"] = async (commands, options) =>
-    (await hypervisor()).virsh(commands, { ...common, ...options });
+  const settled: Virsh["settled"] = async (commands, options) => {
+    const target = await hypervisor();
+    const outcomes = await target.virsh(commands, { ...common, ...options });
+    return diagnose(target, commands, outcomes, common);
+  };
   const one = async (command: Arg[], options?: CallOptions) =>
     unwrap((await settled([command], options))[0]);
   return Object.assign(one, {
     settled,
     all: async (commands: Arg[][], options?: CallOptions) =>
       (await settled(commands, options)).map(unwrap),
-    oneShot: async (command: Arg[], options: CallOptions & { timeout: number }) =>
-      (await hypervisor()).oneShot(command, { ...common, ...options }),
+    oneShot: async (command: Arg[], options: CallOptions & { timeout: number }) => {
+      const target = await hypervisor();
+      const run = target.oneShot(command, { ...common, ...options });
+      const outcome = await run.catch(toHyperError);
+      return unwrap((await diagnose(target, [command], [outcome], common))[0]);
+    },
   });
 }

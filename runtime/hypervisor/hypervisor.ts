@@ -1,14 +1,22 @@
 /** One hypervisor: its transport, and its lanes of warm virsh sessions. */
-import type { Config } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { observer } from "../events/bus.ts";
-import { isTestDriver, lanePools } from "./lane-pools.ts";
+import { type HypervisorSettings, isTestDriver, lanePools } from "./lane-pools.ts";
 import { isRead, type Lane, laneOf } from "./lanes.ts";
-import { isLost, lostMidway, nameHypervisor, type Outcome, toOutcome, unwrap } from "./outcomes.ts";
+import {
+  isLost,
+  lostMidway,
+  nameHypervisor,
+  type Outcome,
+  timeoutError,
+  toOutcome,
+  unwrap,
+} from "./outcomes.ts";
 import { type Session, SessionLost } from "./session.ts";
 import { MAX_COMMANDS_PER_FRAME } from "./session-frames.ts";
 import type { Pool } from "./session-pool.ts";
+import { execWithSudo } from "./sudo.ts";
 import type { ExecOptions, ExecResult, TextFile, Transport } from "./transport.ts";
 import { outcomeUnknown, virshError, virshMessages } from "./virsh-errors.ts";
 import { commandLine } from "./virsh-quote.ts";
@@ -30,12 +38,14 @@ export class Hypervisor {
   #transport: Transport;
   #lanes: Record<Lane, Pool>;
   #timeout: number;
+  #exec: Transport["exec"];
 
-  constructor(alias: string, uri: string, settings: Config["virsh"], transport: Transport) {
+  constructor(alias: string, uri: string, settings: HypervisorSettings, transport: Transport) {
     this.alias = alias;
     this.uri = uri;
     this.#transport = transport;
     this.#timeout = settings.timeout * 1000;
+    this.#exec = settings.sudo ? execWithSudo(transport, alias) : transport.exec;
     this.#lanes = lanePools(transport, settings);
   }
 
@@ -83,7 +93,7 @@ export class Hypervisor {
     { log = own, ...options }: ExecOptions & Pick<CallOptions, "log">,
   ): Promise<ExecResult> {
     const started = performance.now();
-    const result = await this.#transport.exec(argv, options);
+    const result = await this.#exec(argv, options);
     const ms = performance.now() - started;
     log.debug({ host: this.alias, argv, ms, exitCode: result.exitCode }, `${argv[0]}`);
     return result;
@@ -151,7 +161,7 @@ export class Hypervisor {
       const ms = performance.now() - started;
       log.warn({ host: this.alias, argvs, ms, error }, "virsh session lost");
       if (error.reason === "aborted") throw new HyperError("cancelled", error.message);
-      if (error.reason === "timeout") throw this.#timeoutError(lane, command, error);
+      if (error.reason === "timeout") throw timeoutError(this.alias, lane, command, error);
       if (!isRead(lane) && error.started) throw outcomeUnknown(command, error);
       if (!again) throw new HyperError("unreachable", `hypervisor ${this.alias}: ${error.message}`);
     }
@@ -186,12 +196,5 @@ export class Hypervisor {
       return outcomes;
     };
     return this.#lanes[lane].use(work, timeout, signal);
-  }
-
-  #timeoutError(lane: Lane, command: string, cause: SessionLost): HyperError {
-    const text = `virsh ${command} on ${this.alias}: ${cause.message}`;
-    const change =
-      "; it may still be carried out, so look at the present state before you call again";
-    return new HyperError("timed_out", lane === "change" ? text + change : text, { cause });
   }
 }

@@ -5,6 +5,8 @@ import { Session } from "./session.ts";
 import { Pool } from "./session-pool.ts";
 import type { Transport } from "./transport.ts";
 
+export type HypervisorSettings = Config["virsh"] & Pick<Config["hosts"][string], "sudo">;
+
 /** libvirtd has 20 workers, and libvirt/stats/domstats.ts asks 5 of them at once. */
 const STATS_SESSIONS = 5;
 /** The longest delay of a timer. */

@@ -49,7 +49,11 @@ export function localTransport(uri: string): Transport {
 
 async function openSession(uri: string): Promise<Channel> {
   const cache = join(home(), ".cache", "hypersdk"); // else virsh would empty the user's own history
-  const env = { ...inherited(), XDG_CACHE_HOME: cache, ...virshEnvironment(uri) };
+  const { XDG_RUNTIME_DIR, XDG_CACHE_HOME } = process.env;
+  // without it libvirt would look for the user's session daemon in the cache
+  const runtime = XDG_RUNTIME_DIR || XDG_CACHE_HOME || join(home(), ".cache");
+  const folders = { XDG_CACHE_HOME: cache, XDG_RUNTIME_DIR: runtime };
+  const env = { ...inherited(), ...folders, ...virshEnvironment(uri) };
   const child = spawn("virsh", virshOptions(uri), { env, detached: true });
   await started(child, "virsh");
   const { stdin, stdout, stderr } = child;
@@ -87,10 +91,16 @@ function started(child: ChildProcess, program: string): Promise<void> {
 
 /** Children lead a process group (`detached`), so that everything they started ends with them. */
 function killGroup(child: ChildProcess) {
+  if (!child.pid) return;
+  const group = `-${child.pid}`;
+  if (child.spawnfile === "sudo") {
+    // what runs through sudo, root alone may end
+    spawn("sudo", ["-n", "kill", "-s", "KILL", "--", group]).on("error", () => {});
+  }
   try {
-    if (child.pid) process.kill(-child.pid, "SIGKILL");
+    process.kill(Number(group), "SIGKILL");
   } catch {
-    // already gone
+    // already gone, or root's
   }
 }
 

@@ -12,7 +12,7 @@ const NOT_REACHED = /^(Failed to (re)?connect to the hypervisor|Failed to connec
 
 /** A failure is a message on stderr, because a session has no exit code for each command. */
 export function toOutcome(reply: Reply, verb: string, lane: Lane): Outcome {
-  const messages = virshMessages(reply.stderr);
+  const messages = sinceReconnected(virshMessages(reply.stderr));
   if (!reply.ran) return new HyperError("unsupported", `virsh refused: ${messages.join("; ")}`);
   const errors = messages.filter((message) => !NOTICE.test(message));
   if (errors.length === 0) return reply.stdout;
@@ -23,6 +23,13 @@ export function toOutcome(reply: Reply, verb: string, lane: Lane): Outcome {
   return isRead(lane)
     ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
     : outcomeUnknown(verb, messages);
+}
+
+/** Without the notices that virsh had reconnected before the command began: what follows is the command's own. */
+function sinceReconnected(messages: string[]): string[] {
+  const begin = messages.findIndex((message) => !NOTICE.test(message));
+  const last = messages[begin - 1] ?? "";
+  return /^Reconnected /.test(last) ? messages.slice(begin) : messages;
 }
 
 /** Puts the hypervisor's alias, and where to look, into an error of the connection to libvirt. */
@@ -50,6 +57,13 @@ export function lostMidway(replies: Reply[]): boolean {
       (text) => /^Disconnected /.test(text) || (i > 0 && /^Reconnected /.test(text)),
     ),
   );
+}
+
+export function timeoutError(alias: string, lane: Lane, command: string, cause: Error) {
+  const text = `virsh ${command} on ${alias}: ${cause.message}`;
+  const change =
+    "; it may still be carried out, so look at the present state before you call again";
+  return new HyperError("timed_out", lane === "change" ? text + change : text, { cause });
 }
 
 /** What a command printed; undefined when its object has gone meanwhile. Throws any other failure. */

@@ -11,9 +11,10 @@ export function openHypervisor(alias: string): Hypervisor {
   const known = open.get(alias);
   if (known) return known;
   const uri = uriOf(alias);
-  const { virsh, ssh } = settings();
+  const { hosts, virsh, ssh } = settings();
   const transport = isSsh(uri) ? sshTransport(alias, uri, ssh) : localTransport(uri);
-  const hypervisor = new Hypervisor(alias, uri, virsh, transport);
+  const { sudo } = hosts[alias] ?? {};
+  const hypervisor = new Hypervisor(alias, uri, { ...virsh, sudo }, transport);
   open.set(alias, hypervisor);
   return hypervisor;
 }

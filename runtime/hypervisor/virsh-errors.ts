@@ -27,9 +27,9 @@ export function virshMessages(stderr: string): string[] {
   return messages.map((message) => message.trim()).filter((message) => message !== "");
 }
 
-/** Ignores names in quotes, which can hold any words. */
+/** Ignores names in quotes, those of other languages too, which can hold any words. */
 function codeOf(text: string): ErrorCode | undefined {
-  const words = text.replace(/'.*'/g, "''");
+  const words = text.replace(/'.*'|«.*»|„.*[“”]|“.*”|‘.*’|‚.*‘|「.*」/g, "''");
   return virshWords().find(([, pattern]) => pattern.test(words))?.[0];
 }
 

@@ -15,7 +15,16 @@ export async function runProgram(
   return result;
 }
 
-/** Whether a path exists on the hypervisor, as far as its login user can see. */
+/** The reason stands at the end, after a name that may hold any words. */
+const NOT_THERE = /: (No such file or directory|Not a directory)\n?$/;
+
+/**
+ * Whether a path exists on the hypervisor, links followed. Throws for a path that the login user cannot look at:
+ * only a clear "no such file" means that it is not there. `test -e` does not tell the two apart.
+ */
 export async function pathExists({ exec }: Pick<Context, "exec">, path: string): Promise<boolean> {
-  return (await exec(["test", "-e", path])).exitCode === 0;
+  const result = await exec(["ls", "-dL", "--", path]);
+  if (result.exitCode === 0) return true;
+  if (NOT_THERE.test(result.stderr)) return false;
+  throw programError(`looking for ${path}`, result);
 }

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
-import { pathExists } from "./program.ts";
+import { pathExists, runProgram } from "./program.ts";
 
 export const Resource = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
@@ -23,8 +23,8 @@ export function describeResource(resource: Resource): string {
 
 export async function resourceExists(ctx: Context, resource: Resource): Promise<boolean> {
   if (resource.kind === "parent") {
-    const { stdout } = await ctx.exec(["find", resource.path, "-maxdepth", "0", "-empty"]);
-    return stdout !== "";
+    if (!(await pathExists(ctx, resource.path))) return false;
+    return (await runProgram(ctx, ["ls", "-A", "--", resource.path])).stdout === "";
   }
   if (resource.kind === "file" || resource.kind === "folder") return pathExists(ctx, resource.path);
   const lookup =
@@ -36,8 +36,8 @@ export async function resourceExists(ctx: Context, resource: Resource): Promise<
   return typeof outcome === "string";
 }
 
-/** Files may be put into the folder at any time, so rmdir decides. */
-const REMOVE_EMPTY = ["rmdir", "--ignore-fail-on-non-empty"];
+/** Files may be put into the folder at any time, so rmdir decides; then it is no failure that the folder stays. */
+const REMOVE_EMPTY = ["sh", "-c", 'shift; rmdir -- "$1" || [ -n "$(ls -A -- "$1")" ]', "sh"];
 
 /** Removes a resource that may have been made. Its absence is fine; a failed removal throws. */
 export async function removeResource(ctx: Context, resource: Resource) {

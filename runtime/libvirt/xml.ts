@@ -92,3 +92,11 @@ const ENTITIES: Record<string, string> = {
 export function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
+
+/** The text that libvirt has written as `text`; it writes these five entities alone. */
+export function unescapeXml(text: string): string {
+  return text.replace(/&(lt|gt|amp|quot|apos);/g, (entity) => {
+    const [char = entity] = Object.entries(ENTITIES).find(([, name]) => name === entity) ?? [];
+    return char;
+  });
+}

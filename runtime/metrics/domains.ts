@@ -1,7 +1,15 @@
 /** The samples of a hypervisor's domains. */
+import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
-import { chunks, domstats, type Stats, type StatsTarget } from "../libvirt/stats/domstats.ts";
-import { type Element, parseXml } from "../libvirt/xml.ts";
+import { memoizePerObject } from "../core/memoize.ts";
+import { type Definition, readChanged } from "../libvirt/definitions.ts";
+import {
+  domstats,
+  parseDomstats,
+  type Stats,
+  type StatsTarget,
+} from "../libvirt/stats/domstats.ts";
+import { parseXml } from "../libvirt/xml.ts";
 import { deviceSamples, identitySamples } from "./domain-info.ts";
 import { jobSamples } from "./jobs.ts";
 import type { Sample } from "./names.ts";
@@ -9,11 +17,11 @@ import { optional, type Scrape } from "./scrape.ts";
 import { cpuSamples, statisticsSamples } from "./statistics.ts";
 
 /** A domain without an ID is off. */
-export type Domain = StatsTarget;
+export type Domain = StatsTarget & { uuid: string };
 
 const GROUPS = ["--cpu-total", "--vcpu", "--balloon", "--block"];
 /** libvirtd knows these by itself. For the disks of a domain that is off it would open their images. */
-const GROUPS_OFF = ["--vcpu", "--balloon"];
+export const GROUPS_OFF = ["--vcpu", "--balloon"];
 
 /** For running domains. A domain whose statistics are late has `libvirt_domain_timed_out` 1. */
 export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
@@ -25,7 +33,7 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
   });
   const [stats, definitions, jobMetrics] = await Promise.all([
     inTime(pending.catch(unlessLate)),
-    optional(scrape, "definitions", readDefinitions(scrape, domains)),
+    optional(scrape, "definitions", readDomains(scrape, domains)),
     optional(scrape, "jobs", jobs),
   ]);
   const samples = domains.flatMap(({ name }) => {
@@ -36,25 +44,31 @@ export async function runningSamples(scrape: Scrape, domains: Domain[]): Promise
     return [
       { name: "libvirt_domain_timed_out" as const, labels: { domain: name }, value: timed_out },
       ...(own ? statisticsSamples(name, own.fields) : []),
-      ...(definition ? identitySamples(definition) : []),
-      ...(definition ? deviceSamples(definition, pathsOf(own)) : []),
+      ...(definition ? identityOf(definition) : []),
+      ...(definition ? deviceSamples(elementOf(definition), pathsOf(own)) : []),
       ...cpuSamples(name, vcpuinfo ?? ""),
     ];
   });
   return [...samples, ...(jobMetrics ?? [])];
 }
 
-export async function offSamples(scrape: Scrape, domains: Domain[]): Promise<Sample[]> {
-  const { ctx, inTime } = scrape;
-  const [stats, definitions] = await Promise.all([
-    inTime(domstats(ctx, domains, GROUPS_OFF).catch(unlessLate)),
-    optional(scrape, "definitions", readDefinitions(scrape, domains)),
+/** `domstats`: the text for all domains that are off. */
+export async function offSamples(
+  scrape: Scrape,
+  domains: Domain[],
+  domstats: Promise<string>,
+): Promise<Sample[]> {
+  const [text, definitions] = await Promise.all([
+    scrape.inTime(domstats.catch(unlessLate)),
+    optional(scrape, "definitions", readDomains(scrape, domains)),
   ]);
+  const names = domains.map(({ name }) => name);
+  const stats = text === undefined ? undefined : parseDomstats(text, names);
   return domains.flatMap(({ name }) => {
     const own = stats?.get(name);
     const { definition } = definitions?.get(name) ?? {};
     if (!own || !definition) return [];
-    return [...statisticsSamples(name, own.fields), ...identitySamples(definition)];
+    return [...statisticsSamples(name, own.fields), ...identityOf(definition)];
   });
 }
 
@@ -64,32 +78,38 @@ function unlessLate(error: unknown): undefined {
   throw error;
 }
 
-interface Definition {
-  definition: Element;
+interface Read {
+  definition: Definition;
   vcpuinfo: string | undefined;
 }
 
-/** With `vcpuinfo` these are the 16 commands that a session runs in one round trip. */
-const DOMAINS_PER_FRAME = 8;
+/** The commands that a session runs in one round trip. */
+const DOMAINS_PER_FRAME = 16;
 
-/** Read for each scrape: media, bridges and limits of a running domain can change. */
-async function readDefinitions({ ctx, limit }: Scrape, domains: Domain[]) {
-  const definitions = new Map<string, Definition>();
+const elementOf = memoizePerObject(({ text }: Definition) => parseXml(text, "domain"));
+const identityOf = memoizePerObject(({ text }: Definition) =>
+  identitySamples(parseXml(text, "domain")),
+);
+
+/** Asked for with each scrape: media, bridges and limits of a running domain can change. */
+async function readDomains({ ctx, limit, definitionFiles }: Scrape, domains: Domain[]) {
+  const found = new Map<string, Read>();
   await limit.map(chunks(domains, DOMAINS_PER_FRAME), async (frame) => {
     const running = frame.filter(({ id }) => id);
-    const outcomes = await ctx.virsh.settled([
-      ...frame.map(({ ref }) => ["dumpxml", "--domain", ref]),
-      ...running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
-    ]);
-    const text = (i: number) => (typeof outcomes[i] === "string" ? outcomes[i] : undefined);
+    const uuids = frame.map(({ uuid }) => uuid);
+    const definitions = await readChanged(ctx, uuids, undefined, definitionFiles());
+    const vcpuinfo = await ctx.virsh.settled(
+      running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
+    );
     frame.forEach((domain, i) => {
-      const xml = text(i);
-      if (!xml) return; // the domain has gone meanwhile
-      const vcpuinfo = domain.id ? text(frame.length + running.indexOf(domain)) : undefined;
-      definitions.set(domain.name, { definition: parseXml(xml, "domain"), vcpuinfo });
+      const definition = definitions[i];
+      if (!definition || definition instanceof HyperError) return; // it has gone meanwhile, or is stuck
+      const cpus = domain.id ? vcpuinfo[running.indexOf(domain)] : undefined;
+      const info = typeof cpus === "string" ? cpus : undefined;
+      found.set(domain.name, { definition, vcpuinfo: info });
     });
   });
-  return definitions;
+  return found;
 }
 
 /** The paths of the disks' images, by target. */

@@ -1,6 +1,7 @@
 /** The samples of the jobs on domains: a migration, a dump, a snapshot with memory. */
+import { chunks } from "../core/chunks.ts";
 import { MAX_COMMANDS_PER_FRAME } from "../hypervisor/session-frames.ts";
-import { chunks, type StatsTarget } from "../libvirt/stats/domstats.ts";
+import type { StatsTarget } from "../libvirt/stats/domstats.ts";
 import { keyValues } from "../libvirt/virsh-output.ts";
 import type { Sample } from "./names.ts";
 import type { Scrape } from "./scrape.ts";

@@ -1,6 +1,7 @@
 /** One scrape of one hypervisor, with a deadline that cancels its commands. */
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Context, Virsh } from "../hypervisor/context.ts";
+import { type DefinitionFiles, readDefinitionFiles } from "../libvirt/definition-files.ts";
 
 export interface Scrape {
   /** Its commands are cancelled when the scrape ends. */
@@ -9,6 +10,8 @@ export interface Scrape {
   inTime<T>(work: Promise<T>): Promise<T | undefined>;
   /** For hundreds of commands, so that those of other callers get their turn. */
   limit: LimitFunction;
+  /** Listed once, for all domains. */
+  definitionFiles(): Promise<DefinitionFiles>;
   end(): void;
 }
 
@@ -24,8 +27,11 @@ export function beginScrape(callerContext: Context, timeoutMs: number): Scrape {
       over.abort();
     }, timeoutMs);
   });
+  const ctx = withSignal(callerContext, AbortSignal.any([callerContext.signal, over.signal]));
+  let files: Promise<DefinitionFiles> | undefined;
   return {
-    ctx: withSignal(callerContext, AbortSignal.any([callerContext.signal, over.signal])),
+    ctx,
+    definitionFiles: () => (files ??= readDefinitionFiles(ctx)),
     inTime: (work) => Promise.race([work, late]),
     limit: pLimit(MAX_CONCURRENT_READS),
     end() {

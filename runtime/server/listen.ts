@@ -51,7 +51,7 @@ export function checkSafe() {
   ];
   if (missing.length === 0) return;
   throw new Error(
-    `to listen on ${host} it needs ${missing.join(", and ")}; without, host = "127.0.0.1" is for this machine's users`,
+    `a server on ${host} needs ${missing.join(", and ")}; without, host = "127.0.0.1" is for this machine's users`,
   );
 }
 

@@ -3,7 +3,7 @@
  * file of `functions/` and `runtime/` into another. Every function tells when it is entered; the way up to the
  * function's `run`, and the whole way, are counted. Another checkout is traced with `--tree`.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -37,8 +37,9 @@ Bun.plugin({
   name: "trace",
   setup(build) {
     const ours = new RegExp(`^${RegExp.escape(tree)}/(functions|runtime)/.*\\.ts$`);
-    build.onLoad({ filter: ours }, async (file) => ({
-      contents: instrument(await Bun.file(file.path).text(), relative(tree, file.path)),
+    // not async: Bun refuses to `require` a module that an async plugin loads
+    build.onLoad({ filter: ours }, (file) => ({
+      contents: instrument(readFileSync(file.path, "utf8"), relative(tree, file.path)),
       loader: "ts",
     }));
   },

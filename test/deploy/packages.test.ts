@@ -3,11 +3,13 @@ import { namesHosts } from "../../deploy/hypervisor.mjs";
 import { isInstalled } from "../../deploy/node-modules.mjs";
 import {
   daemonCommands,
+  HELPER_TOOLS,
   HYPERVISOR_TOOLS,
   installAdvice,
   installCommands,
   missingTools,
   packageManager,
+  STORAGE_TOOLS,
   TEST_TOOLS,
 } from "../../deploy/packages.mjs";
 
@@ -55,6 +57,32 @@ describe("what to install", () => {
     expect(installAdvice(undefined, missing, true)).toBe(
       "Not found: virsh, ip. Install them with this distribution's package manager.",
     );
+  });
+
+  /** Debian's files: 12 has them in libvirt-daemon, 13 in packages of their own. */
+  const backend = (name: string, library = "lib/x86_64-linux-gnu") =>
+    `/usr/${library}/libvirt/storage-backend/libvirt_storage_backend_${name}.so`;
+
+  test("storage backends that libvirtd brings are not asked for", () => {
+    for (const library of ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"]) {
+      const there = [backend("disk", library), backend("logical", library)];
+      expect(missingTools(STORAGE_TOOLS, (file: string) => there.includes(file))).toEqual([]);
+    }
+  });
+
+  test.each([
+    [[], ["libvirt-daemon-driver-storage-disk", "libvirt-daemon-driver-storage-logical"]],
+    [[backend("disk")], ["libvirt-daemon-driver-storage-logical"]],
+    [[backend("fs"), backend("logical")], ["libvirt-daemon-driver-storage-disk"]],
+  ])("with the storage backends %j, Debian 13 needs %j", (there: string[], packages) => {
+    const missing = missingTools(STORAGE_TOOLS, (file: string) => there.includes(file));
+    expect(installCommands("apt", missing).at(-1)?.slice(4)).toEqual(packages);
+  });
+
+  test("no other list has packages that Debian 12 does not know", () => {
+    const own = STORAGE_TOOLS.map(({ apt }) => apt);
+    const others = [...HYPERVISOR_TOOLS, ...HELPER_TOOLS, ...TEST_TOOLS];
+    expect(others.filter(({ apt }) => own.includes(apt))).toEqual([]);
   });
 
   test("an Alpine tool may take two packages", () => {

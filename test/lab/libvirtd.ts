@@ -17,10 +17,10 @@ export async function stopLibvirtd(signal: NodeJS.Signals = "SIGKILL"): Promise<
   await until(async () => !isAlive(pid), `libvirtd did not end after ${signal}`);
 }
 
-/** Starts the daemon and returns once it answers. */
-export async function startLibvirtd(): Promise<void> {
+/** Starts the daemon and returns once it answers. `locale`: the language of its errors. */
+export async function startLibvirtd(locale = "C"): Promise<void> {
   requireLab();
-  const env = { ...process.env, LC_ALL: "C" };
+  const env = { ...process.env, LC_ALL: locale };
   await run("libvirtd", ["-d"], { env, timeout: slow(DEADLINE_MS) });
   await until(answers, "libvirtd does not answer");
 }

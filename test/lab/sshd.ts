@@ -138,10 +138,27 @@ export function tree(pid: number): number[] {
   }
 }
 
-/** Its name, of 15 bytes at most. */
+/**
+ * The process of each connection of an sshd, from which its channels come. OpenSSH 10 has two for each, one the child
+ * of the other; before, root's connections had one.
+ */
+export function connections(pid: number): number[] {
+  const daemons = tree(pid)
+    .slice(1)
+    .filter((one) => commandOf(one) === "sshd");
+  return daemons.filter(
+    (one) =>
+      !tree(one)
+        .slice(1)
+        .some((child) => daemons.includes(child)),
+  );
+}
+
+/** Its name, of 15 bytes at most. The process of a connection is an sshd, also where OpenSSH (9.8 and later) has a program of its own for it. */
 export function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    const name = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    return name === "sshd-session" ? "sshd" : name;
   } catch {
     return "";
   }

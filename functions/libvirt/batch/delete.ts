@@ -1,7 +1,9 @@
 /** POST /libvirt/batch/delete: remove many domains, with their storage on demand, or only their snapshots. */
 import * as z from "zod";
+import type { HyperError } from "#runtime/core/errors.ts";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import type { Context } from "#runtime/hypervisor/context.ts";
 import { deleteDomain, storageSnapshot } from "#runtime/libvirt/domain/delete.ts";
 import { deleteAllSnapshots } from "#runtime/libvirt/domain/snapshot/delete.ts";
 
@@ -27,10 +29,15 @@ export default defineFunction({
   examples: [{ domains: ["old-vm1", "old-vm2"], remove_storage: true, snapshots_only: false }],
 
   async run({ domains, remove_storage, snapshots_only }, ctx) {
-    return batch(ctx, "delete", domains, (ctx) => {
-      const storage = storageSnapshot(ctx, remove_storage);
-      return async (domain) =>
-        snapshots_only ? deleteAllSnapshots(ctx, domain) : deleteDomain(ctx, domain, storage);
-    });
+    const onHost = (ctx: Context) => {
+      const snapshot = storageSnapshot(ctx, remove_storage);
+      return async (domain: string) =>
+        snapshots_only ? deleteAllSnapshots(ctx, domain) : deleteDomain(ctx, domain, snapshot);
+    };
+    return batch(ctx, "delete", domains, onHost, isBase);
   },
 });
+
+/** Refused because of images that stand on the domain's disks; these may be of others of the same call. */
+const isBase = ({ code, details }: HyperError) =>
+  code === "in_use" && "children" in (details ?? {});

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
+import { readAnswering, readDefinition } from "#runtime/libvirt/definitions.ts";
 import { domainRef, domainState } from "#runtime/libvirt/domain/domain.ts";
 import { findInterface } from "#runtime/libvirt/domain/interface.ts";
 import { DomainName, Mac } from "#runtime/libvirt/names.ts";
@@ -31,11 +32,9 @@ export default defineFunction({
 
   async run({ vm_name, mac }, ctx) {
     const domain = await domainRef(ctx, vm_name);
-    const [dominfo = "", present = "", stored = ""] = await ctx.virsh.all([
-      ["dominfo", "--domain", domain],
-      ["dumpxml", "--domain", domain],
-      ["dumpxml", "--domain", domain, "--inactive"],
-    ]);
+    const dominfo = await ctx.virsh(["dominfo", "--domain", domain]);
+    const present = await readAnswering(ctx, domain);
+    const stored = await readAnswering(ctx, domain, "--inactive");
     const state = domainState(dominfo);
     const running = state.live ? findInterface(present, mac) : undefined;
     const persistent = state.persistent ? findInterface(stored, mac) : undefined;
@@ -58,10 +57,11 @@ export default defineFunction({
 });
 
 /** The guest releases the interface. virsh reports success after 5 s even if it has not, so it gets 5 s more. */
-async function detachLive({ virsh }: Context, domain: string, mac: string, selection: string[]) {
-  await virsh(["detach-interface", ...selection, "--live"]);
+async function detachLive(ctx: Context, domain: string, mac: string, selection: string[]) {
+  await ctx.virsh(["detach-interface", ...selection, "--live"]);
   for (let attempt = 0; attempt < 20; attempt++) {
-    if (!findInterface(await virsh(["dumpxml", "--domain", domain]), mac)) return true;
+    const { text, stuck } = await readDefinition(ctx, domain);
+    if (!stuck && !findInterface(text, mac)) return true;
     await sleep(250);
   }
   return "requested" as const;

@@ -2,6 +2,8 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { NetworkName } from "#runtime/libvirt/names.ts";
+import { assertBridgeIsFree } from "#runtime/libvirt/network/bridge.ts";
+import { readNetwork } from "#runtime/libvirt/network/network.ts";
 
 export default defineFunction({
   method: "POST",
@@ -12,8 +14,9 @@ export default defineFunction({
   message: ({ name }) => `Network ${name} started`,
   examples: [{ name: "vm-network" }],
 
-  async run({ name }, { virsh }) {
-    await virsh(["net-start", "--network", name]);
+  async run({ name }, ctx) {
+    await assertBridgeIsFree(ctx, await readNetwork(ctx, name));
+    await ctx.virsh(["net-start", "--network", name]);
     return { name, active: true };
   },
 });

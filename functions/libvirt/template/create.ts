@@ -58,9 +58,10 @@ export default defineFunction({
       { source: domain, target: name },
       {
         edit: (doc) => addMark(doc, mark),
+        writes: seal ? "seal" : undefined,
         async prepare(copies, journal) {
-          // the customize step of virt-sysprep can write a machine-id back, so the file is emptied last
-          const options = ["--truncate", "/etc/machine-id"];
+          // without the step that can write a machine-id back after it was emptied
+          const options = ["--operations", "defaults,-customize"];
           if (seal && copies.length > 0)
             await runGuestfs(ctx, journal, "virt-sysprep", copies, options);
         },

@@ -1,11 +1,13 @@
 /** POST /libvirt/template/deploy: a new domain from a template. Everything that is asked is done, or nothing is left. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
+import type { Context } from "#runtime/hypervisor/context.ts";
 import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
 import { Customize, customizeCommands } from "#runtime/libvirt/clone/customize.ts";
 import { runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
 import { DiskCopy } from "#runtime/libvirt/clone/plan.ts";
 import { setMemory, setNetwork, setVcpus } from "#runtime/libvirt/domain/edit.ts";
+import { assertEdited } from "#runtime/libvirt/domain/edited.ts";
 import { needProgram } from "#runtime/libvirt/host.ts";
 import { DomainName, NetworkName, NewName } from "#runtime/libvirt/names.ts";
 
@@ -57,7 +59,7 @@ export default defineFunction({
     const commands = customizeCommands(customize);
     if (commands.length > 0)
       await needProgram(ctx, "virt-customize", { field: "customize", package: "libguestfs-tools" });
-    if (network) await ctx.virsh(["net-info", "--network", network]);
+    const networkName = network && (await nameOfNetwork(ctx, network));
     const clone = await cloneDomain(
       ctx,
       { source: template, target: name, linked },
@@ -65,8 +67,9 @@ export default defineFunction({
         edit(doc) {
           if (memory) setMemory(doc, memory);
           if (vcpus) setVcpus(doc, vcpus);
-          if (network) setNetwork(doc, network);
+          if (networkName) setNetwork(doc, networkName);
         },
+        writes: commands.length > 0 ? "customize" : undefined,
         async prepare(disks, journal) {
           if (commands.length === 0) return;
           const options = customize.packages?.length ? [] : ["--no-network"];
@@ -81,6 +84,7 @@ export default defineFunction({
           );
         },
         async finish(domain) {
+          await assertEdited(ctx, domain, { memory, vcpus, network: networkName });
           if (!autostart) return;
           await ctx.virsh(["autostart", "--domain", domain]);
           await ctx.virsh(["start", "--domain", domain]);
@@ -90,3 +94,9 @@ export default defineFunction({
     return { ...clone, started: autostart };
   },
 });
+
+/** The caller may have given its UUID, which a definition cannot name. Throws `not_found`. */
+async function nameOfNetwork({ virsh }: Context, network: string): Promise<string> {
+  const info = await virsh(["net-info", "--network", network]);
+  return info.match(/^Name: {11}(.*)$/m)?.[1] ?? network;
+}

@@ -1,8 +1,11 @@
 /** GET /libvirt/template/list: domains that are marked as templates, have "template" in their name, or are off. */
 import * as z from "zod";
+import { HyperError } from "#runtime/core/errors.ts";
 import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
+import { readDefinitionFiles } from "#runtime/libvirt/definition-files.ts";
+import { forgetOthers, readChanged } from "#runtime/libvirt/definitions.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseXml } from "#runtime/libvirt/xml.ts";
@@ -17,7 +20,9 @@ export default defineFunction({
       z.object({
         name: NameOfDomain,
         uuid: z.string(),
-        why: z.array(z.enum(["marked", "name", "shut off"])),
+        why: z
+          .array(z.enum(["marked", "name", "shut off", "unknown"]))
+          .describe("unknown: QEMU does not answer, so its mark could not be read"),
         template: TemplateMark.nullable().describe("its mark, if it has one"),
       }),
     ),
@@ -26,24 +31,26 @@ export default defineFunction({
   message: ({ total }) => plural(total, "template"),
 
   async run(_input, ctx) {
-    const [all, off] = await Promise.all([
+    const [all, off, files] = await Promise.all([
       listDomains(ctx, "--all"),
       listDomains(ctx, "--state-shutoff"),
+      readDefinitionFiles(ctx),
     ]);
     const shutOff = new Set(off.map(({ uuid }) => uuid));
-    const texts = await ctx.virsh.settled(
-      all.map(({ uuid }) => ["dumpxml", "--domain", uuid, "--inactive"]),
-    );
+    const refs = all.map(({ uuid }) => uuid);
+    forgetOthers(ctx, refs);
+    const definitions = await readChanged(ctx, refs, "--inactive", files);
     const templates = all.flatMap(({ uuid, name }, i) => {
-      const text = texts[i];
+      const read = definitions[i];
       const mark =
-        typeof text === "string" && text.includes("<hypersdk:template")
-          ? readMark(parseXml(text, "domain"))
+        read && "text" in read && read.text.includes("<hypersdk:template")
+          ? readMark(parseXml(read.text, "domain"))
           : undefined;
       const why = [
         ...(mark ? ["marked" as const] : []),
         ...(/template/i.test(name) ? ["name" as const] : []),
         ...(shutOff.has(uuid) ? ["shut off" as const] : []),
+        ...(read instanceof HyperError && read.code !== "not_found" ? ["unknown" as const] : []),
       ];
       return why.length > 0 ? [{ name, uuid, why, template: mark ?? null }] : [];
     });

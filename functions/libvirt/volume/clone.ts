@@ -3,17 +3,19 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { readFilesOf } from "#runtime/libvirt/storage/isolation-chain.ts";
+import { withRollback } from "#runtime/libvirt/rollback.ts";
+import { assertCopyable } from "#runtime/libvirt/storage/isolation-chain.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
   IMAGE_TIMEOUT_MS,
   KnownVolume,
+  parseVolume,
   readVolume,
   Volume,
   VolumeName,
-  volumeXml,
 } from "#runtime/libvirt/storage/volume.ts";
+import { assertLike, volumeLike } from "#runtime/libvirt/storage/volume-model.ts";
 
 export default defineFunction({
   method: "POST",
@@ -39,7 +41,8 @@ export default defineFunction({
   ],
 
   async run({ pool, source_volume, target_volume, target_pool = pool }, ctx) {
-    const source = await readVolume(ctx, pool, source_volume);
+    const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", source_volume]);
+    const source = parseVolume(pool, definition);
     assertImage(source, "source_volume");
     const uses = (await readStorage(ctx)).disksUsing(source);
     const writer = uses.find((use) => use.running && !use.shared && !use.below);
@@ -53,13 +56,30 @@ export default defineFunction({
       const text = `domain ${raw.domain} has volume ${source_volume} as a raw disk, and libvirt would copy it as a ${source.format} image with a backing file`;
       throw new HyperError("unsupported", text);
     }
-    if (source.backing) await readFilesOf(ctx, source.path, source.format ?? "raw");
-    const format = source.type === "block" ? null : source.format; // libvirt calls a partition's "none"
-    // without a backing store, so that the copy holds all the data
-    const copy = volumeXml({ name: target_volume, capacity: source.capacity_bytes, format });
-    const from = ["--vol", source_volume, "--inputpool", pool];
-    const create = ["vol-create-from", "--pool", target_pool, "--file", copy, ...from];
-    await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS });
-    return readVolume(ctx, target_pool, target_volume);
+    if (source.backing) await assertCopyable(ctx, source);
+    const name = target_volume;
+    return withRollback(ctx, `copy of volume ${source_volume} to ${name}`, async (journal) => {
+      const from = ["--vol", source_volume, "--inputpool", pool];
+      const file = volumeLike(definition, name);
+      const create = ["vol-create-from", "--pool", target_pool, "--file", file, ...from];
+      await journal
+        .track({ kind: "volume", pool: target_pool, name }, () =>
+          ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS }),
+        )
+        .catch((error: HyperError) => {
+          throw dataFileProblem(source_volume, error) ?? error;
+        });
+      const copy = await readVolume(ctx, target_pool, name);
+      assertLike(copy, source, name);
+      return copy;
+    });
   },
 });
+
+/** qemu-img looks for a data file with a relative name in the folder that libvirtd runs in. */
+function dataFileProblem(volume: string, error: HyperError): HyperError | undefined {
+  const [, file] = error.message.match(/Could not open '([^'/][^']*)': No such file/) ?? [];
+  if (!file) return undefined;
+  const text = `source_volume: the data of ${volume} is in another file, "${file}", whose name is relative, so libvirt cannot find it`;
+  return new HyperError("unsupported", text, { cause: error });
+}

@@ -6,7 +6,9 @@ import type { Context } from "#runtime/hypervisor/context.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
-import { readStorage, type Use } from "#runtime/libvirt/storage/usage.ts";
+import { mayBeInUse } from "#runtime/libvirt/storage/look.ts";
+import { readStorage } from "#runtime/libvirt/storage/usage.ts";
+import type { Use } from "#runtime/libvirt/storage/uses.ts";
 import { assertImage, KnownVolume, readVolume, Volume } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
@@ -42,6 +44,8 @@ export default defineFunction({
       const text = `volume ${volume} is the base of ${children.join(", ")}`;
       throw new HyperError("in_use", text, { details: { children } });
     }
+    if (uses.length === 0 && storage.unknown.length > 0)
+      throw mayBeInUse(`volume ${volume}`, storage.unknown);
     const running = uses.find((use) => use.running);
     if (running && smaller) {
       const text = `volume ${volume} cannot shrink while ${running.domain} runs on it`;

@@ -2,7 +2,8 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
-import { rollback } from "#runtime/libvirt/rollback.ts";
+import { withRollback } from "#runtime/libvirt/rollback.ts";
+import { fillVolume } from "#runtime/libvirt/storage/fill-volume.ts";
 import { IMAGE_FD, imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
 import {
   conversionError,
@@ -11,7 +12,7 @@ import {
   SourceFormat,
 } from "#runtime/libvirt/storage/import-image.ts";
 import { assertSeenAsRaw } from "#runtime/libvirt/storage/import-raw.ts";
-import { convertImage, intoVolume } from "#runtime/libvirt/storage/qemu-img.ts";
+import { convertImage } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
   IMAGE_TIMEOUT_MS,
@@ -53,23 +54,22 @@ export default defineFunction({
 
   async run({ pool, volume, source_path, format, source_format }, ctx) {
     const image = await inspectImage(ctx, source_path, source_format);
-    const file = ["--file", volumeXml({ name: volume, capacity: image.virtualSize, format })];
-    // libvirt refuses a name that is taken, so the volume is ours to remove
-    await ctx.virsh(["vol-create", "--pool", pool, ...file]);
-    try {
-      const target = await readVolume(ctx, pool, volume);
-      const into = intoVolume(target, image.virtualSize);
-      const conversion = { source: imageNode(image), reads: [IMAGE_FD], ...into };
-      const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
-      const result = await convertImage(onImage(ctx, image), conversion, limits);
-      if (result.exitCode !== 0) throw conversionError(source_path, result);
-      if (into.targetFormat === "raw" && target.type === "file")
-        await assertSeenAsRaw(ctx, target.path, source_path);
-      return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
-    } catch (error) {
-      return rollback(error, "the volume is left unfinished", () =>
-        ctx.virsh(["vol-delete", "--pool", pool, "--vol", volume]),
+    const { virtualSize } = image;
+    const file = ["--file", volumeXml({ name: volume, capacity: virtualSize, format })];
+    return withRollback(ctx, `import of ${source_path} as volume ${volume}`, async (journal) => {
+      await journal.track({ kind: "volume", pool, name: volume }, () =>
+        ctx.virsh(["vol-create", "--pool", pool, ...file]),
       );
-    }
+      const target = await readVolume(ctx, pool, volume);
+      await fillVolume(ctx, journal, target, virtualSize, async (into) => {
+        const conversion = { source: imageNode(image), reads: [IMAGE_FD], ...into };
+        const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
+        const result = await convertImage(onImage(ctx, image), conversion, limits);
+        if (result.exitCode !== 0) throw conversionError(source_path, result);
+        if (into.targetFormat === "raw" && target.type === "file")
+          await assertSeenAsRaw(ctx, into.target, source_path);
+      });
+      return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
+    });
   },
 });

@@ -5,13 +5,23 @@ import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
 import { needProgram } from "#runtime/libvirt/host.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
+import { mayWrite, needsRoot } from "#runtime/libvirt/storage/image-access.ts";
 import { assertUnused } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
+  Format,
   IMAGE_TIMEOUT_MS,
   KnownVolume,
+  parseVolume,
   readVolume,
+  type Volume,
 } from "#runtime/libvirt/storage/volume.ts";
+import {
+  assertLike,
+  knowsSecret,
+  shrinkVolume,
+  volumeLike,
+} from "#runtime/libvirt/storage/volume-model.ts";
 
 export default defineFunction({
   method: "POST",
@@ -37,43 +47,93 @@ export default defineFunction({
       .describe("all but zero and trim need scrub on the hypervisor"),
     force: z.boolean().default(false).describe("also when a domain that is off uses it"),
   }),
-  output: z.object({ pool: z.string(), volume: z.string(), algorithm: z.string() }),
-  message: ({ volume, algorithm }) => `Volume ${volume} wiped (${algorithm})`,
+  output: z.object({
+    pool: z.string(),
+    volume: z.string(),
+    algorithm: z.string(),
+    recreated: z
+      .boolean()
+      .describe("made anew afterwards, empty, with the format, capacity and options that it had"),
+  }),
+  message: ({ volume, algorithm, recreated }) =>
+    `Volume ${volume} wiped (${algorithm})${recreated ? " and made anew, empty" : ""}`,
   examples: [{ pool: "default", volume: "old-disk", algorithm: "zero" }],
 
   async run({ pool, volume, algorithm, force }, ctx) {
-    const target = await readVolume(ctx, pool, volume);
+    const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", volume]);
+    const target = parseVolume(pool, definition);
     assertImage(target, "volume");
-    await assertUnused(ctx, target, force);
-    if (algorithm === "trim") {
-      await trim(ctx, target);
-    } else {
+    const { dataFiles } = await assertUnused(ctx, target, force);
+    const file = dataFiles.get(target.path);
+    if (file) {
+      const text = `volume: the data of ${volume} is in another file, ${file}, which libvirt would not wipe`;
+      throw new HyperError("unsupported", text);
+    }
+    const recreated = isRecreated(target, definition, algorithm);
+    if (algorithm === "trim") await trim(ctx, target);
+    else {
       if (algorithm !== "zero")
         await needProgram(ctx, "scrub", { field: `algorithm: ${algorithm}` });
-      const wipe = ["vol-wipe", "--pool", pool, "--vol", volume, "--algorithm", algorithm];
-      await ctx.virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
+      await overwrite(ctx, target, algorithm);
     }
-    return { pool, volume, algorithm };
+    if (recreated) await recreate(ctx, target, definition);
+    return { pool, volume, algorithm, recreated };
   },
 });
 
-/** Trims a file or a device through the kernel; libvirt trims only RBD volumes. */
-async function trim(
-  ctx: Context,
-  { path, pool, name, type }: Awaited<ReturnType<typeof readVolume>>,
-) {
-  if (type !== "file" && type !== "block") {
-    await ctx.virsh.oneShot(["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", "trim"], {
-      timeout: IMAGE_TIMEOUT_MS,
-    });
-    return;
+async function overwrite({ virsh }: Context, { pool, name }: Volume, algorithm: string) {
+  const wipe = ["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", algorithm];
+  await virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
+}
+
+/** libvirt overwrites the file of an image with its header, and trim empties a file. */
+function isRecreated(volume: Volume, definition: string, algorithm: string): boolean {
+  const { type, format, encrypted, name } = volume;
+  if (type !== "file") return false;
+  const isKnown = Format.options.some((known) => known === format);
+  const isOpaque = format === "raw" && (!encrypted || !knowsSecret(definition));
+  const isWanted = algorithm === "trim" || (isKnown && !isOpaque);
+  if (isWanted && !isKnown)
+    throw new HyperError(
+      "unsupported",
+      `volume ${name}: no volume of format ${format} can be made`,
+    );
+  if (isWanted && encrypted && !isOpaque && !knowsSecret(definition)) {
+    const text = `volume ${name} is encrypted with a secret that libvirt does not have, so it could not be made anew; delete it instead`;
+    throw new HyperError("unsupported", text);
   }
-  const size = await ctx.exec(["stat", "-Lc", "%s", "--", path]);
-  if (type === "file" && size.stdout.trim() === "0") return;
-  const argv =
-    type === "block"
-      ? ["blkdiscard", "--", path]
-      : ["fallocate", "--punch-hole", "--offset", "0", "--length", size.stdout.trim(), "--", path];
+  return isWanted;
+}
+
+/** Makes the volume anew: by libvirtd, so that the owner and the mode are the old ones. */
+async function recreate(ctx: Context, volume: Volume, definition: string) {
+  const { pool, name, capacity_bytes, encrypted } = volume;
+  const fails = (left: string) => (error: HyperError) => {
+    throw new HyperError(error.code, `volume ${name} is wiped, but ${left}: ${error.message}`);
+  };
+  await ctx
+    .virsh(["vol-delete", "--pool", pool, "--vol", name])
+    .catch(fails("its overwritten file is left"));
+  await ctx
+    .virsh(["vol-create", "--pool", pool, "--file", volumeLike(definition, name)])
+    .catch(fails("it is removed and not made anew"));
+  const made = await readVolume(ctx, pool, name);
+  if (made.capacity_bytes > capacity_bytes && made.format !== "vpc")
+    await shrinkVolume(ctx, made, capacity_bytes).catch(
+      fails(`it has ${made.capacity_bytes} bytes instead of ${capacity_bytes}`),
+    );
+  assertLike(made, { ...volume, encrypted: encrypted && knowsSecret(definition) }, name);
+}
+
+/** Gives the blocks back, also those of a file with another name; libvirt trims only RBD volumes. */
+async function trim(ctx: Context, volume: Volume) {
+  const { type, path } = volume;
+  if (type !== "file" && type !== "block") return overwrite(ctx, volume, "trim");
+  const isOurs = await mayWrite(ctx, path);
+  // the file that is made anew gives the blocks back
+  if (type === "file" && !isOurs) return overwrite(ctx, volume, "zero");
+  if (!isOurs) throw needsRoot(ctx, `trim writes to ${path}`);
+  const argv = type === "block" ? ["blkdiscard", path] : ["sh", "-c", ': >"$1"', "sh", path];
   const { exitCode, stderr } = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT_MS });
   if (exitCode !== 0) throw new HyperError("unsupported", `trim: ${stderr.trim()}`);
 }

@@ -1,6 +1,7 @@
 /** The keys of an ssh-agent, which signs with private keys that it never hands out. */
 import type { Socket } from "node:net";
-import ssh2, { type BaseAgent, type ParsedKey } from "ssh2";
+import type { BaseAgent, ParsedKey } from "ssh2";
+import ssh2 from "./ssh2.ts";
 
 const { OpenSSHAgent } = ssh2;
 /** Until an agent must have listed its keys. */

@@ -9,7 +9,8 @@ import { observer } from "../../events/bus.ts";
 import { ChannelLimit } from "./channel-limit.ts";
 import { watchConnection } from "./keepalive.ts";
 import type { Login } from "./login.ts";
-import { type RemoteGroup, RemoteShell, word } from "./shell.ts";
+import { HELD_BACK_MS, isHeldBack, nameOf } from "./login-errors.ts";
+import { killCommand, killLeftover, type RemoteGroup, RemoteShell } from "./shell.ts";
 import { type SshTarget, sshTarget } from "./target.ts";
 
 export interface Connected extends Login {
@@ -102,8 +103,8 @@ export class Connection {
   }
 
   /** Ends a process group there. */
-  async kill({ leader }: RemoteGroup) {
-    await this.#live?.shell.run(`kill -s KILL -- -${leader} 2>/dev/null`).catch(() => {});
+  async kill(group: RemoteGroup) {
+    await this.#live?.shell.run(`{ ${killCommand(group)}; } 2>/dev/null`).catch(() => {});
   }
 
   /** Ends the programs there, which may hang, and the connection. */
@@ -141,7 +142,9 @@ export class Connection {
       observer.connection?.(this.alias, false);
       this.#reason = (error as Error).message;
       const pause = Math.min(MAX_BACKOFF_MS, 500 * 2 ** Math.min(this.#failures, 6));
-      this.#retryAt = Date.now() + pause * (0.5 + Math.random() / 2); // spread, so that many hosts are not tried at once
+      const spread = pause * (0.5 + Math.random() / 2); // so that many hosts are not tried at once
+      const least = isHeldBack((error as HyperError).cause) ? HELD_BACK_MS : 0;
+      this.#retryAt = Date.now() + Math.max(spread, least);
       throw error;
     }
   }
@@ -167,19 +170,16 @@ export class Connection {
     } catch (cause) {
       made.end();
       if (cause instanceof HyperError && cause.code !== "unreachable") throw cause;
-      const why = late ? "it does not answer" : (cause as Error).message;
+      const why = late ? slowShell(target, this.#settings.timeout) : (cause as Error).message;
       const text = `hypervisor ${this.alias}: no shell there: ${why}`;
       throw new HyperError("unreachable", text, { cause });
     }
   }
 }
 
-/** The command that ends a group which a lost connection has left there, if the number still means that group. */
-function killLeftover({ leader, id, folder }: RemoteGroup): string {
-  const remove = folder ? `; rm -rf ${word(folder)}` : "";
-  const known = `cat /proc/${leader}/cmdline /proc/${leader}/environ 2>/dev/null | grep -q ${id}`;
-  return `${known} && { kill -s KILL -- -${leader}${remove}; }`;
-}
+const slowShell = (target: SshTarget, seconds: number) =>
+  `the login as ${nameOf(target)} succeeded, but its shell does not answer within ${seconds} s. ` +
+  "If its profile takes longer, raise timeout in [ssh] of hypersdk.toml";
 
 /** The sshd of the first hop. */
 function firstHop({ jump, host, port }: SshTarget): string {

@@ -1,7 +1,9 @@
 /** Key files: their private halves, with passphrases from the environment, and the public halves they name. */
 import { existsSync, readFileSync } from "node:fs";
-import ssh2, { type ParsedKey } from "ssh2";
+import type { ParsedKey } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
+import { isCertificate } from "./certificates.ts";
+import { parsePrivateKey } from "./private-key.ts";
 
 /** `HYPERSDK_SSH_PASSPHRASE_KVM1` for the host kvm1, else `HYPERSDK_SSH_PASSPHRASE`. */
 const variable = (alias: string) =>
@@ -10,28 +12,33 @@ const variable = (alias: string) =>
 const passphrase = (alias: string) =>
   process.env[variable(alias)] || process.env.HYPERSDK_SSH_PASSPHRASE || undefined;
 
-/** Opening an encrypted key blocks the process for 0.4 s, so it is done once for all hosts and logins. */
+/** An encrypted key costs 0.4 s of CPU and more, so it is opened once for all hosts and logins. */
 const opened = new Map<
   string,
-  { text: string; secret: string | undefined; key: ParsedKey | Error }
+  { text: string; secret: string | undefined; key: Promise<ParsedKey | Error> }
 >();
 
-function open(path: string, text: string, secret: string | undefined): ParsedKey | Error {
+function open(path: string, text: string, secret: string | undefined): Promise<ParsedKey | Error> {
   const known = opened.get(path);
   if (known?.text === text && known.secret === secret) return known.key;
-  const parsed: ParsedKey | ParsedKey[] | Error = ssh2.utils.parseKey(text, secret);
-  const key = Array.isArray(parsed) ? (parsed[0] as ParsedKey) : parsed;
+  const key = parsePrivateKey(text, secret);
   opened.set(path, { text, secret, key });
   return key;
 }
 
 /** The private key, or why it cannot be used; undefined if there is no such file. */
-export function readKey(path: string, alias: string): ParsedKey | HyperError | undefined {
+export async function readKey(
+  path: string,
+  alias: string,
+): Promise<ParsedKey | HyperError | undefined> {
   if (!existsSync(path)) return undefined;
   const secret = passphrase(alias);
   const wrong = (text: string) => new HyperError("unreachable", `hypervisor ${alias}: ${text}`);
   try {
-    const key = open(path, readFileSync(path, "utf8"), secret);
+    if (isCertificate(path)) {
+      return wrong(`${path} is an OpenSSH certificate; OpenSSH certificates are not supported`);
+    }
+    const key = await open(path, readFileSync(path, "utf8"), secret);
     if (!(key instanceof Error)) {
       return key.isPrivateKey() ? key : wrong(`${path} is a public key; the private one is needed`);
     }

@@ -19,7 +19,7 @@ export async function authMethods(target: SshTarget, alias: string): Promise<Aut
   const auth: AuthMethods = { methods: [], tried: [], unusable: [] };
   const agentFailures = new Set<string>();
   for (const { path, required } of target.keys) {
-    const key = readKey(path, alias);
+    const key = await readKey(path, alias);
     if (key && !(key instanceof HyperError)) {
       auth.methods.push({ type: "publickey", username, key });
       auth.tried.push(path);

@@ -2,7 +2,8 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 
-export type Verdict = "trusted" | "unknown" | "changed" | "revoked";
+/** "authority": only the authority that certifies its key is recorded, and certificates are not supported. */
+export type Verdict = "trusted" | "unknown" | "changed" | "revoked" | "authority";
 
 interface Entry {
   marker: string | undefined;
@@ -35,7 +36,8 @@ export function verifyHostKey(entries: Entry[], host: string, port: number, key:
   if (same.some(({ marker }) => marker === "@revoked")) return "revoked";
   if (same.some(({ marker }) => marker === undefined)) return "trusted";
   const others = own.filter(({ marker, type }) => marker === undefined && type === typeOf(key));
-  return others.length > 0 ? "changed" : "unknown";
+  if (others.length > 0) return "changed";
+  return own.some(({ marker }) => marker === "@cert-authority") ? "authority" : "unknown";
 }
 
 /** The recorded key types of a host, so that it is asked for one of these. */

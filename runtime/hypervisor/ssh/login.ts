@@ -1,11 +1,13 @@
 /** One login. The host's key is always verified, and every failure says what to do. */
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { Client, type ServerHostKeyAlgorithm } from "ssh2";
+import type { Client, ServerHostKeyAlgorithm } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
+import { unusedCertificates } from "./certificates.ts";
 import { type AuthMethods, authMethods } from "./keys.ts";
 import { knownTypes, readKnownHosts, type Verdict, verifyHostKey } from "./known-hosts.ts";
 import { explainFailure, explainHostKey, nameOf } from "./login-errors.ts";
+import ssh2 from "./ssh2.ts";
 import type { SshTarget } from "./target.ts";
 
 export interface Login {
@@ -32,7 +34,7 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
   const auth = await authMethods(target, alias);
   let via: Login | undefined;
   let hostKey: HostKeyCheck | undefined;
-  const client = new Client();
+  const client = new ssh2.Client();
   let reason = "the connection was closed";
   client.on("error", (error: Error & { level?: string }) => {
     if (error.level !== "agent") reason = error.message;
@@ -55,6 +57,9 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
     client.destroy();
     via?.end();
     if (error instanceof HyperError) throw error;
+    if ((error as { level?: string }).level === "client-authentication") {
+      auth.unusable.push(...(await unusedCertificates(target)));
+    }
     const why = hostKey?.problem() ?? explainFailure(error as Error, target, auth);
     const text = `hypervisor ${alias}: ${target.notRead ? `${why}. ${target.notRead}` : why}`;
     throw new HyperError("unreachable", text, { cause: error });

@@ -15,9 +15,14 @@ const ANNOUNCE = [
   'read -r _ _ _ _ g _ </proc/$$/stat && echo "$0 $g"',
 ];
 
-/** Becomes the program. */
+/**
+ * Becomes the program. Its history goes to a folder of its own; without XDG_RUNTIME_DIR libvirt would look for
+ * the user's session daemon in that folder, too.
+ */
 export const SESSION_SCRIPT = [
   ...ANNOUNCE,
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's
+  'export "XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}}"',
   'exec env "XDG_CACHE_HOME=$HOME/.cache/hypersdk" "HYPERSDK_ID=$0" "$@"',
 ];
 
@@ -30,7 +35,9 @@ export const COMMAND_SCRIPT = [
   ...ANNOUNCE,
   "read -r _ || exit 1",
   'exec 3<&0; "$@" <"$I" & c=$!',
-  '{ while read -r _; do :; done; kill -s KILL -- "-$g"; } <&3 >/dev/null 2>&1 & w=$!',
+  // what runs through sudo, root alone may end
+  'k() { [ "$1" = sudo ] && sudo -n kill -s KILL -- "-$g"; kill -s KILL -- "-$g"; }',
+  '{ while read -r _; do :; done; k "$1"; } <&3 >/dev/null 2>&1 & w=$!',
   "wait $c; s=$?; kill -s KILL $w; exit $s",
 ];
 
@@ -68,11 +75,22 @@ export async function startRemotely(
     const code = program === "virsh" ? "unreachable" : "unsupported";
     throw new HyperError(code, `${program} is not installed on hypervisor ${alias}`);
   }
-  const group = { leader, id };
+  const group = { leader, id, sudo: program === "sudo" };
   connection.running.add(group);
   channel.once("exit", () => connection.running.delete(group));
   return { channel, group, ended };
 }
+
+/**
+ * Decodes a command that the login shell could not take as it is. csh ends a quoted word at a line break, and
+ * expands `!` within quotes: in such a command these travel as octal numbers.
+ */
+const DECODER = 'eval "$(printf %b "$0")"';
+// biome-ignore lint/suspicious/noControlCharactersInRegex: line breaks and the like
+const NOT_FOR_CSH = /[\x01-\x1f\x7f!]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the same, and what quotes
+const ENCODED = /[\x01-\x1f\x7f!'\\]/g;
+const octal = (byte: string) => `\\0${byte.charCodeAt(0).toString(8).padStart(3, "0")}`;
 
 /** One command line for any login shell. */
 function commandLine(
@@ -82,7 +100,10 @@ function commandLine(
   argv: string[],
 ) {
   const set = Object.entries(variables).map(([name, value]) => `${name}=${word(value)}`);
-  return `exec env ${set.join(" ")} sh -c ${[script.join("; "), id, ...argv].map(word).join(" ")}`;
+  const words = [script.join("; "), id, ...argv].map(word);
+  const line = `exec env ${set.join(" ")} sh -c ${words.join(" ")}`;
+  if (![...argv, ...Object.values(variables)].some((value) => NOT_FOR_CSH.test(value))) return line;
+  return `exec sh -c ${word(DECODER)} '${line.replace(ENCODED, octal)}'`;
 }
 
 /** The process group that a script reports; undefined when it reports that the program is missing. */

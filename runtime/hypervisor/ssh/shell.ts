@@ -13,6 +13,8 @@ export interface RemoteGroup {
   leader: number;
   /** A word in its command line or environment, which tells it from a later group with the same number. */
   id: string;
+  /** Whether it runs through sudo, so that root alone may end all of it. */
+  sudo?: boolean;
   /** Removed with the group. */
   folder?: string;
 }
@@ -21,6 +23,17 @@ export interface RemoteGroup {
 export function word(text: string): string {
   if (text.includes("\0")) throw new HyperError("invalid_input", "a value must not contain NUL");
   return `'${text.replace(/['\\]/g, "'\\$&'")}'`;
+}
+
+export const killCommand = ({ leader, sudo }: RemoteGroup) =>
+  `${sudo ? `sudo -n kill -s KILL -- -${leader}; ` : ""}kill -s KILL -- -${leader}`;
+
+/** The command that ends a group which a lost connection has left there, if the number still means that group. */
+export function killLeftover(group: RemoteGroup): string {
+  const { leader, id, folder } = group;
+  const remove = folder ? `; rm -rf ${word(folder)}` : "";
+  const known = `cat /proc/${leader}/cmdline /proc/${leader}/environ 2>/dev/null | grep -q ${id}`;
+  return `${known} && { ${killCommand(group)}${remove}; }`;
 }
 
 export class RemoteShell {

@@ -14,6 +14,8 @@ export interface SshTarget {
   user: string;
   /** Files of keys to try, in order; a `required` one must be usable. */
   keys: { path: string; required: boolean }[];
+  /** Files that CertificateFile names; OpenSSH looks beside each key, too. */
+  certificates: string[];
   /** The agent's socket. */
   agent: string | undefined;
   /** Of the agent's keys, only those that `keys` names are tried. */
@@ -92,6 +94,7 @@ async function resolveTarget(given: Given, jumps = 0): Promise<SshTarget> {
     keys: given.keyfile
       ? [{ path: given.keyfile, required: true }]
       : keys().map((path) => ({ path, required: false })),
+    certificates: paths(config("CertificateFile") ?? []),
     agent: agentOf(one("IdentityAgent") ?? "SSH_AUTH_SOCK", tokens),
     identitiesOnly: one("IdentitiesOnly") === "yes",
     knownHosts: given.knownHosts ? [given.knownHosts] : paths(knownHosts()),

@@ -1,13 +1,16 @@
 /** The clone engine: a new domain from another, with disks and an identity of its own. */
+import { posix } from "node:path";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { domainRef, listDomains } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
+import { loginOf } from "../login.ts";
 import { pathExists, runProgram } from "../program.ts";
 import { throwIfCancelled, withRollback } from "../rollback.ts";
+import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
-import { makeDisks, retargetDisk } from "./disks.ts";
+import { assertPossible, makeDisks, retargetDisk } from "./disks.ts";
 import {
   assignIdentity,
   type Identity,
@@ -21,6 +24,8 @@ import { type CloneRequest, type Copy, type Plan, planDisks } from "./plan.ts";
 export interface CloneSteps {
   /** Change the definition before it is stored. */
   edit?(doc: XmlDocument): void;
+  /** The field of the request that has `prepare` write to the new disks. */
+  writes?: string | undefined;
   /** Work on the disks before the domain exists. */
   prepare?(disks: Copy[], journal: Journal): Promise<void>;
   /** Work on the domain; a failure removes it. */
@@ -41,8 +46,13 @@ export async function cloneDomain(
   ctx.checkDomain(target);
   const from = await readSource(ctx, request);
   const plans = await planDisks(ctx, from.doc, request);
+  const { linked = false } = request;
+  await assertPossible(ctx, plans, { linked, paused: from.state === "paused" });
+  if (steps.writes && plans.some(({ pool }) => pool) && !(await loginOf(ctx)).reads_images)
+    throw needsRoot(ctx, `${steps.writes}: this writes to the new disks`);
+  const nvram = await planNvram(ctx, from.doc, request);
   return withRollback(ctx, `clone of ${source} to ${target}`, async (journal) => {
-    const identity = await build(ctx, journal, request, from, plans);
+    const identity = await build(ctx, journal, request, from, plans, nvram);
     steps.edit?.(from.doc);
     const disks = plans.map(({ target: disk, path, format }) => ({ target: disk, path, format }));
     await steps.prepare?.(disks, journal);
@@ -85,12 +95,13 @@ async function build(
   { source, target, newMac = true, linked = false }: CloneRequest,
   { ref, state, doc }: Source,
   plans: Plan[],
+  nvram: Nvram | undefined,
 ): Promise<Identity> {
   await makeDisks(ctx, journal, plans, { linked, paused: state === "paused" });
   if ((await ctx.virsh(["domstate", "--domain", ref])).trim() !== state) {
     throw new HyperError("in_use", `source: domain ${source} went on while it was copied`);
   }
-  await copyNvram(ctx, journal, doc, source, target);
+  if (nvram) await copyNvram(ctx, journal, nvram);
   const identity = assignIdentity(doc, target, newMac);
   resolveConflicts(doc, source, target);
   for (const plan of plans) retargetDisk(doc, plan);
@@ -106,24 +117,41 @@ async function define(ctx: Context, journal: Journal, uuid: string, doc: XmlDocu
   throwIfCancelled(ctx);
 }
 
-/** Copies the firmware's variables. If the source has none yet, libvirt makes the clone's from the template. */
-async function copyNvram(
+interface Nvram {
+  path: string;
+  copy: string;
+}
+
+/**
+ * Names the file of the clone's firmware variables in the definition, and tells what is to be copied. If the source
+ * has none yet, libvirt makes the clone's from the template.
+ */
+async function planNvram(
   ctx: Context,
-  journal: Journal,
   doc: XmlDocument,
-  source: string,
-  target: string,
-) {
+  { source, target }: CloneRequest,
+): Promise<Nvram | undefined> {
   const nvram = nvramFile(doc);
-  if (!nvram) return;
+  if (!nvram) return undefined;
   const { path } = nvram;
   const copy = siblingPath(path, source, target);
-  nvram.set(copy);
-  if (!(await pathExists(ctx, path))) return;
-  if (await pathExists(ctx, copy)) {
+  const denied = () => needsRoot(ctx, `a clone copies the NVRAM file ${path}`);
+  const exists = (file: string) =>
+    pathExists(ctx, file).catch((error: HyperError) => {
+      throw error.code === "permission_denied" ? denied() : error;
+    });
+  const isCopied = await exists(path);
+  if (isCopied && (await exists(copy)))
     throw new HyperError("already_exists", `the NVRAM file ${copy} exists already`);
-  }
+  const folder = posix.dirname(copy);
+  if (isCopied && !((await mayRead(ctx, path, "raw")) && (await mayWrite(ctx, folder))))
+    throw denied();
+  nvram.set(copy);
+  return isCopied ? { path, copy } : undefined;
+}
+
+async function copyNvram(ctx: Context, journal: Journal, { path, copy }: Nvram) {
   await journal.track({ kind: "file", path: copy }, () =>
-    runProgram(ctx, ["cp", "--preserve=mode,ownership", "--", path, copy]),
+    runProgram(ctx, ["cp", "-p", "--", path, copy]),
   );
 }

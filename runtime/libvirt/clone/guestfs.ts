@@ -1,6 +1,8 @@
 /** virt-sysprep and virt-customize: changes within a domain's disks, made in a virtual machine of libguestfs. */
 import { randomUUID } from "node:crypto";
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import type { ExecResult } from "../../hypervisor/transport.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
 import { runProgram } from "../program.ts";
@@ -42,6 +44,15 @@ const RUN = `[ -x "$LIBGUESTFS_TMPDIR/hv" ] && [ -x "$LIBGUESTFS_TMPDIR/qemu" ] 
   export LIBGUESTFS_HV="$LIBGUESTFS_TMPDIR/hv"
 cat | "$@"`;
 
+/** The fields of a request that ask for a program. */
+const FIELDS: Record<string, string> = { "virt-sysprep": "seal", "virt-customize": "customize" };
+
+function guestfsError(program: string, result: ExecResult): HyperError {
+  if (!/no operating systems were found/.test(result.stderr)) return programError(program, result);
+  const text = `${FIELDS[program] ?? program}: no operating system was found on the disks`;
+  return new HyperError("invalid_input", text);
+}
+
 /** Runs virt-sysprep or virt-customize. `commands` go through standard input, so no secret is in an argv. */
 export async function runGuestfs(
   ctx: Context,
@@ -65,6 +76,6 @@ export async function runGuestfs(
   const { stdout: event } = await ctx.exec(["cat", `${folder}/error`]);
   const [, reason] = event.match(/"reason": "([^"]*)"/) ?? [];
   if (reason) throw programError(program, { stderr: `the disk: ${reason}`, exitCode: 1 });
-  if (result.exitCode !== 0) throw programError(program, result);
+  if (result.exitCode !== 0) throw guestfsError(program, result);
   await runProgram(ctx, ["rm", "-rf", "--", folder]);
 }

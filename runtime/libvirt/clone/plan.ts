@@ -3,7 +3,7 @@ import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { type Disk, readDisk } from "../disk.ts";
-import { type DiskImage, findVolume, poolOf, readDiskImage } from "../storage/locate.ts";
+import { type DiskImage, findImage, isDevice, poolFor } from "../storage/locate.ts";
 import { parseXml } from "../xml.ts";
 import type { Span, XmlDocument } from "../xml-document.ts";
 
@@ -27,7 +27,10 @@ export type Copy = z.output<typeof DiskCopy>;
 export interface Plan extends Copy {
   span: Span;
   from: DiskImage;
-  pool: string;
+  /** An overlay on the source's disk. */
+  linked: boolean;
+  /** Undefined for a file that no pool has. */
+  pool: string | undefined;
   name: string;
 }
 
@@ -64,22 +67,21 @@ async function planDisk(
   request: CloneRequest,
   plans: Plan[],
 ): Promise<Omit<Plan, "span">> {
-  const { source, files = [], autoClone = true, linked } = request;
+  const { source, files = [], autoClone = true, linked = false } = request;
   const requested = files[plans.length];
   if (requested === undefined && !autoClone)
     throw new HyperError("invalid_input", `files: no path for disk ${disk.target} of ${source}`);
-  const from = await readDiskImage(ctx, disk, await findVolume(ctx, disk, source));
+  const from = await findImage(ctx, disk, source);
   const isTaken = (path: string) => plans.some((plan) => plan.path === path);
   const path = requested ?? newPath(from.path, request, disk.target, isTaken);
   const format = linked ? "qcow2" : isDevice(path) ? "raw" : from.format;
-  const pool = requested === undefined ? from.pool : await poolOf(ctx, path);
+  // a made-up path is beside the source
+  const own = requested === undefined ? from.volume?.pool : undefined;
+  const pool = own ?? (await poolFor(ctx, path, "files"));
   if (isTaken(path)) throw new HyperError("invalid_input", `files: ${path} is named twice`);
   const name = path.slice(path.lastIndexOf("/") + 1);
-  return { target: disk.target, from, pool, name, path, format };
+  return { target: disk.target, from, linked, pool, name, path, format };
 }
-
-/** A logical volume or another block device, which holds old data and no image format of libvirt's making. */
-export const isDevice = (path: string) => path.startsWith("/dev/");
 
 /**
  * `/pool/base-vm.qcow2` becomes `/pool/clone.qcow2`. The disk's target is added where the source's file is not

@@ -3,16 +3,13 @@ import { HyperError } from "../../core/errors.ts";
 import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { assertDeletable, basesIn, cachedBackingFiles } from "../storage/backing.ts";
-import { readStorage, type Storage, type Use } from "../storage/usage.ts";
+import { deleteVolume, type Kept } from "../storage/delete-volume.ts";
+import { readStorage, type Storage } from "../storage/usage.ts";
 import { type DomainState, domainState } from "./domain.ts";
+import { type OwnVolumes, ownVolumes, readSnapshotImages } from "./own-volumes.ts";
 
 /** Reading all domains and volumes costs too much to repeat for each domain of a large batch. */
 const STORAGE_CACHE_MS = 5000;
-
-interface OwnVolumes {
-  remove: { pool: string; name: string; path: string }[];
-  kept: { path: string; reason: string }[];
-}
 
 /**
  * The use of volumes and backing files, read once for a batch. The names of domains and the paths of volumes
@@ -28,46 +25,9 @@ export function storageSnapshot(ctx: Context, removesVolumes: boolean) {
       const bases = await readBases();
       return { ...bases, images: bases.images.filter(({ path }) => !gone.has(path)) };
     },
-    async ownVolumes(domain: string): Promise<OwnVolumes | undefined> {
-      return removesVolumes ? ownVolumes(await storage(), domain, gone) : undefined;
-    },
+    /** Undefined where no volumes are to be removed. */
+    storage: async () => (removesVolumes ? storage() : undefined),
   };
-}
-
-/** A volume that may belong to others too is kept, with the reason. */
-function ownVolumes(storage: Storage, domain: string, gone: Set<string>): OwnVolumes {
-  const remove = new Map<string, OwnVolumes["remove"][number]>();
-  const kept = new Map<string, string>();
-  const below = "it is below the domain's disk, not the disk itself";
-  for (const use of storage.uses) {
-    if (use.domain !== domain || !(use.path || use.volume)) continue;
-    const volume = storage.volumeOf(use);
-    const reason = use.below ? below : reasonToKeep(storage, use, volume, gone);
-    if (reason) kept.set(volume?.path ?? use.path, reason);
-    else if (volume) remove.set(volume.path, volume);
-    // the definition of a domain that is off does not name the images below
-    if (volume)
-      for (const path of storage.backingChainOf(volume)) kept.set(path, kept.get(path) ?? below);
-  }
-  return {
-    remove: [...remove.values()].filter(({ path }) => !kept.has(path)),
-    kept: [...kept].map(([path, reason]) => ({ path, reason })),
-  };
-}
-
-function reasonToKeep(
-  storage: Storage,
-  use: Use,
-  volume: ReturnType<Storage["volumeOf"]>,
-  gone: Set<string>,
-): string | undefined {
-  if (use.shared) return "it is a CD-ROM, read-only or shared";
-  if (!volume) return "it is in no active pool";
-  const domains = storage.disksUsing(volume).map(({ domain }) => domain);
-  const other = domains.find((name) => name !== use.domain && !gone.has(name));
-  if (other) return `domain ${other} uses it`;
-  const overlays = storage.overlaysOf(volume).filter((path) => !gone.has(path));
-  return overlays.length > 0 ? `it is the base of ${overlays.join(", ")}` : undefined;
 }
 
 /**
@@ -77,15 +37,18 @@ function reasonToKeep(
 export async function deleteDomain(
   ctx: Context,
   domain: string,
-  storage: ReturnType<typeof storageSnapshot>,
+  snapshot: ReturnType<typeof storageSnapshot>,
 ) {
   const dominfo = await ctx.virsh(["dominfo", "--domain", domain]);
   const name = dominfo.match(/^Name: {11}(.*)$/m)?.[1] ?? domain; // the caller may have given its UUID
-  await assertDeletable(ctx, domain, name, storage.bases);
-  const volumes = await storage.ownVolumes(name);
+  await assertDeletable(ctx, domain, name, snapshot.bases);
+  const storage = await snapshot.storage();
+  const volumes =
+    storage &&
+    (await ownVolumes(ctx, storage, name, await readSnapshotImages(ctx, domain), snapshot.gone));
   await undefineDomain(ctx, domain, domainState(dominfo));
-  storage.gone.add(name);
-  return volumes && removeVolumes(ctx, volumes, storage.gone);
+  snapshot.gone.add(name);
+  return volumes && removeVolumes(ctx, storage, volumes, snapshot.gone);
 }
 
 /** A transient domain is gone once it is off. */
@@ -101,15 +64,22 @@ async function undefineDomain({ virsh }: Context, domain: string, state: DomainS
   });
 }
 
-async function removeVolumes({ virsh }: Context, { remove, kept }: OwnVolumes, gone: Set<string>) {
+async function removeVolumes(
+  ctx: Context,
+  storage: Storage,
+  { remove, kept }: OwnVolumes,
+  gone: Set<string>,
+) {
   const removed: string[] = [];
-  for (const { pool, name, path } of remove) {
-    await virsh(["vol-delete", "--pool", pool, "--vol", name]).catch((error: HyperError) => {
-      const text = `the domain is deleted, but its volume ${path} is left: ${error.message}`;
-      throw new HyperError(error.code, text, { details: { removed, kept } });
+  const left: Kept[] = [...kept];
+  for (const volume of remove) {
+    const result = await deleteVolume(ctx, storage, volume).catch((error: HyperError) => {
+      const text = `the domain is deleted, but its volume ${volume.path} is left: ${error.message}`;
+      throw new HyperError(error.code, text, { details: { removed, kept: left } });
     });
-    gone.add(path);
-    removed.push(path);
+    for (const path of result.removed) gone.add(path);
+    removed.push(...result.removed);
+    left.push(...result.kept);
   }
-  return { removed, kept };
+  return { removed, kept: left };
 }

@@ -1,9 +1,10 @@
 /** One domain in detail, from `dominfo` and its definition. */
 import * as z from "zod";
 import type { Context } from "../../hypervisor/context.ts";
+import { readKnown, reasonsFor } from "../definitions.ts";
 import { type Disk, readDisks } from "../disk.ts";
 import { keyValues } from "../virsh-output.ts";
-import { attribute, type Element, parseXml, textOf } from "../xml.ts";
+import { attribute, type Element, textOf } from "../xml.ts";
 import { DomainInterface, readInterfaces } from "./interface.ts";
 
 const Text = z.string().nullable();
@@ -33,22 +34,27 @@ export const DomainDetails = z.object({
     }),
   ),
   interfaces: z.array(DomainInterface),
+  reasons: z
+    .record(z.string(), z.string())
+    .describe("why a field is null, empty or old while QEMU does not answer, by field"),
 });
 
-/** `ref`: the words for `--domain`. One round trip; throws `not_found`. */
+/** The fields that only the definition has. */
+const OF_DEFINITION = ["title", "description", "os", "disks", "interfaces"];
+
+/** `ref`: the words for `--domain`. Throws `not_found`. */
 export async function readDomain(
-  { virsh }: Pick<Context, "virsh">,
+  ctx: Context,
   name: string,
   ref: string,
 ): Promise<z.output<typeof DomainDetails>> {
-  const [dominfo = "", definition = ""] = await virsh.all([
-    ["dominfo", "--domain", ref],
-    ["dumpxml", "--domain", ref],
+  const [dominfo, { domain, stuck }] = await Promise.all([
+    ctx.virsh(["dominfo", "--domain", ref]),
+    readKnown(ctx, ref),
   ]);
   const info = keyValues(dominfo);
-  const domain = parseXml(definition, "domain");
   return {
-    name: textOf(domain, "name") ?? name,
+    name: textOf(domain, "name") ?? info.Name ?? name,
     uuid: info.UUID ?? "",
     id: info.Id && info.Id !== "-" ? Number(info.Id) : null,
     title: textOf(domain, "title") ?? null,
@@ -63,6 +69,7 @@ export async function readDomain(
     os: readOs(domain),
     disks: readDisks(domain).map(summarize),
     interfaces: readInterfaces(domain),
+    reasons: reasonsFor(OF_DEFINITION, stuck),
   };
 }
 

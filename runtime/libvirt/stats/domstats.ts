@@ -5,14 +5,15 @@
  * after a missed one `domcontrol` tells which domain is stuck, and it is left out until it answers again.
  */
 import pLimit, { type LimitFunction } from "p-limit";
+import { chunks } from "../../core/chunks.ts";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { unlessGone } from "../../hypervisor/outcomes.ts";
+import { findStuck, MONITOR_DEADLINE_MS, type MonitorTarget, stillStuck } from "../monitor.ts";
 import { lines } from "../virsh-output.ts";
 
-/** A domain to ask about: its name in libvirt, and the words for `--domain`. */
-export interface StatsTarget {
-  name: string;
-  ref: string;
+/** A domain to ask about. */
+export interface StatsTarget extends MonitorTarget {
   /** The domain's ID while it runs, where known. Each run of the domain has another. */
   id?: string;
 }
@@ -30,8 +31,6 @@ export interface Stats {
 const LIBVIRTD_GROUPS = ["--state", "--interface"];
 /** A frozen domain makes all others of its call be asked again. */
 const MAX_DOMAINS_PER_CALL = 10;
-/** A call takes 200 ms on a busy machine; people wait at most twice the deadline. */
-const DEADLINE_MS = 1200;
 /** For each hypervisor: a call that hangs occupies one of the 20 workers of its libvirtd. */
 const MAX_CONCURRENT_CALLS = 5;
 
@@ -72,25 +71,25 @@ export async function domstats(
   return answers;
 }
 
+/** The text of `domstats` for all domains that are off: libvirtd knows these groups by itself. */
+export async function domstatsOff({ virsh }: Context, groups: string[]): Promise<string> {
+  const command = ["domstats", ...LIBVIRTD_GROUPS, ...groups, "--list-inactive"];
+  const [answer] = await virsh.settled([command]);
+  return unlessGone(answer) ?? "";
+}
+
 /**
  * Asks for a batch. After a missed deadline the stuck domains are found and the others asked again. If none is
  * stuck, the machine may just be slow: the batch gets more time once, then counts as silent for this answer.
  */
 async function askBatch(ctx: Context, batch: StatsTarget[], groups: string[], stuck: Set<string>) {
-  let timeout = DEADLINE_MS;
-  while (timeout < 10 * DEADLINE_MS) {
+  let timeout = MONITOR_DEADLINE_MS;
+  while (timeout < 10 * MONITOR_DEADLINE_MS) {
     const well = batch.filter(({ name }) => !stuck.has(name));
     const answer = await queryInTime(ctx, well, groups, timeout);
     if (answer) return answer;
-    const occupied = await stuckIn(ctx, well, /^occupied /);
-    const held = occupied.length > 0 ? occupied : await stuckIn(ctx, well, /^background job /);
-    for (const { name } of held) {
-      stuck.add(name);
-      ctx.log.warn(
-        { host: ctx.host, domain: name },
-        "QEMU does not answer, the domain is set aside",
-      );
-    }
+    const held = await findStuck(ctx, well);
+    for (const { name } of held) stuck.add(name);
     if (held.length === 0) timeout *= 4;
   }
   return new Map<string, Stats>();
@@ -99,24 +98,8 @@ async function askBatch(ctx: Context, batch: StatsTarget[], groups: string[], st
 /** Domains that were set aside and answer again are asked as before. */
 async function recover(ctx: Context, targets: StatsTarget[], stuck: Set<string>) {
   const suspects = targets.filter(({ name }) => stuck.has(name));
-  const still = await stuckIn(ctx, suspects, /^(occupied|background job) /);
+  const still = await stillStuck(ctx, suspects);
   for (const suspect of suspects) if (!still.includes(suspect)) stuck.delete(suspect.name);
-}
-
-/**
- * `domcontrol` prints `occupied (8.039s)` while a call waits for the monitor, and `background job (8.039s)`
- * while a snapshot or migration goes on, which mostly answers all the same.
- */
-async function stuckIn(
-  ctx: Context,
-  targets: StatsTarget[],
-  pattern: RegExp,
-): Promise<StatsTarget[]> {
-  const states = await ctx.virsh.settled(targets.map(({ ref }) => ["domcontrol", "--domain", ref]));
-  return targets.filter((_, i) => {
-    const seconds = `${states[i]}`.match(/\(([\d.]+)s\)/)?.[1];
-    return pattern.test(`${states[i]}`) && Number(seconds) * 1000 > DEADLINE_MS / 2;
-  });
 }
 
 /** Undefined if the deadline was missed. */
@@ -184,10 +167,4 @@ export function parseDomstats(text: string, names: string[]): Map<string, Stats>
   }
   if (asked.size > 1) for (const name of repeated) stats.delete(name);
   return stats;
-}
-
-export function chunks<T>(list: T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) =>
-    list.slice(i * size, (i + 1) * size),
-  );
 }

@@ -2,17 +2,22 @@
 import { HyperError } from "../../core/errors.ts";
 import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { readDefinition } from "../definitions.ts";
 import { parseXml } from "../xml.ts";
-import { disksOf, readImages, realPaths, type Storage } from "./usage.ts";
+import { readImages } from "./images.ts";
+import { realPaths } from "./real-paths.ts";
+import type { Storage } from "./usage.ts";
+import { disksOf } from "./uses.ts";
 
 /** An overlay that was made within this time may be missed. */
 const CACHE_MS = 2000;
 
 /** Reads which images have which backing files, and all volumes. */
 export async function readBases(ctx: Context) {
-  const images = await readImages(ctx, false);
+  const { images, real: known } = await readImages(ctx, false);
   const backingFiles = images.flatMap(({ backing }) => backing?.path ?? []);
-  return basesIn({ images, real: await realPaths(ctx, backingFiles) });
+  const real = await realPaths(ctx, backingFiles, {}, known);
+  return basesIn({ images, real: new Map([...known, ...real]) });
 }
 
 /** The same, from images that were read already. */
@@ -20,7 +25,7 @@ export function basesIn({ images, real }: Pick<Storage, "images" | "real">) {
   const overlays = images.flatMap(({ path, backing }) =>
     backing ? [{ path, on: real.get(backing.path) ?? backing.path }] : [],
   );
-  return { volumes: images, images: overlays };
+  return { volumes: images, images: overlays, real };
 }
 
 type Bases = ReturnType<typeof basesIn>;
@@ -36,15 +41,15 @@ export async function assertNotBackingFile(
   bases: () => Promise<Bases> = () => readBases(ctx),
   harm = "which would break if it wrote to its disks",
 ) {
-  const { volumes, images } = await bases();
+  const { volumes, images, real } = await bases();
   if (images.length === 0) return;
-  const definition = parseXml(await ctx.virsh(["dumpxml", "--domain", ref]), "domain");
+  const definition = parseXml((await readDefinition(ctx, ref)).text, "domain");
   const disks = disksOf(definition, false).filter(({ below, shared }) => !below && !shared);
   const paths = disks.flatMap(({ path, pool, volume }) => {
     const image = volumes.find(({ pool: at, name }) => at === pool && name === volume);
     return path || (image?.path ?? []);
   });
-  const own = new Set((await realPaths(ctx, paths)).values());
+  const own = new Set((await realPaths(ctx, paths, {}, real)).values());
   const children = images.filter(({ on }) => own.has(on)).map(({ path }) => path);
   if (children.length === 0) return;
   const text = `domain ${name} is the base of ${children.join(", ")}, ${harm}`;

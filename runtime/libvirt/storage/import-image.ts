@@ -19,6 +19,7 @@ import {
 import { archiveProblem, type Ends, headerProblem, isFixedVhd } from "./import-header.ts";
 import { assertWhole } from "./import-truncation.ts";
 import { type Exec, type ImageInfo, probeImage } from "./qemu-img.ts";
+import { realPaths } from "./real-paths.ts";
 
 /** A path on the hypervisor. */
 export const Path = z
@@ -34,17 +35,17 @@ export type SourceFormat = z.output<typeof SourceFormat>;
 const RESOLVE_TIMEOUT_MS = 5000;
 
 /** Resolves a path that lies in an allowed folder. The error reveals nothing about what lies elsewhere. */
-export async function allowedPath({ exec }: Context, path: string, field: string): Promise<string> {
+export async function allowedPath(ctx: Context, path: string, field: string): Promise<string> {
   const { allowed } = settings().files;
+  const paths = [path, ...allowed];
   // symbolic links can resolve to ever longer ones, without end
-  const argv = ["realpath", "-mz", "--", path, ...allowed];
-  const { stdout } = await exec(argv, { timeout: RESOLVE_TIMEOUT_MS }).catch(
+  const resolved = await realPaths(ctx, paths, { timeout: RESOLVE_TIMEOUT_MS }).catch(
     (error: HyperError) => {
       if (error.code !== "timed_out") throw error;
-      return { stdout: "" };
+      return new Map<string, string>();
     },
   );
-  const [real = "", ...folders] = stdout.split("\0");
+  const [real = "", ...folders] = paths.map((one) => resolved.get(one));
   if (folders.some((folder) => folder && real.startsWith(`${folder}/`))) return real;
   const text = `${field}: ${JSON.stringify(path)} is not in an allowed folder (${allowed.join(", ")})`;
   throw new HyperError("invalid_input", text);

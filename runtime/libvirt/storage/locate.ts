@@ -1,69 +1,128 @@
-/** The volume that a disk of a domain uses, and the pool that a path lies in. */
+/** Where an image lies: in which pool, if in any, and whether a new one may be made at a path. */
+import { posix } from "node:path";
 import { HyperError } from "../../core/errors.ts";
+import { settings } from "../../core/settings.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import type { Disk } from "../disk.ts";
+import { pathExists } from "../program.ts";
 import { parseXml, textOf } from "../xml.ts";
+import { mayRead, needsRoot } from "./image-access.ts";
 import { listPools } from "./pools.ts";
 import { readImageInfo } from "./qemu-img.ts";
-import { parseVolume, readVolume } from "./volume.ts";
+import { realPaths } from "./real-paths.ts";
+import { parseVolume } from "./volume.ts";
 
-export type DiskImage = Pick<ReturnType<typeof parseVolume>, "pool" | "path"> & {
+export interface DiskImage {
+  path: string;
   /** As the source's guest sees it. */
   format: string;
   size: number;
-};
-
-/**
- * The image as the guest sees it: the format is the definition's. A pool detects formats from the data, and a
- * guest can write any header to a raw disk, such as one that names a file of the hypervisor.
- */
-export async function readDiskImage(
-  { exec }: Context,
-  { format = "raw" }: Pick<Disk, "format">,
-  { pool, path, capacity_bytes, format: detected }: ReturnType<typeof parseVolume>,
-): Promise<DiskImage> {
-  if (format === (detected ?? "raw")) return { pool, path, format, size: capacity_bytes };
-  const info = await readImageInfo(exec, path, format);
-  return { pool, path, format, size: info["virtual-size"] };
+  /** The volume that it is, of an active pool. */
+  volume?: { pool: string; name: string };
+  /** libvirtd, which detects the format from the data, would copy what the guest sees. */
+  isSeenAlike: boolean;
 }
 
-/** Finds the volume that a disk uses. The pool is refreshed if it has not seen the file yet. */
-export async function findVolume(ctx: Context, disk: Disk, source: string) {
-  const { path, pool, volume, target } = disk;
-  if (pool && volume) return readVolume(ctx, pool, volume);
+/** A logical volume or another block device, which holds old data and no image format of libvirt's making. */
+export const isDevice = (path: string) => path.startsWith("/dev/");
+
+/** Finds the image that a disk uses: a volume of a pool, or a file or a device that no pool has. */
+export async function findImage(ctx: Context, disk: Disk, source: string): Promise<DiskImage> {
+  const { path, pool, volume, target, format = "raw" } = disk;
+  if (pool && volume) {
+    const text = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", volume]);
+    return volumeImage(ctx, pool, text, format);
+  }
   if (!path) {
     const text = `disk ${target} of ${source} is neither a file, a device nor a volume`;
     throw new HyperError("unsupported", text);
   }
-  const lookup = [
-    ["vol-pool", "--vol", path],
-    ["vol-dumpxml", "--vol", path],
-  ];
-  let [poolName, definition] = await ctx.virsh.settled(lookup);
-  if (typeof poolName !== "string") {
-    await ctx.virsh(["pool-refresh", "--pool", await poolOf(ctx, path)]);
-    [poolName, definition] = await ctx.virsh.settled(lookup);
-  }
-  if (typeof poolName !== "string") throw poolName;
-  if (typeof definition !== "string") throw definition;
-  return parseVolume(poolName.trimEnd(), definition);
+  const found = await findVolume(ctx, path);
+  if (found) return volumeImage(ctx, found.pool, found.text, format);
+  const size = await sizeOf(ctx, path, format);
+  return { path, format, size, isSeenAlike: false };
 }
 
-/** Finds the active pool whose folder a path lies in. */
-export async function poolOf(ctx: Context, path: string): Promise<string> {
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  const pools = await listPools(ctx);
-  const texts = await ctx.virsh.settled(pools.map((pool) => ["pool-dumpxml", "--pool", pool]));
-  const folders: string[] = [];
-  for (const text of texts) {
-    if (typeof text !== "string") continue;
-    const pool = parseXml(text, "pool");
-    const target = textOf(pool, "target", "path") ?? "";
-    if (target === folder) return textOf(pool, "name") ?? "";
-    folders.push(target);
+/** The volume of a path. A pool that has not seen the file yet is refreshed. */
+export async function findVolume(ctx: Context, path: string) {
+  const [name, text] = await ctx.virsh.settled([
+    ["vol-pool", "--vol", path],
+    ["vol-dumpxml", "--vol", path],
+  ]);
+  if (typeof name === "string" && typeof text === "string") {
+    return { pool: name.replace(/\n+$/, ""), text };
   }
-  throw new HyperError(
-    "invalid_input",
-    `${path} is in no active pool (their folders: ${folders.join(", ")})`,
-  );
+  const { pool } = await lookAround(ctx, posix.dirname(path));
+  if (!pool) return undefined;
+  await ctx.virsh.settled([["pool-refresh", "--pool", pool]]); // a pool at work refuses it, and is current
+  const lookup = ["vol-dumpxml", "--pool", pool, "--vol", posix.basename(path)];
+  const [definition] = await ctx.virsh.settled([lookup]);
+  if (typeof definition === "string") return { pool, text: definition };
+  if (definition?.code === "not_found") return undefined;
+  throw definition;
+}
+
+/**
+ * The image as the guest sees it: the format is the definition's. A pool detects formats from the data, and a
+ * guest can write any header to a raw disk: one that names a file of the hypervisor, or one of LUKS, behind which
+ * the pool sees a shorter volume.
+ */
+async function volumeImage(
+  ctx: Context,
+  pool: string,
+  text: string,
+  format: string,
+): Promise<DiskImage> {
+  const { path, name, capacity_bytes, format: detected } = parseVolume(pool, text);
+  const physical = Number(textOf(parseXml(text, "volume"), "physical") ?? 0);
+  const volume = { pool, name };
+  const isDetected = format === (detected ?? "raw");
+  if (format === "raw" && physical > 0) {
+    const size = Math.ceil(physical / 512) * 512; // QEMU's sectors
+    return { path, format, size, volume, isSeenAlike: isDetected && physical === capacity_bytes };
+  }
+  const size = isDetected ? capacity_bytes : await sizeOf(ctx, path, format);
+  return { path, format, size, volume, isSeenAlike: isDetected };
+}
+
+async function sizeOf(ctx: Context, path: string, format: string): Promise<number> {
+  if (!(await mayRead(ctx, path, format))) throw needsRoot(ctx, `the size of ${path} must be read`);
+  if (!(await pathExists(ctx, path))) throw new HyperError("not_found", `${path} does not exist`);
+  return (await readImageInfo(ctx.exec, path, format))["virtual-size"];
+}
+
+/** The pool of a folder by any name of it, and all folders in which files may be made. */
+async function lookAround(ctx: Context, folder: string) {
+  const uuids = await listPools(ctx);
+  const texts = await ctx.virsh.settled(uuids.map((uuid) => ["pool-dumpxml", "--pool", uuid]));
+  const pools = texts.flatMap((text) => {
+    if (typeof text !== "string") return []; // it is gone by now
+    const pool = parseXml(text, "pool");
+    return [{ name: textOf(pool, "name") ?? "", folder: textOf(pool, "target", "path") ?? "" }];
+  });
+  const own = pools.find((pool) => pool.folder === folder);
+  if (own) return { pool: own.name, pools, real: new Map<string, string>() };
+  const { allowed } = settings().files;
+  const real = await realPaths(ctx, [folder, ...pools.map((pool) => pool.folder), ...allowed]);
+  const same = pools.find((pool) => real.has(folder) && real.get(pool.folder) === real.get(folder));
+  return { pool: same?.name, pools, real };
+}
+
+/** Finds the pool for a new image at a path; undefined for a folder of no pool in which files may be made. */
+export async function poolFor(
+  ctx: Context,
+  path: string,
+  field: string,
+): Promise<string | undefined> {
+  const folder = posix.dirname(path);
+  const { pool, pools, real } = await lookAround(ctx, folder);
+  if (pool) return pool;
+  const { allowed } = settings().files;
+  const folders = pools.map((one) => one.folder);
+  const parents = [...folders, ...allowed].flatMap((one) => real.get(one) ?? []);
+  const at = real.get(folder) ?? "";
+  const isAllowed = parents.some((parent) => at === parent || at.startsWith(`${parent}/`));
+  if (isAllowed && !isDevice(`${at}/`)) return undefined;
+  const where = `in no active pool (their folders: ${folders.join(", ")}) and no allowed folder (${allowed.join(", ")})`;
+  throw new HyperError("invalid_input", `${field}: ${path} is ${where}`);
 }

@@ -31,11 +31,53 @@ export async function listPools({ virsh }: Virsh, ...options: string[]): Promise
   return rows.map((uuid) => uuid.trim());
 }
 
-/** The names of the active pools; a pool that goes away meanwhile is left out. */
-export async function activePoolNames({ virsh }: Virsh): Promise<string[]> {
+export interface ActivePool {
+  uuid: string;
+  name: string;
+  /** Of a pool whose volumes are the files of one folder. */
+  folder: string | undefined;
+}
+
+/** The active pools; a pool that goes away meanwhile is left out. */
+export async function readActivePools({ virsh }: Virsh): Promise<ActivePool[]> {
   const uuids = await listPools({ virsh });
-  const names = await virsh.settled(uuids.map((uuid) => ["pool-name", "--pool", uuid]));
-  return names.flatMap((name) => unlessGone(name)?.replace(/\n$/, "") ?? []);
+  const texts = await virsh.settled(
+    uuids.flatMap((uuid) => [
+      ["pool-name", "--pool", uuid],
+      ["pool-dumpxml", "--pool", uuid],
+    ]),
+  );
+  return uuids.flatMap((uuid, i) => {
+    const [name, definition] = texts.slice(2 * i, 2 * i + 2).map(unlessGone);
+    if (name === undefined || definition === undefined) return [];
+    return [{ uuid, name: name.replace(/\n$/, ""), folder: folderOf(definition) }];
+  });
+}
+
+/** One pool by its name; undefined if it is not active. Throws `not_found`. */
+export async function readActivePool(
+  { virsh }: Virsh,
+  name: string,
+): Promise<ActivePool | undefined> {
+  const [active = "", definition = ""] = await virsh.all([
+    ["pool-list", "--uuid"],
+    ["pool-dumpxml", "--pool", name],
+  ]);
+  if (!definition.includes("<pool")) return undefined;
+  const pool = parseXml(definition, "pool");
+  const uuid = textOf(pool, "uuid") ?? "";
+  const isActive = lines(active).some((row) => row.trim() === uuid);
+  // the caller may have given its UUID, and then has it in the answer
+  return isActive && textOf(pool, "name") === name
+    ? { uuid, name, folder: folderOf(definition) }
+    : undefined;
+}
+
+function folderOf(definition: string): string | undefined {
+  if (!definition.includes("<pool")) return undefined;
+  const pool = parseXml(definition, "pool");
+  const folder = textOf(pool, "target", "path");
+  return /^(dir|fs)$/.test(`${pool["@type"]}`) && folder?.startsWith("/") ? folder : undefined;
 }
 
 /** Reads all pools, running or not, in two round trips. */

@@ -1,8 +1,7 @@
 /** qemu-img: the one place that knows its command line, and starts it, always isolated. */
-import type { HyperError } from "../../core/errors.ts";
 import type { ExecOptions, ExecResult } from "../../hypervisor/transport.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
-import { assertIsolated, type Files, isolate } from "./isolation.ts";
+import { assertIsolated, type Files, isolate } from "../isolation.ts";
 
 /** How qemu-img is run: `ctx.exec`, or one that opens a foreign image's file for it (import-file.ts). */
 export type Exec = (argv: string[], options?: Partial<ExecOptions>) => Promise<ExecResult>;
@@ -55,40 +54,6 @@ function dataFileApart(path: string): string {
   return `json:${JSON.stringify({ driver: "qcow2", file, "data-file": none, backing: null })}`;
 }
 
-/** Describes an image and those below it, from the top down; empty if one of them cannot be read. */
-export async function readImageChain(
-  exec: Exec,
-  path: string,
-  format: string,
-): Promise<ImageInfo[]> {
-  const chain: ImageInfo[] = [];
-  let next: { path: string; format?: string | undefined } | undefined = { path, format };
-  while (next && !chain.some(({ filename }) => filename === next?.path)) {
-    const info: ImageInfo | undefined = await readImageInfo(exec, next.path, next.format).catch(
-      (error: HyperError) => {
-        if (error.code === "unsupported") throw error;
-        return undefined;
-      },
-    );
-    if (!info) return [];
-    chain.push(info);
-    const below: string | undefined = info["full-backing-filename"] ?? info["backing-filename"];
-    next = below ? { path: localPath(below), format: info["backing-filename-format"] } : undefined;
-  }
-  return chain;
-}
-
-/** The path that a name of QEMU's means, if it is one of a file; other names are as they are. */
-function localPath(name: string): string {
-  if (!name.startsWith("json:")) return name.replace(/^file:/, "");
-  try {
-    const node = JSON.parse(name.slice(5));
-    return node.filename ?? node["file.filename"] ?? node.file?.filename ?? name;
-  } catch {
-    return name;
-  }
-}
-
 /** Describes an image whose format qemu-img detects; the caller judges the exit code. */
 export const probeImage = (exec: Exec, path: string, image = path) =>
   run(exec, { reads: [path] }, ["info", "--output=json", image]);
@@ -127,16 +92,6 @@ export function intoVolume(
   const isAnew = isFile && (targetFormat === "vpc" || (targetFormat !== "raw" && size % 1024 > 0));
   const into = { target: volume.path, targetFormat };
   return isAnew ? into : { ...into, existing: { zero: isFile } }; // zero, so that sparse stays sparse
-}
-
-/**
- * Shrinks an image to a size that libvirt has rounded up. Its backing file is left alone: what is cut off is beyond
- * the end of that.
- */
-export function shrinkImage(exec: Exec, path: string, format: string, size: number) {
-  const image = { driver: format, file: { driver: "file", filename: path }, backing: null };
-  const node = `json:${JSON.stringify(image)}`;
-  return run(exec, { writes: [path] }, ["resize", "-q", "--shrink", node, `${size}`]);
 }
 
 /** Makes an overlay, in the place of a file if there is one; no other file is opened. */

@@ -2,32 +2,12 @@
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { unlessGone } from "../../hypervisor/outcomes.ts";
-import { type Disk, readDisks } from "../disk.ts";
-import { runProgram } from "../program.ts";
-import { lines } from "../virsh-output.ts";
-import { type Element, parseXml, textOf } from "../xml.ts";
-import { activePoolNames } from "./pools.ts";
-import { readImageChain } from "./qemu-img.ts";
-import { readVolumes, type Volume } from "./volume.ts";
-
-/** A disk of a domain, or an image below one. */
-export interface Use {
-  domain: string;
-  /** The running domain has it; false also for a disk that a running domain gets at its next start. */
-  running: boolean;
-  /** The disk's target, such as `vda`. */
-  target: string;
-  /** It is a backing file of the domain's disk, not the disk itself. */
-  below: boolean;
-  /** It is read-only, meant for several domains, or a CD-ROM. */
-  shared: boolean;
-  /** Empty where the definition names a volume of a pool instead. */
-  path: string;
-  format: string | undefined;
-  pool: string | undefined;
-  volume: string | undefined;
-}
+import { readDataFiles } from "./data-file.ts";
+import { readImages } from "./images.ts";
+import { imagesBelow, mayBeInUse, type UnknownImage } from "./look.ts";
+import { realPaths } from "./real-paths.ts";
+import { readUses, type Use } from "./uses.ts";
+import type { Volume } from "./volume.ts";
 
 type Image = z.output<typeof Volume>;
 type Place = Pick<Image, "pool" | "name" | "path">;
@@ -35,12 +15,18 @@ type Place = Pick<Image, "pool" | "name" | "path">;
 export interface Storage {
   uses: Use[];
   images: Image[];
+  /** Images of domains whose backing files cannot be read: each may stand on any volume. */
+  unknown: UnknownImage[];
+  /** The files that hold the data of qcow2 images, by the path of the image. */
+  dataFiles: Map<string, string>;
   /** The resolved path of every path that a disk or an image has. */
   real: Map<string, string>;
   /** The disks that use a volume, by any name of it. */
   disksUsing(volume: Place): Use[];
   /** The paths of the images that have a volume as their backing file. */
   overlaysOf(volume: Place): string[];
+  /** The paths of the images whose data a volume holds. */
+  dataUsersOf(volume: Place): string[];
   /** The paths of the images below a volume, from the top down. */
   backingChainOf(volume: Place): string[];
   /** The volume that a disk uses, if a pool has it. */
@@ -49,22 +35,34 @@ export interface Storage {
 
 /** Reads all disks of all domains and all volumes of all active pools: a few round trips and one process. */
 export async function readStorage(ctx: Context): Promise<Storage> {
-  const [disks, images] = await Promise.all([readUses(ctx), readImages(ctx, true)]);
-  const uses = [...disks, ...(await readChains(ctx, disks, images))];
+  const [disks, { images, real: known }] = await Promise.all([
+    readUses(ctx),
+    readImages(ctx, true),
+  ]);
+  const [{ below, unknown }, dataFiles] = await Promise.all([
+    readChains(ctx, disks, images),
+    readDataFiles(ctx, images),
+  ]);
+  const uses = [...disks, ...below];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
-  const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths]);
+  paths.push(...dataFiles.values());
+  const real = await realPaths(ctx, [...uses.map(({ path }) => path), ...paths], {}, known);
   const same = (a: string, b: string) => (real.get(a) ?? a) === (real.get(b) ?? b);
   const standsOn = (use: Pick<Use, "path" | "pool" | "volume">, { pool, name, path }: Place) =>
     use.path ? same(use.path, path) : use.pool === pool && use.volume === name;
   return {
     uses,
     images,
+    unknown,
+    dataFiles,
     real,
     disksUsing: (volume) => uses.filter((use) => standsOn(use, volume)),
     overlaysOf: ({ path }) =>
       images
         .filter(({ backing }) => backing && same(backing.path, path))
         .map((image) => image.path),
+    dataUsersOf: ({ path }) =>
+      [...dataFiles].filter(([, file]) => same(file, path)).map(([image]) => image),
     backingChainOf: (volume) => {
       const chain: string[] = [];
       let image = images.find(({ path }) => same(path, volume.path));
@@ -79,8 +77,11 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   };
 }
 
-/** Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and nothing else. */
-export async function assertUnused(ctx: Context, volume: Place, force: boolean) {
+/**
+ * Throws `in_use`, naming the users of a volume. `force` ignores domains that are off, and images that cannot be
+ * read, and nothing else.
+ */
+export async function assertUnused(ctx: Context, volume: Place, force: boolean): Promise<Storage> {
   const storage = await readStorage(ctx);
   const overlays = storage.overlaysOf(volume);
   const name = `volume ${volume.name} of pool ${volume.pool}`;
@@ -88,87 +89,45 @@ export async function assertUnused(ctx: Context, volume: Place, force: boolean) 
     const details = { children: overlays };
     throw new HyperError("in_use", `${name} is the base of ${overlays.join(", ")}`, { details });
   }
+  const dataUsers = storage.dataUsersOf(volume);
+  if (dataUsers.length > 0) {
+    const details = { children: dataUsers };
+    throw new HyperError("in_use", `${name} holds the data of ${dataUsers.join(", ")}`, {
+      details,
+    });
+  }
   const uses = storage.disksUsing(volume);
   const running = uses.find((use) => use.running);
-  if (uses.length === 0 || (force && !running)) return;
+  if (force && !running) return storage;
+  const remedy = "; force: true does it all the same";
+  if (uses.length === 0 && storage.unknown.length > 0)
+    throw mayBeInUse(name, storage.unknown, remedy);
+  if (uses.length === 0) return storage;
   const domains = [...new Set(uses.map(({ domain }) => domain))];
   const text = running
     ? `${name} is used by the running domain ${running.domain}`
-    : `${name} is used by ${domains.join(", ")}; force: true does it all the same`;
+    : `${name} is used by ${domains.join(", ")}${remedy}`;
   throw new HyperError("in_use", text, { details: { domains } });
 }
 
-/**
- * Reads both definitions of a running domain: the live one names its backing files, the stored one has the disks
- * of the next start.
- */
-async function readUses({ virsh }: Context): Promise<Use[]> {
-  const [all = "", active = ""] = await virsh.all([
-    ["list", "--all", "--uuid"],
-    ["list", "--uuid"],
-  ]);
-  const [ids, running] = [lines(all), lines(active)];
-  const dumps = [
-    ...ids.map((id) => ["dumpxml", "--domain", id]),
-    ...running.map((id) => ["dumpxml", "--domain", id, "--inactive"]),
-  ];
-  const texts = await virsh.settled(dumps);
-  const uses = new Map<string, Use>();
-  texts.map(unlessGone).forEach((text, i) => {
-    if (text === undefined) return;
-    for (const use of disksOf(parseXml(text, "domain"), running.includes(ids[i] ?? ""))) {
-      const key = JSON.stringify([use.domain, use.target, use.path, use.pool, use.volume]);
-      if (!uses.has(key)) uses.set(key, use);
-    }
-  });
-  return [...uses.values()];
-}
-
-/** Reads the backing files of overlays that no pool has and whose domain is off: only qemu-img knows them. */
-async function readChains({ exec }: Context, uses: Use[], images: Image[]): Promise<Use[]> {
+/** Reads the backing files of overlays that no pool has and whose domain is off: only their headers name them. */
+async function readChains(ctx: Context, uses: Use[], images: Image[]) {
   const inPools = new Set(images.map(({ path }) => path));
   const strays = uses.filter(
     ({ running, below, shared, path, format }) =>
       !running && !below && !shared && path && !inPools.has(path) && format && format !== "raw",
   );
+  const unknown: UnknownImage[] = [];
   const chains = await Promise.all(
     strays.map(async (use) => {
-      const chain = await readImageChain(exec, use.path, `${use.format}`);
-      return chain.slice(1).map(({ filename }) => ({ ...use, below: true, path: filename }));
+      const { domain, path, format = "" } = use;
+      const paths = await imagesBelow(ctx, path, format).catch((error: unknown) => {
+        if (!(error instanceof HyperError)) throw error;
+        unknown.push({ domain, path, reason: error.message });
+        return [];
+      });
+      return paths.map((path) => ({ ...use, below: true, path }));
     }),
   );
-  return chains.flat();
-}
-
-/** The disks of a definition, and the backing files of each as far as the definition names them. */
-export function disksOf(domain: Element, running: boolean): Use[] {
-  const name = textOf(domain, "name") ?? "";
-  return readDisks(domain).flatMap((disk) =>
-    [disk, ...disk.backingChain].map(({ path = "", format, pool, volume }, depth) => ({
-      ...{ domain: name, running, target: disk.target, below: depth > 0, shared: isShared(disk) },
-      ...{ path, format, pool, volume },
-    })),
-  );
-}
-
-const isShared = ({ readonly, shareable, device }: Disk) =>
-  readonly || shareable || !/^(disk|lun|floppy)$/.test(device);
-
-/** Reads all volumes of all active pools; `refresh` has each pool look at its folder again. */
-export async function readImages(ctx: Context, refresh: boolean): Promise<Image[]> {
-  const pools = await activePoolNames(ctx);
-  // a refresh shows overlays that QEMU has made; a pool at work refuses it, and is current anyway
-  if (refresh) await ctx.virsh.settled(pools.map((pool) => ["pool-refresh", "--pool", pool]));
-  const lists = await Promise.all(pools.map((pool) => readVolumes(ctx, pool)));
-  return lists.flatMap(({ volumes }) => volumes);
-}
-
-/** Resolves paths on the hypervisor, so that two names of one file compare equal. */
-export async function realPaths(ctx: Context, paths: string[]): Promise<Map<string, string>> {
-  const unique = [...new Set(paths)].filter((path) => path.startsWith("/"));
-  if (unique.length === 0) return new Map();
-  const resolve = ["xargs", "-0", "realpath", "-mz", "--"];
-  const { stdout } = await runProgram(ctx, resolve, { input: unique.join("\0") }, "realpath");
-  const real = stdout.split("\0");
-  return new Map(unique.map((path, i) => [path, real[i] ?? path]));
+  return { below: chains.flat(), unknown };
 }

@@ -35,9 +35,10 @@ async function filesIn({ virsh, exec }: Pick<Context, "virsh" | "exec">, pool: s
   const definition = parseXml(await virsh(["pool-dumpxml", "--pool", pool]), "pool");
   const folder = textOf(definition, "target", "path") ?? "";
   if (!folder.startsWith("/")) return [];
-  const argv = ["find", "-H", folder, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f\\0"];
+  const argv = ["find", "-H", folder, "-mindepth", "1", "-maxdepth", "1", "-print0"];
   const { stdout } = await exec(argv);
-  return stdout.split("\0").filter((file) => file && !file.includes("\uFFFD"));
+  const names = stdout.split("\0").map((path) => path.slice(path.lastIndexOf("/") + 1));
+  return names.filter((file) => file && !file.includes("\uFFFD"));
 }
 
 const bytes = (text: string) => Buffer.from(text).toString("latin1");

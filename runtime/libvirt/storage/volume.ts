@@ -4,7 +4,7 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { unlessGone } from "../../hypervisor/outcomes.ts";
 import { Name, PRINTABLE } from "../names.ts";
-import { attribute, parseXml, textOf, xml } from "../xml.ts";
+import { attribute, children, parseXml, textOf, xml } from "../xml.ts";
 import { readVolumeNames } from "./volume-names.ts";
 
 /** In a directory pool a volume's name is the name of its file. */
@@ -36,12 +36,15 @@ export const Volume = z
     format: z.string().nullable(),
     capacity_bytes: z.number().describe("size that a guest sees"),
     allocation_bytes: z.number().describe("space that it takes in the pool"),
+    encrypted: z.boolean(),
     backing: z.object({ path: z.string(), format: z.string().nullable() }).nullable(),
   })
   .meta({ id: "Volume" });
 
+export type Volume = z.output<typeof Volume>;
+
 /** Parses the output of `vol-dumpxml`. */
-export function parseVolume(pool: string, text: string): z.output<typeof Volume> {
+export function parseVolume(pool: string, text: string): Volume {
   const volume = parseXml(text, "volume");
   const backing = textOf(volume, "backingStore", "path");
   return {
@@ -52,6 +55,7 @@ export function parseVolume(pool: string, text: string): z.output<typeof Volume>
     format: attribute(volume, "type", "target", "format") ?? null,
     capacity_bytes: Number(textOf(volume, "capacity")),
     allocation_bytes: Number(textOf(volume, "allocation")),
+    encrypted: children(volume, "target", "encryption").length > 0,
     backing: backing
       ? { path: backing, format: attribute(volume, "type", "backingStore", "format") ?? null }
       : null,
@@ -64,7 +68,7 @@ export async function readVolume({ virsh }: Pick<Context, "virsh">, pool: string
 }
 
 /** Throws `invalid_input` for a volume that is no image, such as a folder in a directory pool. */
-export function assertImage({ name, pool, type }: z.output<typeof Volume>, field: string) {
+export function assertImage({ name, pool, type }: Volume, field: string) {
   if (!/^(dir|netdir|ploop)$/.test(type)) return;
   const text = `${field}: ${JSON.stringify(name)} of pool ${pool} is a folder (type ${type}), not a disk image`;
   throw new HyperError("invalid_input", text);

@@ -34,6 +34,7 @@ test("screens and consoles, and the command for a shell", async () => {
       { type: "pty", target: "serial", path: "/dev/pts/3" },
       { type: "unix", target: null, path: "/run/c" },
     ],
+    reasons: {},
     command: "virsh -c 'qemu+ssh://root@kvm1/system?keyfile=/a b' console --domain 'it'\\''s'",
   });
 });

@@ -70,6 +70,7 @@ lines</description>
       { mac: null, type: "bridge", source: "br0", model: null, device: null },
       { mac: "52:54:00:00:00:02", type: "user", source: null, model: null, device: null },
     ],
+    reasons: {},
   });
   expect(fake.calls.map(([verb, , name]) => [verb, name])).toEqual([
     ["dominfo", "a: b"],

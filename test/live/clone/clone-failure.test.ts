@@ -129,12 +129,7 @@ test("names and paths that are taken or wrong", async () => {
     [{ files: [ok, inside] }, 400, "invalid_input", /is in no active pool/],
     [{ files: ["relative"] }, 400, "invalid_input", /^files\.0: must be an absolute path/],
     [{ source: "nobody" }, 404, "not_found", /nobody/],
-    [
-      { source: "nowhere" },
-      400,
-      "invalid_input",
-      /\/run\/nowhere\.raw is in no active pool .*images/,
-    ],
+    [{ source: "nowhere" }, 404, "not_found", /^\/run\/nowhere\.raw does not exist/],
     [{ target: "3f6a4a5e-4d0e-4b8a-9a5a-0d6c2f6f1a01" }, 400, "invalid_input", /UUID/],
     [{ extra: 1 }, 400, "invalid_input", /unknown key "extra"/],
   ];

@@ -159,7 +159,7 @@ describe.each([
     const { volumes } = await mounts(false);
     const { said, ended } = start(images[kind], volumes, {});
     expect(await ended).toBe(1);
-    expect(said()).toMatch(/hypersdk: to listen on :: it needs a token/);
+    expect(said()).toMatch(/hypersdk: a server on :: needs a token/);
   }, 90_000);
 });
 

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { children, parseXml, textOf, xml } from "../../../runtime/libvirt/xml.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
+import { NAMES_JOBS } from "../../fixtures/live/release.ts";
 import { defineDomain, expectError, until, virsh } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { guestSays, tinyGuestXml } from "../../lab/guest.ts";
@@ -203,11 +204,12 @@ describe("snapshot", () => {
     await virsh("suspend", "--domain", "paused");
     const domains = ["raw one", "it's on", "off", "paused"];
     const description = 'two\nlines, <b> "quoted" & it\'s';
-    const options = { name_prefix: "before 'it'", description, atomic: true };
+    const prefix = NAMES_JOBS ? "before.it" : "before 'it'";
+    const options = { name_prefix: prefix, description, atomic: true };
     const answer = await call("snapshot", domains, options);
     const results = expectBatch(answer, "snapshot", domains, { "raw one": "unsupported" });
     const name = results[1].snapshot;
-    expect(name).toMatch(/^before 'it'-\d{8}T\d{6}Z$/);
+    expect(name.replace(prefix, "")).toMatch(/^-\d{8}T\d{6}Z$/);
     expect(results.slice(1).map((one: { snapshot: string }) => one.snapshot)).toEqual([
       name,
       name,
@@ -228,6 +230,14 @@ describe("snapshot", () => {
     expect(await state("raw one")).toBe("running");
     const { stdout } = await run("qemu-img", ["snapshot", "-l", "-U", `${IMAGES}/it's on.qcow2`]);
     expect(stdout).toContain(name);
+  });
+
+  test.runIf(NAMES_JOBS)("a name that a running domain cannot have here fails alone", async () => {
+    for (const name of ["on", "off"]) await machine(name, "qcow2");
+    await virsh("start", "--domain", "on");
+    const answer = await call("snapshot", ["on", "off"], { name_prefix: "before 'it'" });
+    const results = expectBatch(answer, "snapshot", ["on", "off"], { on: "unsupported" });
+    expect(results[0].error).toMatch(/not "before 'it'-\w+": choose such a name/);
   });
 
   test("disk_only: overlays beside the disks, of running ones, off ones and raw disks", async () => {

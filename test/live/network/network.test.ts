@@ -348,11 +348,27 @@ describe("POST /libvirt/network/create", () => {
     expectSuccess(await create({ ...input, subnet: "192.168.151.1" }), 201);
   });
 
-  test("the network name of an interface that exists already: nothing is left", async () => {
-    const answer = await create({ name: "late", bridge: "lo", forward: "none", start: true });
-    expect(answer.status).toBe(500);
-    expect(answer.body.error).toMatch(/\blo\b/);
-    expect(await networkNames()).toEqual([]);
+  test("the network name of an interface that exists already: nothing is left, and the interface stays", async () => {
+    await run("ip", ["link", "add", "taken0", "type", "bridge"]);
+    for (const bridge of ["lo", "taken0"]) {
+      for (const how of [{ start: true }, { autostart: true }]) {
+        const answer = await create({ name: "late", bridge, forward: "none", ...how });
+        expectError(
+          answer,
+          500,
+          "already_exists",
+          new RegExp(`\\b${bridge}\\b.*interface of that name`),
+        );
+        expect(await networkNames()).toEqual([]);
+      }
+      expect((await create({ name: "late", bridge, forward: "none" })).status).toBe(201);
+      const answer = await server.post("/libvirt/network/start", { name: "late" });
+      expectError(answer, 500, "already_exists", /network late cannot make its bridge/);
+      await virsh("net-undefine", "late");
+    }
+    const { stdout } = await run("ip", ["-brief", "link", "show", "up"]);
+    expect(stdout).toMatch(/^lo /m);
+    await run("ip", ["link", "delete", "taken0"]);
   });
 
   const wrong: [object, RegExp][] = [

@@ -12,7 +12,7 @@ import { type Journal, startJournal } from "../../fixtures/live/journal.ts";
 import { until } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { type Machine, startMachine } from "../../lab/machine.ts";
-import { commandOf, tree } from "../../lab/sshd.ts";
+import { commandOf, connections, tree } from "../../lab/sshd.ts";
 import type { Answer } from "../../server.ts";
 
 const run = promisify(execFile);
@@ -87,10 +87,7 @@ afterAll(async () => {
 
 const left = (name: string) => readdirSync(tmpOf(name));
 /** The connections that an sshd has. */
-const sessions = ({ sshd }: Machine) =>
-  tree(sshd.pid())
-    .slice(1)
-    .filter((pid) => commandOf(pid) === "sshd");
+const sessions = ({ sshd }: Machine) => connections(sshd.pid());
 const virshes = ({ sshd }: Machine) =>
   tree(sshd.pid()).filter((pid) => commandOf(pid) === "virsh").length;
 

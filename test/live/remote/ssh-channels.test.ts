@@ -18,7 +18,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
-import { commandOf, type Sshd, startSshd, tree } from "../../lab/sshd.ts";
+import { commandOf, connections, type Sshd, startSshd, tree } from "../../lab/sshd.ts";
 
 const run = promisify(execFile);
 const SETTINGS = { timeout: 4, keepalive: 1, idle: 300, logins: 4 };
@@ -382,7 +382,7 @@ describe("a server", () => {
     expect(all).toHaveLength(40);
     let most = 0;
     const watch = setInterval(() => {
-      const [session = 0] = tree(sshd.pid()).slice(1);
+      const [session = 0] = connections(sshd.pid());
       const channels = tree(session).filter((pid) => parentOf(pid) === session);
       most = Math.max(most, channels.length);
     }, 10);
@@ -405,7 +405,7 @@ describe("a server", () => {
     server = await serveHosts({ kvm1: sshd.uri() }, settings);
     for (let i = 0; i < 2; i++) {
       expectSuccess(await server.get("/libvirt/networks?host=kvm1"));
-      expect(there().filter((name) => name === "sshd")).toHaveLength(1);
+      expect(connections(sshd.pid())).toHaveLength(1);
       await nothingThere();
     }
   });

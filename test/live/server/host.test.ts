@@ -101,7 +101,7 @@ describe("the server's own endpoints", () => {
   });
 
   test("told otherwise, it listens elsewhere for those with a token, behind the proxies that it knows", async () => {
-    await expect(startServer({ HOST: "0.0.0.0" })).rejects.toThrow("to listen on 0.0.0.0 it needs");
+    await expect(startServer({ HOST: "0.0.0.0" })).rejects.toThrow("a server on 0.0.0.0 needs");
     await defineNetwork("lan", xml`<ip address="192.168.77.1" prefix="24"/>`);
     await virsh("net-start", "lan");
     for (const [proxy, status] of [

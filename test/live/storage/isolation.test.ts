@@ -17,7 +17,7 @@ import { join, resolve } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { runLocally } from "../../../runtime/hypervisor/local.ts";
-import { isolate } from "../../../runtime/libvirt/storage/isolation.ts";
+import { isolate } from "../../../runtime/libvirt/isolation.ts";
 import {
   checkImage,
   convertImage,

@@ -5,6 +5,7 @@ import {
   accessSync,
   constants,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -101,6 +102,13 @@ async function qemuInfo(name = "v") {
   const { stdout } = await run("qemu-img", ["info", "-U", "--output=json", at(name)]);
   const said = JSON.parse(stdout);
   return [said.format, said["virtual-size"]];
+}
+
+/** An image of nothing but zeros. */
+async function expectEmpty(name: string, format: string, size: number) {
+  expect(await qemuInfo(name)).toEqual([format, size]);
+  const { stdout } = await run("qemu-img", ["map", "--output=json", "-f", format, at(name)]);
+  for (const { zero } of JSON.parse(stdout)) expect(zero).toBe(true);
 }
 
 /** Refused because of `who`, and no byte has changed. */
@@ -382,10 +390,14 @@ describe("wipe", () => {
     for (const name of ["v", "q"]) {
       const { size } = statSync(at(name));
       const answer = await post("wipe", algorithm === "zero" ? {} : { algorithm }, name);
-      expect(answer.body.message).toBe(`Volume ${name} wiped (${algorithm})`);
-      expect(expectSuccess(answer)).toEqual({ pool: "default", volume: name, algorithm });
+      const recreated = name === "q";
+      const anew = recreated ? " and made anew, empty" : "";
+      expect(answer.body.message).toBe(`Volume ${name} wiped (${algorithm})${anew}`);
+      const wiped = { pool: "default", volume: name, algorithm, recreated };
+      expect(expectSuccess(answer)).toEqual(wiped);
+      if (recreated) await expectEmpty("q", "qcow2", 256 * 1024);
       // the second name shows that it is the same file that was overwritten
-      for (const same of [name, name === "v" ? "hard" : "link"]) {
+      for (const same of name === "v" ? ["v", "hard"] : ["link"]) {
         const bytes = readFileSync(at(same));
         expect(bytes.length).toBeGreaterThanOrEqual(size);
         expect(bytes.includes("nobody")).toBe(false);
@@ -397,11 +409,14 @@ describe("wipe", () => {
   test("trim: the bytes are gone, and so is the room they took", async () => {
     await volume(`yes '${MARKER}' | head -c 1M >v; qemu-img convert -O qcow2 v 'q  x'`);
     for (const name of ["v", "q  x"]) {
-      const { size } = statSync(at(name));
+      linkSync(at(name), at("hard"));
       expectSuccess(await post("wipe", { algorithm: "trim" }, name));
-      expect(statSync(at(name))).toMatchObject({ size, blocks: 0 });
-      expect(readFileSync(at(name)).every((byte) => byte === 0)).toBe(true);
+      await expectEmpty(name, name === "v" ? "raw" : "qcow2", 2 ** 20);
+      expect(readFileSync(at(name)).includes("nobody")).toBe(false);
+      expect(statSync(at("hard"))).toMatchObject({ size: 0, blocks: 0 });
+      rmSync(at("hard"));
     }
+    expect(statSync(at("v"))).toMatchObject({ size: 2 ** 20, blocks: 0 });
   });
 
   test("sparse volumes stay sparse with zero", async () => {

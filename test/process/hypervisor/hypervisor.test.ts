@@ -43,9 +43,47 @@ const LOOKUP_CUT =
 const ABSENT =
   "Failed to reconnect to the hypervisor\nerror: Failed to connect socket to '/run/x': Connection refused";
 
+const RESTARTED =
+  "Disconnected from qemu:///system due to end of file\nerror: Reconnected to the hypervisor";
+const afterRestart = (...messages: string[]) => [RESTARTED, ...messages].join("\nerror: ");
+
 afterAll(async () => {
   await Promise.all(all.map((each) => each.close()));
   await until(() => fake.processes().length === 0, "no process is left").finally(fake.remove);
+});
+
+describe("the first call that fails after a restart of libvirtd", () => {
+  const reason = "Domain not found: no domain with matching name 'x'";
+  test.each<[string, string[], { code: string; message: string }]>([
+    [
+      "a change of what is not there",
+      ["start", afterRestart("failed to get domain 'x'", reason)],
+      { code: "not_found", message: reason },
+    ],
+    [
+      "a change that is refused",
+      ["start", afterRestart("Domain is already active")],
+      { code: "already_active", message: "Domain is already active" },
+    ],
+    [
+      "a read of what is not there",
+      ["dominfo", `Reconnected to the hypervisor\nerror: ${reason}`],
+      { code: "not_found", message: reason },
+    ],
+  ])("%s says why, and is not repeated", async (_what, [verb = "", text = ""], expected) => {
+    const mark = tag();
+    const error = await one([verb, mark, "error", text]).catch((error: HyperError) => error);
+    expect(error).toMatchObject(expected);
+    expect(fake.count(mark)).toBe(1);
+  });
+
+  test("a change that loses the new connection, too, has an unknown outcome", async () => {
+    const mark = tag();
+    const text = afterRestart(CUT);
+    const error = await one(["start", mark, "error", text]).catch((error: HyperError) => error);
+    expect(error).toMatchObject({ code: "outcome_unknown" });
+    expect(fake.count(mark)).toBe(1);
+  });
 });
 
 describe("a connection or session that is lost", () => {

@@ -285,6 +285,7 @@ describe("the audit log", () => {
     const deploy = { template: "test", name: "new", customize: { root_password: "hunter2" } };
     await post("/libvirt/template/deploy", deploy);
     await server.post("/libvirt/domain/pause", { name: "test" }); // by nobody
+    await server.get("/libvirt/domain/pause", { method: "POST", headers, body: "{" });
     const audited = access.audited();
     expect(audited).toMatchObject([
       {
@@ -303,8 +304,9 @@ describe("the audit log", () => {
       { result: "failed", status: 400, code: "invalid_input", arguments: null },
       { result: "done", status: 200, successful: 1, failed: 1 },
       { function: "/libvirt/template/deploy", result: "refused", status: 403, arguments: null },
+      { status: 400, code: "invalid_input", error: "body: not valid JSON", arguments: null },
     ]);
-    expect(audited).toHaveLength(5);
+    expect(audited).toHaveLength(6);
     for (const one of audited) {
       expect(one).toMatchObject({ who: { kind: "token", name: "ci" }, address: "127.0.0.1" });
       expect(Date.parse(one.time)).toBeGreaterThan(Date.now() - 60_000);

@@ -53,10 +53,10 @@ describe("another address than loopback", () => {
 
   test("needs a token and TLS, and says so", async () => {
     expect(await refused(false)).toMatch(
-      /^hypersdk: to listen on 0\.0\.0\.0 it needs a token in .*tokens\.json \(hypersdk token create NAME --role read\), and \[tls\] cert and key, or \[access\] proxies; without, host = "127\.0\.0\.1"/,
+      /^hypersdk: a server on 0\.0\.0\.0 needs a token in .*tokens\.json \(hypersdk token create NAME --role read\), and \[tls\] cert and key, or \[access\] proxies; without, host = "127\.0\.0\.1"/,
     );
-    expect(await refused(true)).toMatch(/it needs \[tls\] cert and key, or \[access\] proxies;/);
-    expect(await refused(false, tls(pair))).toMatch(/it needs a token in [^[]*; without/);
+    expect(await refused(true)).toMatch(/needs \[tls\] cert and key, or \[access\] proxies;/);
+    expect(await refused(false, tls(pair))).toMatch(/needs a token in [^[]*; without/);
   });
 
   test("a token that has expired is none", async () => {

@@ -114,6 +114,10 @@ describe("a mistake names the file and the key", () => {
     ["[hosts.kvm1]", "hosts.kvm1.uri: required (string)"],
     ['[hosts.kvm1]\nuri = "kvm1"', "hosts.kvm1.uri: must be a libvirt URI"],
     ['[hosts.kvm1]\nuri = "qemu:///system"\nuser = "x"', 'hosts.kvm1: unknown key "user"'],
+    [
+      '[hosts.kvm1]\nuri = "qemu:///system"\nsudo = "yes"',
+      "hosts.kvm1.sudo: Invalid input: expected boolean",
+    ],
     ['[hosts."a b"]\nuri = "qemu:///system"', "hosts.a b: "],
   ])("%j: %s", (toml, text) => {
     expect(() => load(toml)).toThrow(`${file}: ${text}`);
@@ -129,7 +133,7 @@ describe("a mistake names the file and the key", () => {
   });
 
   test("of the environment too", () => {
-    expect(() => loadConfig({ PORT: "http" })).toThrow("port: ");
+    expect(() => loadConfig({ PORT: "http" })).toThrow("port: must be a number");
     const env = { LIBVIRT_DEFAULT_URI: "nonsense" };
     expect(() => loadConfig(env)).toThrow("LIBVIRT_DEFAULT_URI: must be a libvirt URI");
   });

@@ -170,6 +170,8 @@ describe("inputError", () => {
     name: z.string().min(1, "must not be empty"),
     count: z.int().max(3).optional(),
     disks: z.array(z.strictObject({ size: z.number() })).optional(),
+    size: z.union([z.number(), z.string().min(1, "must not be empty")]).default(1),
+    pair: z.strictObject({ one: z.union([z.number(), z.string()]) }).optional(),
   });
   test.each<[unknown, string]>([
     [{}, "name: required (string)"],
@@ -180,6 +182,9 @@ describe("inputError", () => {
     [{ name: "a", disks: [{ size: 1 }, {}] }, "disks.1.size: required (number)"],
     [{ name: "a", disks: [{ size: 1, sise: 2 }] }, 'disks.0: unknown key "sise"'],
     [{ count: 4 }, "name: required (string); count: Too big: expected number to be <=3"],
+    [{ name: "a", pair: {} }, "pair.one: required (number or string)"],
+    [{ name: "a", size: true }, "size: Invalid input: expected number or string, received boolean"],
+    [{ name: "a", size: "" }, "size: must not be empty"],
     [[], "Invalid input: expected object, received array"],
   ])("%j: %s", (input, text) => {
     const error = inputError(Input.safeParse(input).error as z.ZodError);

@@ -1,5 +1,5 @@
 /** Programs of the hypervisor: a failure is thrown in the program's own words. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
 import { pathExists, runProgram } from "../../../runtime/libvirt/program.ts";
 
@@ -28,4 +28,23 @@ test.each([
 test("a path exists, or not", async () => {
   expect(await pathExists(ctx, import.meta.filename)).toBe(true);
   expect(await pathExists(ctx, `${import.meta.filename}/no`)).toBe(false);
+  expect(await pathExists(ctx, "/proc/-no such 'file'")).toBe(false);
+});
+
+describe("what cannot be looked at is unknown, and no program's words in a name decide", () => {
+  test.each([
+    ["ls: cannot access '/c/x': Permission denied\n", "permission_denied"],
+    ["ls: /c/x: Permission denied\n", "permission_denied"], // BusyBox
+    [
+      "ls: cannot access '/c/: No such file or directory': Permission denied\n",
+      "permission_denied",
+    ],
+    ["ls: cannot access '/c/x': Stale file handle\n", "command_failed"],
+    ["ls: cannot access '/c/x': Input/output error\n", "command_failed"],
+    ["ls: cannot access '/c/x': Too many levels of symbolic links\n", "command_failed"],
+    ["", "command_failed"],
+  ])("%j", async (stderr, code) => {
+    const exec = async () => ({ stdout: "", stderr, exitCode: 2 });
+    await expect(pathExists({ exec }, "/c/x")).rejects.toMatchObject({ code });
+  });
 });

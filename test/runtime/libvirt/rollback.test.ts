@@ -45,8 +45,9 @@ function hypervisor(there = ["v", "d", "/f", "/g"], stuck: string[] = [], look?:
   });
   const exec = async (argv: string[]) => {
     const name = argv.at(-1) ?? "";
-    const bad = argv[0] === "test" ? !there.includes(name) : take(name) instanceof HyperError;
-    return { stdout: "", stderr: bad ? "rm: no\n" : "", exitCode: bad ? 1 : 0 };
+    const bad = argv[0] === "ls" ? !there.includes(name) : take(name) instanceof HyperError;
+    const stderr = argv[0] === "ls" ? `ls: ${name}: No such file or directory\n` : "rm: no\n";
+    return { stdout: "", stderr: bad ? stderr : "", exitCode: bad ? 1 : 0 };
   };
   return { ctx: { ...fake, exec, host: "h" } as unknown as Context, removed, ...fake };
 }
@@ -160,13 +161,13 @@ describe("a folder for others", () => {
     const ran: string[][] = [];
     const exec = async (argv: string[]) => {
       ran.push(argv);
-      return { stdout: argv[0] === "find" && empty ? "/e\n" : "", stderr: "", exitCode: 0 };
+      return { stdout: argv[1] === "-A" && !empty ? "mine\n" : "", stderr: "", exitCode: 0 };
     };
     return { ctx: { ...answering(() => ""), exec, host: "h" } as unknown as Context, ran };
   };
 
   test.each([
-    [true, [["rmdir", "--ignore-fail-on-non-empty", "--", "/e"]]],
+    [true, [["sh", "-c", expect.stringContaining('rmdir -- "$1"'), "sh", "--", "/e"]]],
     [false, []],
   ])("empty (%s): it is removed only then", async (empty, removed) => {
     const { ctx, ran } = having(empty);
@@ -175,7 +176,7 @@ describe("a folder for others", () => {
       throw missing;
     });
     await expect(call).rejects.toBe(missing);
-    expect(ran.filter(([program]) => program !== "find")).toEqual(removed);
+    expect(ran.filter(([program]) => program !== "ls")).toEqual(removed);
     expect(noteFiles()).toEqual([]);
   });
 });
@@ -252,8 +253,8 @@ describe("leftovers", () => {
 
   test("a folder for others is one while it is empty", async () => {
     for (const [said, left] of [
-      ["/e\n", [{ left: ["folder /e"] }]],
-      ["", []],
+      ["", [{ left: ["folder /e"] }]],
+      ["mine\n", []],
     ] as const) {
       put("a", { resources: [{ kind: "parent", path: "/e" }] });
       const exec = async () => ({ stdout: said, stderr: "", exitCode: 0 });

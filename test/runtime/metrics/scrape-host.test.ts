@@ -22,7 +22,7 @@ type Answers = Record<string, (...words: string[]) => Answer>;
 const UUID = "14fdde5a-ada0-43cf-8a9b-585240f51a4f";
 const LIST = `${UUID} 1 g 1\n22222222-ada0-43cf-8a9b-585240f51a4f - it's off\n`;
 const named = (text: string | undefined, name: string) => `${text}`.replace("g 1", name);
-const isOff = (words: string[]) => words.some((word) => word.startsWith("22222222"));
+const isOff = (words: string[]) => words.some((word) => /^(22222222|--list-inactive)/.test(word));
 
 /** What a healthy one with two domains and two pools says. */
 const HEALTHY: Answers = {

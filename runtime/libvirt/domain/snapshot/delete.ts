@@ -4,6 +4,7 @@ import type { Context } from "../../../hypervisor/context.ts";
 import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
 import { lines } from "../../virsh-output.ts";
 import { assertChainNotShared } from "./guards.ts";
+import { explainJobName } from "./job-name.ts";
 
 /** In a process of its own: merging an overlay can take as long as copying it. */
 export async function deleteSnapshot(
@@ -14,7 +15,9 @@ export async function deleteSnapshot(
 ) {
   const command = ["snapshot-delete", "--domain", domain, "--snapshotname", name];
   const options = children ? ["--children"] : [];
-  await ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS });
+  await ctx.virsh
+    .oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS })
+    .catch(explainJobName);
 }
 
 /** Children before their parents. Throws `in_use`, before anything, when images of others stand on the chain. */

@@ -1,6 +1,7 @@
 /** A domain's snapshots as libvirt knows them. */
 import * as z from "zod";
 import type { Context } from "../../../hypervisor/context.ts";
+import { readDisk, readDisks } from "../../disk.ts";
 import { lines } from "../../virsh-output.ts";
 import { children, parseXml, textOf } from "../../xml.ts";
 
@@ -51,4 +52,32 @@ function parseSnapshot(definition: string, current: boolean): z.output<typeof Sn
     description: textOf(snapshot, "description") ?? null,
     location: parts.some((part) => part["@snapshot"] === "external") ? "external" : "internal",
   };
+}
+
+/**
+ * The images that the domain's external snapshots name as the domain's own: the overlays made with each, the disks
+ * that each was taken of, and the overlays of later reverts. Empty without external snapshots.
+ */
+export async function readOwnImages(
+  { virsh }: Pick<Context, "virsh">,
+  domain: string,
+): Promise<Set<string>> {
+  const names = lines(await virsh(["snapshot-list", "--domain", domain, "--name"]));
+  const definitions = await virsh.all(
+    names.map((name) => ["snapshot-dumpxml", "--domain", domain, "--snapshotname", name]),
+  );
+  const snapshots = definitions.map((definition) => parseXml(definition, "domainsnapshot"));
+  const paths = snapshots.flatMap((snapshot) => {
+    const made = [
+      ...children(snapshot, "disks", "disk"),
+      ...children(snapshot, "revertDisks", "disk"),
+    ].filter((disk) => disk["@snapshot"] === "external");
+    const targets = made.map((disk) => disk["@name"]);
+    const before = ["domain", "inactiveDomain"].flatMap((definition) =>
+      children(snapshot, definition).flatMap(readDisks),
+    );
+    const taken = before.filter(({ target }) => targets.includes(target));
+    return [...made.map(readDisk), ...taken].map(({ path = "" }) => path);
+  });
+  return new Set(paths.filter((path) => path !== ""));
 }

@@ -1,100 +1,62 @@
-/** Reverting to a disk-only snapshot, which libvirt before 9.9 cannot. */
+/** Reverting a domain to a snapshot, and what its state is when that fails. */
 import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
-import { programError } from "../../../hypervisor/virsh-errors.ts";
-import { type Disk, readDisk, readDisks } from "../../disk.ts";
-import { withRollback } from "../../rollback.ts";
-import { createOverlay, readImageInfo } from "../../storage/qemu-img.ts";
-import { children, type Element, parseXml } from "../../xml.ts";
-import { domainState } from "../domain.ts";
+import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
+import { keyValues } from "../../virsh-output.ts";
+import { revertOverlays } from "./revert-overlays.ts";
 
-interface Overlay {
-  target: string;
-  path: string;
-  format: string;
-}
-
-/**
- * Replaces the overlays that were made with a snapshot by empty ones. Later writes are in the overlays and
- * nowhere else, so this works while they are the domain's disks: for the latest snapshot. `refusal`: libvirt's
- * own error, thrown where the snapshot has no overlays.
- */
-export async function revertOverlays(
+/** Resolves to the domain's state. Without `state` it gets that of the snapshot. */
+export async function revertToSnapshot(
   ctx: Context,
   domain: string,
   name: string,
-  refusal: HyperError,
-) {
-  const [definition = "", dominfo = "", present = ""] = await ctx.virsh.all([
-    ["snapshot-dumpxml", "--domain", domain, "--snapshotname", name],
-    ["dominfo", "--domain", domain],
-    ["dumpxml", "--domain", domain, "--inactive"],
-  ]);
-  const snapshot = parseXml(definition, "domainsnapshot");
-  const overlays = overlaysOf(snapshot);
-  if (overlays.length === 0) throw refusal;
-  const disks = disksByTarget(parseXml(present, "domain"));
-  if (overlays.some(({ target, path }) => (disks.get(target)?.path ?? "") !== path)) {
-    const text = `snapshot ${name} is not the latest; delete the later ones first`;
-    throw new HyperError("in_use", text);
+  state?: "running" | "paused",
+): Promise<string> {
+  const before = await readState(ctx, domain);
+  try {
+    await revert(ctx, domain, name, state);
+  } catch (error) {
+    throw await withState(ctx, domain, before, error);
   }
-  const before = disksByTarget(children(snapshot, "domain")[0]);
-  const creations = await Promise.all(
-    overlays.map((overlay) => planOverlay(ctx, name, overlay, before.get(overlay.target))),
-  );
-  await withRollback(ctx, `revert of ${domain} to ${name}`, async (journal) => {
-    for (const { path, create } of creations)
-      await journal.track({ kind: "file", path: temporary(path) }, create);
-    if (domainState(dominfo).live) await ctx.virsh(["destroy", "--domain", domain]);
-    await replaceOverlays(ctx, creations);
-  });
+  return readState(ctx, domain);
 }
 
-/** The disks that a snapshot made overlays for. */
-function overlaysOf(snapshot: Element): Overlay[] {
-  return children(snapshot, "disks", "disk")
-    .filter((disk) => disk["@snapshot"] === "external")
-    .map((disk) => {
-      const { path = "", format = "qcow2" } = readDisk(disk);
-      return { target: `${disk["@name"]}`, path, format };
-    });
-}
-
-async function planOverlay(
-  ctx: Context,
-  snapshot: string,
-  { target, path, format }: Overlay,
-  base?: Disk,
-) {
-  if (!base?.path)
-    throw new HyperError("not_found", `snapshot ${snapshot} does not say what disk ${target} was`);
-  const below = { path: base.path, format: base.format ?? "raw" };
-  const info = await readImageInfo(ctx.exec, below.path, below.format);
-  const backing = { ...below, size: info["virtual-size"] };
-  const create = async () => {
-    const result = await createOverlay(ctx.exec, temporary(path), backing, format);
-    if (result.exitCode !== 0) throw programError("qemu-img create", result);
-  };
-  return { path, create };
-}
-
-async function replaceOverlays(ctx: Context, overlays: { path: string }[]) {
-  for (const [i, { path }] of overlays.entries()) {
-    const move = ["mv", "-f", "-T", "--", temporary(path), path];
-    await runProgram(ctx, move).catch((error: HyperError) => {
-      const text = `the domain is off, and ${i} of its ${overlays.length} disks are reverted`;
-      throw new HyperError(error.code, `${error.message}; ${text}`, { cause: error });
-    });
+async function revert(ctx: Context, domain: string, name: string, state?: "running" | "paused") {
+  const command = ["snapshot-revert", "--domain", domain, "--snapshotname", name];
+  const options = state ? [`--${state}`] : [];
+  try {
+    await ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS });
+  } catch (error) {
+    if (!(error instanceof HyperError) || !(await needsOverlayRevert(ctx, error))) throw error;
+    await revertOverlays(ctx, domain, name, error);
+    const paused = state === "paused" ? ["--paused"] : [];
+    if (state) await ctx.virsh(["start", "--domain", domain, ...paused]);
   }
 }
 
-const temporary = (path: string) => `${path}.reverting`;
-
-async function runProgram(ctx: Context, argv: string[]) {
-  const result = await ctx.exec(argv);
-  if (result.exitCode !== 0) throw programError(argv[0] ?? "", result);
+/**
+ * Whether this is libvirt before 9.9, which reverts to no snapshot whose disks are overlay files. Newer ones say
+ * "unsupported" for reasons of their own, after they have stopped the domain.
+ */
+async function needsOverlayRevert(ctx: Context, { code, message }: HyperError): Promise<boolean> {
+  if (/revert to external (disk )?snapshot not supported yet/.test(message)) return true;
+  // libvirtd says that in the language of its machine, which has no code of ours
+  if (code !== "virsh_failed") return false;
+  const versions = keyValues(await ctx.virsh(["version", "--daemon"]).catch(() => ""));
+  const version = versions["Running against daemon"] ?? "";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return version !== "" && (major < 9 || (major === 9 && minor < 9));
 }
 
-function disksByTarget(domain: Element | undefined): Map<string, Disk> {
-  return new Map((domain ? readDisks(domain) : []).map((disk) => [disk.target, disk]));
+async function readState({ virsh }: Context, domain: string): Promise<string> {
+  return (await virsh(["domstate", "--domain", domain])).trim();
+}
+
+/** The same error, with the domain's state where the attempt has changed it. */
+async function withState(ctx: Context, domain: string, before: string, error: unknown) {
+  if (!(error instanceof HyperError)) return error;
+  const now = await readState(ctx, domain).catch(() => "unknown");
+  if (now === before) return error;
+  const text = `${error.message}; the state of the domain was ${before}, and is ${now} now`;
+  return new HyperError(error.code, text, { cause: error, details: error.details });
 }

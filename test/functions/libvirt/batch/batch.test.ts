@@ -94,17 +94,13 @@ describe("snapshot", () => {
   });
 
   test("every option", async () => {
-    const fake = answering(() => "");
+    const fake = answering((verb) => (verb === "dumpxml" ? "<domain/>" : ""));
     const description = `two\nlines with "quotes" and it's`;
     const options = { name_prefix: "pre 'x'", description, atomic: true, disk_only: true };
     const { results } = await snapshot({ domains, ...options }, fake);
     expect(results[0]?.snapshot).toMatch(/^pre 'x'-\d{8}T\d{6}Z$/);
-    expect(fake.calls[0]?.slice(5)).toEqual([
-      "--description",
-      description,
-      "--disk-only",
-      "--atomic",
-    ]);
+    const taken = fake.calls.find(([verb]) => verb === "snapshot-create-as");
+    expect(taken?.slice(5)).toEqual(["--description", description, "--disk-only", "--atomic"]);
   });
 
   test.each([
@@ -120,6 +116,54 @@ describe("snapshot", () => {
 });
 
 describe("delete", () => {
+  const images = { "/p/base": null, "/p/mid": "/p/base", "/p/top": "/p/mid", "/p/other": "/p/top" };
+  const source = (name: string) => disk(`file='/p/${name}'`);
+  /** Deletes domains that stand on each other: top on mid on base. */
+  async function removeChain(names: string[], pool: Record<string, string | null>, storage = true) {
+    const { ctx } = hypervisor({
+      domains: Object.fromEntries(
+        ["base", "mid", "top", "apart"].map((name) => [name, [false, source(name)]]),
+      ),
+      pools: { p: { ...pool, "/p/apart": null } },
+    });
+    const input = { domains: names, remove_storage: storage };
+    const { results, successful } = await remove(input, { ...ctx, host: "test" });
+    expect(results.map(({ domain }) => domain)).toEqual(names);
+    expect(successful).toBe(results.filter(({ success }) => success).length);
+    return Object.fromEntries(results.map(({ domain, ...result }) => [domain, result]));
+  }
+  const { "/p/other": _other, ...chain } = images;
+
+  test.each([
+    [["base", "mid", "top", "apart"]],
+    [["top", "mid", "base", "apart"]],
+    [["mid", "apart", "base", "top"]],
+    [["apart", "top", "base", "mid"]],
+  ])("those that others of the call stand on go last: %j", async (names) => {
+    const results = await removeChain(names, chain);
+    for (const name of names)
+      expect(results[name]).toMatchObject({ success: true, removed: [`/p/${name}`] });
+  });
+
+  test("a base with an overlay of none of them stays, and so do those below", async () => {
+    const results = await removeChain(["base", "mid", "top", "apart"], images);
+    for (const name of ["base", "mid", "top"])
+      expect(results[name]).toMatchObject({ success: false, code: "in_use" });
+    expect(results.apart?.success).toBe(true);
+  });
+
+  test("without their storage the overlays stay, so the base does as well", async () => {
+    const results = await removeChain(
+      ["base", "mid"],
+      { "/p/base": null, "/p/mid": "/p/base" },
+      false,
+    );
+    expect(results).toMatchObject({
+      base: { success: false, code: "in_use", children: ["/p/mid"] },
+      mid: { success: true },
+    });
+  });
+
   const inside =
     "<domainsnapshot><creationTime>1</creationTime><disks><disk snapshot='internal'/></disks></domainsnapshot>";
   test("with snapshots_only, the snapshots go, children first, and nothing else", async () => {

@@ -23,6 +23,7 @@ describe("create", () => {
   const fake = (name = "s 1") =>
     answering((verb, ...words) => {
       if (verb === "snapshot-list") return `${name}\n`;
+      if (verb === "dumpxml") return "<domain/>";
       return verb === "snapshot-dumpxml" ? xmlOf(`${words.at(-1)}`) : "";
     });
 
@@ -34,7 +35,7 @@ describe("create", () => {
   ])("with %j", async (change, options) => {
     const virsh = fake();
     const made = await create({ ...input, ...change }, virsh);
-    expect(virsh.calls[0]).toEqual([
+    expect(virsh.calls.find(([verb]) => verb === "snapshot-create-as")).toEqual([
       ...["snapshot-create-as", "--domain", "it's", "--name", "s 1"],
       ...options,
     ]);
@@ -42,6 +43,86 @@ describe("create", () => {
       name: "s 1",
       state: "running",
       created: "2023-11-14T22:13:20.000Z",
+    });
+  });
+
+  // as virsh reports it of libvirt 11.3 and QEMU 10.0
+  const jobId = (verb: string, name: string) =>
+    new HyperError(
+      "virsh_failed",
+      `internal error: unable to execute QEMU command 'snapshot-${verb}': Invalid job ID 'internal-snapshot-${verb}-${name}'`,
+    );
+
+  test("a name that QEMU does not take while the domain runs: what works is said", async () => {
+    const refused = answering(() => jobId("save", "s 1"));
+    await expect(create(input, refused)).rejects.toMatchObject({
+      code: "unsupported",
+      message:
+        'while a domain runs, this hypervisor can take and delete only snapshots with letters A to Z, digits, "-", "." and "_" in their names, ' +
+        'not "s 1": choose such a name, shut the domain down first, or take one of the disks alone (disk_only)',
+    });
+    const deleting = answering((verb) =>
+      verb === "snapshot-delete" ? jobId("delete", "it's\ntwo") : xmlOf("s1"),
+    );
+    await expect(
+      remove({ domain_name: "vm", snapshot_name: "s1", children: true }, deleting),
+    ).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(/, not "it's\\ntwo": shut the domain down first$/),
+    });
+  });
+
+  const disk = (target: string, source: string, more = "") =>
+    `<disk type='volume' device='disk'><source ${source}/><target dev='${target}'/>${more}</disk>`;
+  const byVolume = (name: string, target = "vda") => disk(target, `pool='p' volume='${name}'`);
+  const overlay = (target: string, path: string) => [
+    "--diskspec",
+    `${target},snapshot=external,file=${path}`,
+  ];
+  const running = (disks: string) => `<domain id='7'><devices>${disks}</devices></domain>`;
+  const off = (disks: string) => `<domain><devices>${disks}</devices></domain>`;
+  const disksOnly = (definition: string, snapshot_name = "s1") => {
+    const virsh = answering((verb, ...words) => {
+      const name = `${words.at(-1)}`;
+      if (verb === "dumpxml") return definition;
+      if (verb === "snapshot-list") return `${snapshot_name}\n`;
+      if (verb === "snapshot-dumpxml") return xmlOf(snapshot_name);
+      const type = name.startsWith("lv") ? "block" : "file";
+      return verb === "vol-dumpxml"
+        ? `<volume type='${type}'><name>${name}</name><capacity>1</capacity><allocation>1</allocation><target><path>/p/${name}</path></target></volume>`
+        : "";
+    });
+    const call = create({ ...input, snapshot_name, disk_only: true }, virsh);
+    return call.then(() => {
+      const taken = virsh.calls.find(([verb]) => verb === "snapshot-create-as") ?? [];
+      return taken.slice(taken.indexOf("--disk-only") + 1);
+    });
+  };
+
+  test.each([
+    ["named by path: libvirt makes up the name", disk("vda", "file='/p/a.qcow2'"), []],
+    ["named by volume", byVolume("a.qcow2"), overlay("vda", "/p/a.s1")],
+    ["without a suffix", byVolume("a"), overlay("vda", "/p/a.s1")],
+    ["with commas, which virsh reads in pairs", byVolume("a,b.raw"), overlay("vda", "/p/a,,b.s1")],
+    [
+      "two of them beside one with a path",
+      byVolume("a") + disk("vdb", "file='/p/b'") + byVolume("c", "vdc"),
+      [...overlay("vda", "/p/a.s1"), ...overlay("vdc", "/p/c.s1")],
+    ],
+    ["a read-only one", disk("vda", "pool='p' volume='a'", "<readonly/>"), []],
+    ["a device", byVolume("lv"), []],
+  ])("disk_only of a disk %s", async (_what, disks, options) => {
+    expect(await disksOnly(running(disks))).toEqual(options);
+  });
+
+  test.each([
+    [byVolume("a,b.raw"), "s1"],
+    [disk("vda", "file='/p/a,b'"), "s1"],
+    [disk("vda", "file='/p/a'"), "s,1"],
+  ])("an overlay with a comma, of a domain that is off, is refused: %s %s", async (disks, name) => {
+    await expect(disksOnly(off(disks), name)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(/^disk_only: libvirt cannot make overlays with a comma/),
     });
   });
 
@@ -101,13 +182,14 @@ describe("revert", () => {
 
   /** A machine on an overlay of a disk-only snapshot; `run` is what programs do. */
   function having(snapshot: string, file = "/p/top", run: (argv: string[]) => number = () => 0) {
-    const fake = answering((verb) => {
+    const answer = (verb: string) => {
       if (verb === "dominfo") return "State:   running\nPersistent:   yes\n";
       if (verb === "snapshot-revert") return unsupported;
       if (verb === "snapshot-dumpxml") return snapshot;
       if (verb === "dumpxml") return definition(file, "qcow2");
       return verb === "domstate" ? "shut off\n\n" : "";
-    });
+    };
+    const fake = answering(answer);
     const ran: string[] = [];
     const exec = async (words: string[]) => {
       const argv = withoutIsolation(words);
@@ -115,7 +197,7 @@ describe("revert", () => {
       ran.push(argv.join(" "));
       return { stdout: "", stderr: "no", exitCode: run(argv) };
     };
-    return { ...fake, exec, ran, host: "h" };
+    return { ...fake, answer, exec, ran, host: "h" };
   }
 
   test.each([
@@ -144,6 +226,44 @@ describe("revert", () => {
       ["start", "--domain", "vm", "--paused"],
       ["domstate", "--domain", "vm"],
     ]);
+  });
+
+  test("where libvirt cannot, and says so in another language: its version decides", async () => {
+    const other = new HyperError(
+      "virsh_failed",
+      "外部スナップショットへの復帰はまだサポートされていません",
+    );
+    const translated = (version: string) => {
+      const { exec, ran, host, ...fake } = having(external);
+      const spoken = answering((verb) => {
+        if (verb === "snapshot-revert") return other;
+        return verb === "version" ? `Running against daemon: ${version}\n` : fake.answer(verb);
+      });
+      return { ...spoken, exec, ran, host };
+    };
+    expect((await revert(input, translated("9.0.0"))).state).toBe("shut off");
+    for (const version of ["9.9.0", "11.3.0", ""]) {
+      const fake = translated(version);
+      await expect(revert(input, fake)).rejects.toBe(other);
+      expect(fake.ran).toEqual([]);
+    }
+  });
+
+  test("libvirt can, and fails after it has stopped the domain: its reason stands, with the state", async () => {
+    // as 11.3 says it
+    const reason =
+      "unsupported configuration: source for disk 'vda' is not a regular file; refusing to generate external snapshot name";
+    const states = ["running\n\n", "shut off\n\n"];
+    const fake = answering((verb) => {
+      if (verb === "snapshot-revert") return new HyperError("unsupported", reason);
+      if (verb === "snapshot-dumpxml") return external;
+      return verb === "domstate" ? `${states.shift()}` : "";
+    });
+    await expect(revert(input, fake)).rejects.toMatchObject({
+      code: "unsupported",
+      message: `${reason}; the state of the domain was running, and is shut off now`,
+    });
+    expect(fake.verbs()).not.toContain("destroy");
   });
 
   test("a new overlay that cannot be made: the domain runs on", async () => {

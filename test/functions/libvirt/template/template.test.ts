@@ -59,7 +59,7 @@ describe("create", () => {
     const argv = ran.findLast((one) => one.includes("virt-sysprep")) ?? [];
     expect(argv.slice(argv.indexOf("virt-sysprep"))).toEqual([
       ...["virt-sysprep", "--quiet", "--format", "qcow2", "-a", "/pool/golden.qcow2"],
-      ...["--truncate", "/etc/machine-id"],
+      ...["--operations", "defaults,-customize"],
     ]);
     expect(argv).not.toContain("/pool/base.qcow2");
   });
@@ -78,15 +78,15 @@ describe("create", () => {
   test("a seal that fails: the disk and libguestfs's folder go, no domain comes", async () => {
     const { context, ran, verbs, calls } = cloning(SOURCE, {
       run(argv) {
-        if (argv[0] === "test") return { exitCode: 0 };
+        if (argv[0] === "ls") return { exitCode: 0, stderr: "" };
         return argv.includes("LIBGUESTFS_BACKEND=direct")
-          ? { exitCode: 1, stderr: "virt-sysprep: no operating systems were found\n" }
+          ? { exitCode: 1, stderr: "virt-sysprep: no kernel\n" }
           : undefined;
       },
     });
     await expect(create({ ...input, seal: true }, context)).rejects.toMatchObject({
       code: "command_failed",
-      message: "virt-sysprep: virt-sysprep: no operating systems were found",
+      message: "virt-sysprep: virt-sysprep: no kernel",
     });
     expect(verbs()).not.toContain("define");
     expect(calls).toContainEqual(["vol-delete", "--pool", "pool", "--vol", "golden.qcow2"]);
@@ -129,6 +129,39 @@ describe("deploy", () => {
     ]);
     for (const part of ["<memory unit='KiB'>3072<", "<vcpu>2<", 'network="it&apos;s"'])
       expect(defined[0]).toContain(part);
+  });
+
+  test.each([
+    [{ memory: 512 }, "<memory unit='KiB'>131072</memory>", /memory: it has 128 instead of 512/],
+    [{ vcpus: 8 }, "<vcpu>2</vcpu>", /vcpus: it has 2 instead of 8/],
+    [{ vcpus: 8 }, "<vcpu current='4'>8</vcpu>", /vcpus: it has 4 instead of 8/],
+    [
+      { network: "lan" },
+      "<devices><interface type='network'><source network='default'/></interface></devices>",
+      /network: it has default instead of lan/,
+    ],
+  ])("%j that libvirt does not take: nothing is left", async (asked, made, message) => {
+    const { context, verbs } = cloning(SOURCE, {
+      answer: (verb, ...words) =>
+        verb === "dumpxml" && !words.includes("base") ? `<domain>${made}</domain>` : undefined,
+    });
+    await expect(deploy({ ...input, ...asked, autostart: true }, context)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(message),
+    });
+    expect(verbs()).not.toContain("start");
+    expect(verbs()).toContain("undefine");
+    expect(verbs().at(-1)).toBe("vol-delete");
+    expect(notes()).toEqual([]);
+  });
+
+  test("a network named by its UUID is stored by its name", async () => {
+    const { context, defined } = cloning(SOURCE, {
+      answer: (verb) => (verb === "net-info" ? "Name:           lan\nUUID: 1\n" : undefined),
+    });
+    const uuid = "7d0c5b7e-6f0e-4d0b-9f57-1d1b2e1f5a11";
+    await deploy({ ...input, network: uuid }, context);
+    expect(defined[0]).toContain('<source network="lan"/>');
   });
 
   test("as it is asked: nothing is started, and no program needed", async () => {

@@ -40,7 +40,8 @@ function hypervisor(
 describe("upload", () => {
   const input = { pool: "p", volume: "v", source_path: "/data/x" };
   const image = ([program, verb]: string[], converted: Answer = {}): Answer => {
-    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "xargs") return { stdout: "/data/x\0/data\0" };
+    if (program === "test") return {};
     if (program === "sh")
       return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
     if (verb === "info") return { stdout: '{"format":"raw","virtual-size":1048576}' };
@@ -65,7 +66,7 @@ describe("upload", () => {
     [[], /^qemu-img convert: No space left on device$/],
     [
       ["vol-delete"],
-      /^qemu-img convert: No space left on device; the volume is left unfinished: busy$/,
+      /^qemu-img convert: No space left on device; left behind: volume v of pool p \(busy\)$/,
     ],
   ])("a conversion that fails; so does %j", async (verbs, message) => {
     const full = { exitCode: 1, stderr: "No space left on device" };
@@ -92,7 +93,8 @@ describe("sizes that are no whole KiB, to which libvirt would round them up", ()
   const input = { pool: "p", volume: "v", source_path: "/data/x" };
   const image = (size: number) => (argv: string[]) => {
     const [program, verb] = argv;
-    if (program === "realpath") return { stdout: "/data/x\0/data\0" };
+    if (program === "xargs") return { stdout: "/data/x\0/data\0" };
+    if (program === "test") return {};
     if (program === "sh")
       return { stdout: `1:2:1048576:t\n${"00".repeat(512)}\n${"00".repeat(512)}\n/data/x` };
     return verb === "info" ? { stdout: `{"format":"raw","virtual-size":${size}}` } : {};
@@ -151,39 +153,79 @@ test("volumes: of the pool default, unless told otherwise", async () => {
   const asked = async (input: { pool?: string }) => {
     const fake = hypervisor("file", () => ({}));
     await volumes(input, fake);
-    return fake.calls[0];
+    return fake.calls.find(([verb]) => verb === "vol-list");
   };
   expect(await asked({})).toEqual(["vol-list", "--pool", "default"]);
   expect(await asked({ pool: "p" })).toEqual(["vol-list", "--pool", "p"]);
   await expect(asked({ pool: "" })).rejects.toMatchObject({ code: "invalid_input" });
 });
 
-describe("wipe: trim", () => {
-  const input = { pool: "p", volume: "v", algorithm: "trim" as const, force: true };
+describe("wipe", () => {
+  const input = { pool: "p", volume: "v", force: true };
+  const paths = () => ({ stdout: "/p/v\0" });
+
   test.each([
-    ["file", ["fallocate", "--punch-hole", "--offset", "0", "--length", "4096", "--", "/p/v"]],
-    ["block", ["blkdiscard", "--", "/p/v"]],
+    ["zero", true, ["vol-wipe", "vol-delete", "vol-create"]],
+    ["trim", true, ["vol-delete", "vol-create"]], // the emptied file has given its blocks back
+    ["trim", false, ["vol-wipe", "vol-delete", "vol-create"]],
+  ] as const)(
+    "%s, writable: %s: what lost its header is made anew",
+    async (algorithm, ours, verbs) => {
+      const run = ([name]: string[]) => (name === "test" && !ours ? { exitCode: 1 } : paths());
+      const fake = hypervisor("file", run);
+      const answer = await wipe({ ...input, algorithm }, fake);
+      expect(answer).toEqual({ pool: "p", volume: "v", algorithm, recreated: true });
+      expect(fake.verbs().filter((verb) => /^vol-(wipe|delete|create)$/.test(`${verb}`))).toEqual(
+        verbs,
+      );
+      const create = fake.calls.find(([verb]) => verb === "vol-create") ?? [];
+      expect(`${create}`).toContain("<capacity>1048576</capacity>");
+      expect(`${create}`).toContain("<format type='qcow2'/>");
+      expect(`${create}`).not.toContain("<path>");
+    },
+  );
+
+  test.each([
+    ["block", ["blkdiscard", "/p/v"]],
     ["network", undefined],
-  ])("of a volume that is a %s", async (type, program) => {
-    const run = ([name]: string[]) => ({ stdout: name === "stat" ? "4096\n" : "/p/v\0" });
-    const fake = hypervisor(type, run);
-    expect(await wipe(input, fake)).toEqual({ pool: "p", volume: "v", algorithm: "trim" });
-    const last = fake.programs.at(-1);
-    if (program) expect(last).toEqual(program);
+  ])("trim of a volume that is a %s", async (type, program) => {
+    const fake = hypervisor(type, paths);
+    const trim = { ...input, algorithm: "trim" as const };
+    expect(await wipe(trim, fake)).toMatchObject({ algorithm: "trim", recreated: false });
+    if (program) expect(fake.programs.at(-1)).toEqual(program);
     expect(fake.verbs().includes("vol-wipe")).toBe(type === "network");
   });
 
-  test("where it cannot be done: it says so, and nothing else is tried", async () => {
+  test("trim where it cannot be done: it says so, and nothing else is tried", async () => {
     const run = ([name]: string[]) =>
-      name === "fallocate"
-        ? { exitCode: 1, stderr: "fallocate: Operation not supported\n" }
+      name === "blkdiscard"
+        ? { exitCode: 1, stderr: "blkdiscard: Operation not supported\n" }
         : { stdout: "1\0" };
-    const fake = hypervisor("file", run);
-    await expect(wipe(input, fake)).rejects.toMatchObject({
+    const fake = hypervisor("block", run);
+    await expect(wipe({ ...input, algorithm: "trim" }, fake)).rejects.toMatchObject({
       code: "unsupported",
-      message: "trim: fallocate: Operation not supported",
+      message: "trim: blkdiscard: Operation not supported",
     });
     expect(fake.verbs()).not.toContain("vol-wipe");
+  });
+
+  test("trim of a device that the login user may not write to is refused before it is begun", async () => {
+    const run = ([name, right]: string[]) =>
+      name === "test" && right === "-w" ? { exitCode: 1 } : paths();
+    const fake = hypervisor("block", run);
+    await expect(wipe({ ...input, algorithm: "trim" }, fake)).rejects.toMatchObject({
+      code: "permission_denied",
+      message: expect.stringMatching(/^trim writes to \/p\/v, .* sudo = true in \[hosts\./),
+    });
+    expect(fake.programs.at(-1)?.[0]).toBe("test");
+  });
+
+  test.each([
+    ["vol-delete", "volume v is wiped, but its overwritten file is left: full"],
+    ["vol-create", "volume v is wiped, but it is removed and not made anew: full"],
+  ])("a %s that fails says what is left", async (verb, message) => {
+    const fake = hypervisor("file", paths, { [`${verb}`]: new HyperError("no_space", "full") });
+    await expect(wipe(input, fake)).rejects.toMatchObject({ code: "no_space", message });
   });
 });
 

@@ -48,7 +48,8 @@ function hypervisor(fails?: string, change = SOURCE, meanwhile = () => {}) {
       const argv = withoutIsolation(given);
       const [program = "", ...words] = argv;
       ran.push(argv);
-      if (program === fails) {
+      const script = words[0] === "-c" ? `${words[1]}` : "";
+      if (program === fails || (fails && script.includes(`${fails} `))) {
         meanwhile();
         return resolve({ stdout: "", stderr: "broken", exitCode: 1 });
       }
@@ -78,8 +79,8 @@ test("complete, under the domain's name, with every file that it needs", async (
   const text = readFileSync(join(path, "domain.xml"), "utf8");
   expect(textOf(parseXml(text, "domain"), "name")).toBe(NAME);
   const quoted = `${exports}/new/deep/a &amp; b&apos;s`;
-  expect(text).toContain(`<source file="${quoted}/vda.qcow2"/>`);
-  expect(text).toContain(`<source file="${quoted}/fda.raw"/>`);
+  expect(text).toContain(`<source file='${quoted}/vda.qcow2'/>`);
+  expect(text).toContain(`<source file='${quoted}/fda.raw'/>`);
   expect(text).not.toContain("backingStore");
   // elsewhere there is no such CD-ROM, and the machine starts all the same
   expect(text).toContain("<source file='/pool/c.iso' startupPolicy='optional'/>");
@@ -157,6 +158,56 @@ describe("a failure", () => {
     await expect(call).rejects.toMatchObject({
       code: "unsupported",
       message: "disk vda is neither a file, a device nor a volume",
+    });
+    expect(tree()).toEqual([]);
+  });
+});
+
+describe("what the definition says of a disk's source", () => {
+  const RAW = SOURCE.replace("type='qcow2'", "type='raw'");
+  const having = (children: string, source = RAW, disk = "device='disk'") =>
+    source
+      .replace("device='disk'", disk)
+      .replace(
+        "<source file='/pool/base.qcow2'/>",
+        `<source file='/pool/base.qcow2' index='1'>${children}</source>`,
+      );
+  const ENCRYPTION = "<encryption format='luks'><secret type='passphrase' uuid='x'/></encryption>";
+  const SLICE = "<slices><slice type='storage' offset='0' size='512'/></slices>";
+
+  test.each([ENCRYPTION, SLICE, "<seclabel model='dac' relabel='no'/>"])(
+    "%s stays",
+    async (children) => {
+      const { path } = await exportDomain(
+        hypervisor(undefined, having(children)).ctx,
+        NAME,
+        exports,
+        false,
+      );
+      const text = readFileSync(join(path, "domain.xml"), "utf8");
+      expect(text).toMatch(/<source file='[^']*vda\.raw'/);
+      expect(text).toContain(children);
+    },
+  );
+
+  test("what only a LUN may have goes, with the LUN", async () => {
+    const lun = having("<reservations managed='yes'/>", RAW, "device='lun' rawio='yes'");
+    const { path } = await exportDomain(hypervisor(undefined, lun).ctx, NAME, exports, false);
+    const text = readFileSync(join(path, "domain.xml"), "utf8");
+    expect(text).toContain("<disk type='file' device='disk'>");
+    expect(text).not.toContain("reservations");
+  });
+
+  test.each([
+    [ENCRYPTION, RAW, true, /^disk vda is encrypted, so it can be exported only if it is raw/],
+    [ENCRYPTION, SOURCE, false, /^disk vda is encrypted/],
+    [SLICE, RAW, true, /^disk vda is a part of its file/],
+    [SLICE, SOURCE, false, /^disk vda is a part of its file/],
+  ])("%s is refused where it could not be kept", async (children, source, compress, message) => {
+    const { ctx } = hypervisor(undefined, having(children, source));
+    await expect(exportDomain(ctx, NAME, `${exports}/a`, compress)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringMatching(message),
     });
     expect(tree()).toEqual([]);
   });

@@ -40,6 +40,8 @@ beforeAll(() => {
   make("encrypted", SECRET, "-t", "ed25519");
   make("ecdsa", SECRET, "-t", "ecdsa");
   make("rsa", SECRET, "-t", "rsa", "-b", "2048");
+  make("gcm", SECRET, "-t", "ed25519", "-Z", "aes256-gcm@openssh.com");
+  make("slow", SECRET, "-t", "ed25519", "-a", "40");
   make("pem", SECRET, "-t", "rsa", "-b", "2048", "-m", "PEM");
   writeFileSync(path("text"), "this is no key\n");
   writeFileSync(path("empty"), "");
@@ -54,6 +56,7 @@ const target = (names: string[], given: Partial<SshTarget> = {}, required = fals
   port: 22,
   user: "root",
   keys: names.map((name) => ({ path: path(name), required })),
+  certificates: [],
   agent: undefined,
   identitiesOnly: false,
   knownHosts: [],
@@ -88,7 +91,7 @@ describe("key files", () => {
     expect(unusable).toEqual([]);
   });
 
-  test.each(["encrypted", "ecdsa", "rsa", "pem"])(
+  test.each(["encrypted", "ecdsa", "rsa", "pem", "gcm"])(
     "%s, with its passphrase in the environment",
     async (name) => {
       vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", SECRET);
@@ -115,6 +118,17 @@ describe("key files", () => {
       expect(Bun.inspect(wrong)).not.toMatch(/wrong secret|PRIVATE KEY/);
     },
   );
+
+  test("the process goes on while a key of many rounds is opened", async () => {
+    vi.stubEnv("HYPERSDK_SSH_PASSPHRASE_TURNS", SECRET);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const { methods } = await authMethods(target(["slow"], {}, true), "turns").finally(() =>
+      clearInterval(timer),
+    );
+    expect(methods.map(opens)).toEqual([true]);
+    expect(turns).toBeGreaterThan(20);
+  });
 
   test("an empty passphrase is none", async () => {
     vi.stubEnv("HYPERSDK_SSH_PASSPHRASE", "");

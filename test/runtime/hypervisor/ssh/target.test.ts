@@ -56,6 +56,7 @@ describe("URIs", () => {
         "/etc/ssh/ssh_known_hosts",
         "/etc/ssh/ssh_known_hosts2",
       ],
+      certificates: [],
       hostKeyAlias: undefined,
       jump: undefined,
       notRead: undefined,

@@ -8,6 +8,7 @@ import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import type { ExecResult } from "../../../../runtime/hypervisor/transport.ts";
 import { runGuestfs } from "../../../../runtime/libvirt/clone/guestfs.ts";
 import type { Journal } from "../../../../runtime/libvirt/journal.ts";
+import { until } from "../../../fixtures/fake.ts";
 
 const work = mkdtempSync(join(tmpdir(), "guestfs-"));
 afterAll(() => rmSync(work, { recursive: true }));
@@ -144,6 +145,21 @@ exec 3<>"$at.in" 4<>"$at.out"
 echo '{"QMP": {}}' >&4; read -r said <&3; echo '{"event": "SHUTDOWN"}' >&4; exit 0`;
     const folder = await prepared("well", qemu);
     expect(start(folder, "-drive", "file=x,id=hd0,if=none").status).toBe(0);
+    await until(() => existsSync(join(folder, "error"))); // the reader of events may be slower
     expect(readFileSync(join(folder, "error"), "utf8")).toBe("");
+  });
+});
+
+test.each([
+  ["virt-sysprep", /^seal: no operating system was found on the disks$/],
+  ["virt-customize", /^customize: no operating system was found on the disks$/],
+])("%s on disks without an operating system: the field is named", async (program, message) => {
+  const stderr = `${program}: error: no operating systems were found in the guest image\n`;
+  const { ctx, journal } = hypervisor((argv) =>
+    isCall(argv) ? { exitCode: 1, stderr } : undefined,
+  );
+  await expect(runGuestfs(ctx, journal, program, disks, [])).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(message),
   });
 });

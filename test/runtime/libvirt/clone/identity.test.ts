@@ -217,7 +217,10 @@ describe("a raw disk's own bytes do not count", () => {
     async (format) => {
       const { context, ran } = cloning(read("uefi"), {
         answer: (verb) => (verb === "vol-dumpxml" ? looksLike(format) : undefined),
-        run: (argv) => (argv[1] === "info" ? { stdout: '{"virtual-size": 4096}' } : undefined),
+        run: ([program, verb, ...words]) => {
+          if (program === "ls" && words.includes("/pool/d")) return { exitCode: 0, stderr: "" };
+          return verb === "info" ? { stdout: '{"virtual-size": 4096}' } : undefined;
+        },
       });
       await cloneDomain(context, { source: "uefi", target: "t" });
       expect(ran.find((argv) => argv[1] === "info")?.slice(-3)).toEqual(["-f", "raw", "/pool/d"]);
@@ -256,7 +259,11 @@ describe("a template's mark", () => {
   });
 });
 
-describe.skipIf(spawnSync("virt-clone", ["--version"]).status !== 0)("beside virt-clone", () => {
+const virtClone = spawnSync("virt-clone", ["--version"], { encoding: "utf8" });
+/** virt-clone 5.0 gives the file behind a serial port a new name as well, the same as ours. */
+const RENAMES_SERIAL_FILES = Number.parseInt(virtClone.stdout ?? "", 10) >= 5;
+
+describe.skipIf(virtClone.status !== 0)("beside virt-clone", () => {
   /** What each has and the other has not, in canonical form: wanted, all of it. */
   const INTENDED: Record<string, [ours: string[], theirs: string[]]> = {
     plain: [
@@ -302,7 +309,9 @@ describe.skipIf(spawnSync("virt-clone", ["--version"]).status !== 0)("beside vir
         "domain/devices/serial/log append=on file=/var/log/NEW-0.log",
         "domain/devices/serial type=pty",
         "domain/devices/serial/source mode=bind path=/run/NEW-serial.sock",
-        "domain/devices/serial/source append=on path=/var/log/consoles/NEW.log",
+        ...(RENAMES_SERIAL_FILES
+          ? []
+          : ["domain/devices/serial/source append=on path=/var/log/consoles/NEW.log"]),
         "domain/devices/parallel/source path=/run/NEW-pipe",
         "domain/devices/console/log append=on file=/var/log/NEW-0.log",
         "domain/devices/channel/source mode=bind path=/run/NEW-forward.sock",
@@ -317,7 +326,9 @@ describe.skipIf(spawnSync("virt-clone", ["--version"]).status !== 0)("beside vir
         "domain/devices/serial type=udp",
         "domain/devices/serial/source host=127.0.0.1 mode=bind service=4556",
         "domain/devices/serial/source mode=bind path=/run/serial.sock",
-        "domain/devices/serial/source append=on path=/var/log/consoles/consoles.log",
+        ...(RENAMES_SERIAL_FILES
+          ? []
+          : ["domain/devices/serial/source append=on path=/var/log/consoles/consoles.log"]),
         "domain/devices/parallel/source path=/run/pipe",
         "domain/devices/console type=tcp",
         "domain/devices/console/source host=127.0.0.1 mode=bind service=4555 tls=no",

@@ -44,7 +44,9 @@ describe("paths", () => {
     if (expected[0]?.startsWith("/dev/")) {
       await expect(plan(text, request)).rejects.toMatchObject({
         code: "invalid_input",
-        message: "/dev/vg/x is in no active pool (their folders: /pool)",
+        message: expect.stringMatching(
+          /^files: \/dev\/vg\/x is in no active pool \(their folders: \/pool\) and no allowed folder \(\/data, /,
+        ),
       });
     } else expect((await plan(text, request)).map(([, path]) => path)).toEqual(expected);
   });

@@ -5,6 +5,7 @@ import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import { deleteDomain, storageSnapshot } from "../../../../runtime/libvirt/domain/delete.ts";
 import { xml } from "../../../../runtime/libvirt/xml.ts";
 import { answering } from "../../../fixtures/fake.ts";
+import { withoutIsolation } from "../../../fixtures/isolated.ts";
 
 interface Machine {
   active?: boolean;
@@ -19,6 +20,10 @@ interface World {
   volumes?: Record<string, string>;
   /** Path → the path that it leads to. */
   links?: Record<string, string>;
+  /** Snapshot → its definition, of the domain "vm". */
+  snapshots?: Record<string, string>;
+  /** qcow2 image → the name of its data file, as its header has it. */
+  dataFiles?: Record<string, string>;
   /** Verb, or verb and its object → its failure. */
   fails?: Record<string, HyperError>;
 }
@@ -27,7 +32,17 @@ const FILE = (path: string, more = "") =>
   `<disk type='file'><source file='${path}'/>${more}</disk>`;
 const own = FILE("/images/own");
 
-function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
+/** The beginning of a qcow2, as the file has it. */
+function header(hasDataFile: boolean) {
+  const bytes = Buffer.alloc(1024);
+  bytes.write("QFI\xfb", "latin1");
+  bytes.writeUInt32BE(3, 4);
+  bytes.writeUInt8(hasDataFile ? 4 : 0, 79);
+  return bytes;
+}
+
+function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: World) {
+  const { snapshots = {}, dataFiles = {} } = more;
   const names = Object.keys(machines);
   const fake = answering((verb, ...words) => {
     const named = words[words.indexOf("--domain") + 1] ?? "";
@@ -43,6 +58,8 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
       const devices = words.includes("--inactive") ? stored : disks;
       return `${xml`<domain><name>${named}</name><devices>`}${devices.join("")}</devices></domain>`;
     }
+    if (verb === "snapshot-list") return Object.keys(named === "vm" ? snapshots : {}).join("\n");
+    if (verb === "snapshot-dumpxml") return `${snapshots[`${words.at(-1)}`]}`;
     if (verb === "pool-list") return "22222222-2222-4222-8222-222222222222\n\n";
     if (verb === "pool-name") return "images\n";
     if (verb === "vol-list")
@@ -53,13 +70,35 @@ function world({ machines, volumes = {}, links = {}, fails = {} }: World) {
       const name = `${words.at(-1)}`;
       const base = volumes[name] && xml`<backingStore><path>${volumes[name]}</path></backingStore>`;
       return `${xml`<volume><name>${name}</name><capacity>1</capacity><allocation>1</allocation>
-        <target><path>/images/${name}</path></target>${base}</volume>`}`;
+        <target><path>/images/${name}</path>${dataFiles[name] && xml`<format type="qcow2"/>`}</target>${base}</volume>`}`;
     }
     return "";
   });
   const ctx = {
     ...fake,
-    exec: async (_argv: string[], { input }: { input: string }) => {
+    exec: async (words: string[], { input = "" } = {}) => {
+      const argv = withoutIsolation(words);
+      if (argv[0] === "sh")
+        return {
+          stdout: input
+            .split("\0")
+            .map(() => header(true))
+            .reduce((all, one) => Buffer.concat([all, one]), Buffer.alloc(0))
+            .toString("base64"),
+          ...{ stderr: "", exitCode: 0 },
+        };
+      if (argv[0] === "ls")
+        return {
+          stdout: "",
+          stderr: `ls: ${argv.at(-1)}: No such file or directory\n`,
+          exitCode: 2,
+        };
+      if (argv[0] === "qemu-img") {
+        const filename = `${argv.at(-1)}`;
+        const data = { "data-file": dataFiles[filename.replace("/images/", "")] };
+        const info = { filename, "format-specific": { data } };
+        return { stdout: JSON.stringify(info), stderr: "", exitCode: 0 };
+      }
       const real = input.split("\0").map((path) => `${links[path] ?? path}\0`);
       return { stdout: real.join(""), stderr: "", exitCode: 0 };
     },
@@ -207,6 +246,126 @@ describe("a domain's own volumes", () => {
     const { remove, calls } = world({ machines: { a: {}, b: {}, c: {} } });
     await Promise.all(["a", "b", "c"].map(remove));
     expect(calls.filter(([verb]) => verb === "pool-list").length).toBe(1);
+  });
+});
+
+describe("after external snapshots", () => {
+  const DISKS = (path: string) => `<devices>${FILE(path)}</devices>`;
+  const snapshot = (made: string, before: string) =>
+    `<domainsnapshot><disks><disk name='vda' snapshot='external'><source file='${made}'/></disk></disks><domain>${DISKS(before)}</domain></domainsnapshot>`;
+  const removing = (more: Partial<World>, top = "/images/e2") =>
+    world({
+      machines: { vm: { disks: [FILE(top)] }, ...more.machines },
+      volumes: {
+        base: "",
+        own: "/images/base",
+        e1: "/images/own",
+        e2: "/images/e1",
+        ...more.volumes,
+      },
+      snapshots: more.snapshots ?? {
+        e1: snapshot("/images/e1", "/images/own"),
+        e2: snapshot("/images/e2", "/images/e1"),
+      },
+    }).remove("vm");
+
+  test("the overlays and the original image go; the base of a linked clone stays", async () => {
+    const { removed, kept } = (await removing({})) as { removed: string[]; kept: object[] };
+    expect(removed.sort()).toEqual(["/images/e1", "/images/e2", "/images/own"]);
+    expect(kept).toEqual([{ path: "/images/base", reason: expect.stringMatching(/below/) }]);
+  });
+
+  test("after a revert to an earlier one, the overlays of the branch go as well", async () => {
+    const volumes = { now: "/images/own" };
+    const result = (await removing({ volumes }, "/images/now")) as { removed: string[] };
+    expect(result.removed.sort()).toEqual([
+      "/images/e1",
+      "/images/e2",
+      "/images/now",
+      "/images/own",
+    ]);
+  });
+
+  test("an image that a linked clone stands on stays, with all that is below it", async () => {
+    const { removed, kept } = (await removing({ volumes: { clone: "/images/e1" } })) as {
+      removed: string[];
+      kept: { path: string; reason: string }[];
+    };
+    expect(removed).toEqual(["/images/e2"]);
+    expect(Object.fromEntries(kept.map(({ path, reason }) => [path, reason]))).toEqual({
+      "/images/e1": "it is the base of /images/clone",
+      "/images/own": "it is the base of /images/e1",
+      "/images/base": expect.stringMatching(/below/),
+    });
+  });
+
+  test("another domain's disk stays, though a snapshot names it", async () => {
+    const machines = { other: { disks: [FILE("/images/own")] } };
+    const { kept } = (await removing({ machines })) as { kept: object[] };
+    expect(kept).toContainEqual({ path: "/images/own", reason: "domain other uses it" });
+  });
+
+  test("a disk that was detached since stays, as does what internal snapshots name", async () => {
+    const internal = `<domainsnapshot><disks><disk name='vda' snapshot='internal'/></disks><domain>${DISKS("/images/own")}</domain></domainsnapshot>`;
+    expect(await removing({ snapshots: { s: internal } })).toMatchObject({
+      removed: ["/images/e2"],
+    });
+    const detached = { data: "", ...{} };
+    const snapshots = { e2: snapshot("/images/e2", "/images/data") };
+    const result = (await removing({ volumes: detached, snapshots })) as { removed: string[] };
+    expect(result.removed).toEqual(["/images/e2"]);
+  });
+
+  test("snapshots that cannot be read: nothing is touched", async () => {
+    const { remove, changes } = world({
+      machines: { vm: { disks: [own] } },
+      volumes: { own: "" },
+      fails: { "snapshot-list": new HyperError("virsh_failed", "no") },
+    });
+    await expect(remove("vm")).rejects.toThrow("no");
+    expect(changes()).toEqual([]);
+  });
+});
+
+describe("a volume whose data is in another file", () => {
+  const removing = (file: string, more: Partial<World> = {}) =>
+    world({
+      machines: { vm: { disks: [own] }, ...more.machines },
+      volumes: { own: "", ...more.volumes },
+      dataFiles: { own: file, ...more.dataFiles },
+    }).remove("vm");
+
+  test.each(["own.data", "/images/own.data"])("takes that file along: %s", async (file) => {
+    expect(await removing(file, { volumes: { "own.data": "" } })).toEqual(
+      gone("/images/own", "/images/own.data"),
+    );
+  });
+
+  test.each<[string, string, Partial<World>, RegExp]>([
+    [
+      "another image has it too",
+      "d",
+      { volumes: { d: "", two: "" }, dataFiles: { two: "d" } },
+      /^it held the data of \/images\/own, and \/images\/two uses it$/,
+    ],
+    [
+      "a domain uses it",
+      "d",
+      { volumes: { d: "" }, machines: { other: { disks: [FILE("/images/d")] } } },
+      /domain other uses it$/,
+    ],
+  ])("names the file that stays: %s", async (_why, file, more, reason) => {
+    expect(await removing(file, more)).toEqual({
+      removed: ["/images/own"],
+      kept: [{ path: "/images/d", reason: expect.stringMatching(reason) }],
+    });
+  });
+
+  test("the file alone is kept while the image is there", async () => {
+    const machines = { vm: { disks: [FILE("/images/d")] } };
+    expect(await removing("d", { volumes: { d: "" }, machines })).toEqual(
+      kept("/images/d", /^it holds the data of \/images\/own$/),
+    );
   });
 });
 

@@ -44,11 +44,9 @@ function having({
   ...said
 }: File) {
   const ran: string[] = [];
-  const exec = async (argv: string[]) => {
-    if (argv[0] === "realpath") {
-      const paths = argv
-        .slice(argv.indexOf("--") + 1)
-        .map((path) => (path === "/data/x" ? real : path));
+  const exec: Context["exec"] = async (argv, { input = "" } = {}) => {
+    if (argv[0] === "xargs") {
+      const paths = `${input}`.split("\0").map((path) => (path === "/data/x" ? real : path));
       return { exitCode: 0, stderr: "", stdout: paths.map((path) => `${path}\0`).join("") };
     }
     const at = argv.indexOf("qemu-img");

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { HyperError } from "../../../../runtime/core/errors.ts";
 import {
-  activePoolNames,
   listPools,
+  readActivePools,
   readPools,
 } from "../../../../runtime/libvirt/storage/pools.ts";
 import { answering } from "../../../fixtures/fake.ts";
@@ -33,7 +33,9 @@ test("active ones alone, or all", async () => {
 });
 
 test("a name keeps its spaces; a pool that has gone is left out", async () => {
-  expect(await activePoolNames(hypervisor())).toEqual(["ends with spaces  "]);
+  expect(await readActivePools(hypervisor())).toEqual([
+    { uuid: A, name: "ends with spaces  ", folder: "/p" },
+  ]);
 });
 
 test("an inactive pool has no sizes", async () => {

@@ -62,7 +62,7 @@ describe("names that virsh cannot print", () => {
     const programs: string[][] = [];
     const exec = (async (argv: string[]) => {
       programs.push(argv);
-      return { stdout: files.map((file) => `${file}\0`).join(""), stderr: "", exitCode: 0 };
+      return { stdout: files.map((file) => `${path}/${file}\0`).join(""), stderr: "", exitCode: 0 };
     }) as Context["exec"];
     return { ...(await readVolumeNames({ virsh: fake.virsh, exec }, "p")), programs };
   }
@@ -75,7 +75,7 @@ describe("names that virsh cannot print", () => {
     expect(names).toEqual(["plain", "a\u2028b", "üü"]);
     expect(unreadable).toEqual([]);
     expect(programs).toEqual([
-      ["find", "-H", "/p  q", "-mindepth", "1", "-maxdepth", "1", "-printf", "%f\\0"],
+      ["find", "-H", "/p  q", "-mindepth", "1", "-maxdepth", "1", "-print0"],
     ]);
   });
 

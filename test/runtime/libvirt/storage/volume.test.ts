@@ -42,6 +42,7 @@ describe("parseVolume", () => {
       format: "qcow2",
       capacity_bytes: 2 ** 30,
       allocation_bytes: 200704,
+      encrypted: false,
       backing: { path: "/pool/base", format: "raw" },
     });
   });

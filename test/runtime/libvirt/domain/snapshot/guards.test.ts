@@ -15,6 +15,7 @@ function hypervisor(volumes: Record<string, string>, disk: string, snapshot: str
   const { virsh } = answering((verb, ...words) => {
     if (verb === "list")
       return words.includes("--all") ? "11111111-0000-4000-8000-000000000000\n" : "";
+    if (verb === "dominfo") return "Name:           vm\n";
     if (verb === "dumpxml") return domain(`<source file='${disk}'/>`);
     if (verb === "snapshot-list") return "s1\n";
     if (verb === "snapshot-dumpxml") return snapshot;
@@ -86,6 +87,32 @@ describe("assertChainNotShared", () => {
   ])("%s", async (_what, volumes, location, others) => {
     const ctx = hypervisor(volumes, "/p/s1", snapshot(location, file));
     const call = assertChainNotShared(ctx, "vm");
+    if (others.length === 0) return expect(await call).toBeUndefined();
+    await expect(call).rejects.toMatchObject({ code: "in_use", details: { children: others } });
+  });
+});
+
+describe("after a revert to an earlier disk-only snapshot (libvirt 9.9 and later)", () => {
+  const made = (path: string) =>
+    `<disk name='vda' snapshot='external' type='file'><source file='${path}'/></disk>`;
+  const before = (path: string) =>
+    `<domain><devices><disk><source file='${path}'/><target dev='vda'/></disk></devices></domain>`;
+  /** The disks of e2 are a branch: no backing file of the domain's present disk. */
+  const reverted = (extra = "") =>
+    `<domainsnapshot><name>s1</name><state>shutoff</state><creationTime>1</creationTime><disks>${made("/p/e1")}${made("/p/e2")}</disks>${extra}${before("/p/base")}</domainsnapshot>`;
+  const volumes = { base: "", e1: "/p/base", e2: "/p/e1", "e1.17": "/p/base" };
+  test.each<[string, Record<string, string>, string, string[]]>([
+    ["its own overlays stand on its base", volumes, reverted(), []],
+    ["a linked clone of the base", { ...volumes, c: "/p/base" }, reverted(), ["/p/c"]],
+    ["a linked clone of a branch", { ...volumes, c: "/p/e2" }, reverted(), ["/p/c"]],
+    [
+      "an overlay that a revert made and another has replaced",
+      { ...volumes, "e1.9": "/p/base" },
+      reverted(`<revertDisks>${made("/p/e1.9")}</revertDisks>`),
+      [],
+    ],
+  ])("%s", async (_what, images, definition, others) => {
+    const call = assertChainNotShared(hypervisor(images, "/p/e1.17", definition), "vm");
     if (others.length === 0) return expect(await call).toBeUndefined();
     await expect(call).rejects.toMatchObject({ code: "in_use", details: { children: others } });
   });

@@ -2,8 +2,8 @@
  * A program that opens disk images runs where it can open these and nothing else of the hypervisor. An image's header
  * can name other files and servers in more ways than a check of headers knows; in here there are none.
  */
-import { HyperError } from "../../core/errors.ts";
-import type { ExecResult } from "../../hypervisor/transport.ts";
+import { HyperError } from "../core/errors.ts";
+import type { ExecResult } from "../hypervisor/transport.ts";
 
 /** What an isolated program can open, each under its own path. A file to write to is made if it is not there. */
 export interface Files {
