@@ -4,6 +4,7 @@ import { log } from "./core/log.ts";
 import { settings } from "./core/settings.ts";
 import { loadFunctions } from "./function/load.ts";
 import { createContext } from "./hypervisor/context.ts";
+import { reach } from "./libvirt/host.ts";
 import { cannotStart, startServer } from "./server/start.ts";
 
 if (!process.env.LOG_LEVEL) log.level = "info";
@@ -13,11 +14,11 @@ async function main() {
   const functions = await loadFunctions();
   const { url } = await startServer(functions);
   log.info(`${functions.length} functions on ${url()}`);
-  const { uri, virsh } = createContext({ host: default_host });
-  await virsh(["version", "--daemon"]).then(
-    (text) => log.info(`${default_host} (${uri}): ${text.trim().split("\n").slice(-2).join(", ")}`),
-    (error) => log.warn(`${default_host} (${uri}) cannot be used yet: ${error.message}`),
+  const { uri, reachable, libvirt, hypervisor, error } = await reach(
+    createContext({ host: default_host }),
   );
+  if (reachable) log.info(`${default_host} (${uri}): libvirt ${libvirt}, ${hypervisor}`);
+  else log.warn(`${default_host} (${uri}) cannot be used yet: ${error}`);
 }
 
 await main().catch(cannotStart);

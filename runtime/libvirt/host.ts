@@ -21,18 +21,43 @@ export const Reached = z.object({
 /** A hypervisor that takes longer counts as unreachable: people wait for this answer. */
 const REACH_TIMEOUT_MS = 5000;
 
-export async function reach({ host, virsh, ...ctx }: Context): Promise<z.output<typeof Reached>> {
+export async function reach(ctx: Context): Promise<z.output<typeof Reached>> {
+  const { host } = ctx;
   const [uri = ""] = ctx.uri.split("?"); // the paths of its keys are not shown
   try {
-    const versions = keyValues(await virsh(["version", "--daemon"], { timeout: REACH_TIMEOUT_MS }));
-    const library = versions["Using library"]?.replace("libvirt ", "");
-    const libvirt = versions["Running against daemon"] ?? library ?? null;
-    const hypervisor = versions["Running hypervisor"] ?? null;
+    const { answer } = await readVersions(ctx, { timeout: REACH_TIMEOUT_MS });
+    const library = answer["Using library"]?.replace("libvirt ", "");
+    const libvirt = answer["Running against daemon"] ?? library ?? null;
+    const hypervisor = answer["Running hypervisor"] ?? null;
     return { host, uri, reachable: true, libvirt, hypervisor, error: null };
   } catch (error) {
     const text = (error as Error).message;
     return { host, uri, reachable: false, libvirt: null, hypervisor: null, error: text };
   }
+}
+
+const VERSION_CACHE_MS = 600_000;
+const versions = new Map<string, { at: number; version: number[] }>();
+
+type Asking = Pick<Context, "host" | "virsh">;
+
+/** `virsh version` of a hypervisor, by its own keys. */
+async function readVersions({ host, virsh }: Asking, options: { timeout?: number } = {}) {
+  const answer = keyValues(await virsh(["version", "--daemon"], options));
+  const daemon = answer["Running against daemon"];
+  const version = daemon ? daemon.split(".").map(Number) : [];
+  versions.set(host, { at: performance.now(), version });
+  return { answer, version };
+}
+
+/** The version of a hypervisor's libvirtd, such as [9, 0, 0]; empty where it is unknown. */
+export const readLibvirtVersion = async (ctx: Asking) => (await readVersions(ctx)).version;
+
+/** The same, as it was at most ten minutes ago. */
+export async function recentLibvirtVersion(ctx: Asking): Promise<number[]> {
+  const cached = versions.get(ctx.host);
+  if (cached && performance.now() - cached.at < VERSION_CACHE_MS) return cached.version;
+  return readLibvirtVersion(ctx);
 }
 
 type Executor = Pick<Context, "exec">;

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { InterfaceName, NewName } from "#runtime/libvirt/names.ts";
-import { assertBridgeIsFree } from "#runtime/libvirt/network/bridge.ts";
+import { assertBridgeIsFree, mayTakeInterfaces } from "#runtime/libvirt/network/bridge.ts";
 import { networkDefinition } from "#runtime/libvirt/network/definition.ts";
 import { Network, readNetwork } from "#runtime/libvirt/network/network.ts";
 import {
@@ -82,7 +82,8 @@ export default defineFunction({
 
   async run(input, ctx) {
     const { name, bridge = null, forward, start, autostart } = input;
-    if (start || autostart) await assertBridgeIsFree(ctx, { name, active: false, bridge, forward });
+    if (bridge !== null && (start || autostart) && (await mayTakeInterfaces(ctx)))
+      await assertBridgeIsFree(ctx, { name, active: false, bridge, forward });
     await oneAtATime(async () => {
       const definition = await networkDefinition(ctx, input);
       await ctx.virsh(["net-define", "--file", { text: `${definition}` }]);

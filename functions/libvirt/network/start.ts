@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { NetworkName } from "#runtime/libvirt/names.ts";
-import { assertBridgeIsFree } from "#runtime/libvirt/network/bridge.ts";
+import { assertBridgeIsFree, mayTakeInterfaces } from "#runtime/libvirt/network/bridge.ts";
 import { readNetwork } from "#runtime/libvirt/network/network.ts";
 
 export default defineFunction({
@@ -15,7 +15,7 @@ export default defineFunction({
   examples: [{ name: "vm-network" }],
 
   async run({ name }, ctx) {
-    await assertBridgeIsFree(ctx, await readNetwork(ctx, name));
+    if (await mayTakeInterfaces(ctx)) await assertBridgeIsFree(ctx, await readNetwork(ctx, name));
     await ctx.virsh(["net-start", "--network", name]);
     return { name, active: true };
   },

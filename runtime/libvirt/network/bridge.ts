@@ -2,18 +2,29 @@
 import type * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { pathExists } from "../program.ts";
+import { recentLibvirtVersion } from "../host.ts";
+import { pathExists, runProgram } from "../program.ts";
 import type { Network } from "./network.ts";
 
 /** With these libvirt makes the bridge; with others it uses what is there. */
 const MAKES_BRIDGE = ["none", "nat", "route", "open"];
 
+/** The first version that is known to take away the interface in whose place it cannot make the bridge. */
+const TAKES_INTERFACES_SINCE = 11;
+
+/** Whether starting a network can cost the hypervisor an interface; libvirt 9.0 leaves it alone. */
+export async function mayTakeInterfaces(ctx: Pick<Context, "uri" | "host" | "virsh">) {
+  if (ctx.uri.startsWith("test:")) return false; // the test driver has no interfaces
+  const [major = Number.POSITIVE_INFINITY] = await recentLibvirtVersion(ctx);
+  return major >= TAKES_INTERFACES_SINCE;
+}
+
 /**
  * Throws `already_exists` where the network's bridge cannot be made because the hypervisor has an interface of that
- * name. libvirt 11.3, unlike 9.0, takes that interface away when it has failed to make the bridge, `lo` as well.
+ * name. A bridge without ports is let pass: it may be left from a libvirtd that was killed, and libvirt makes it anew.
  */
 export async function assertBridgeIsFree(
-  ctx: Pick<Context, "uri" | "exec">,
+  ctx: Pick<Context, "exec">,
   {
     name,
     active,
@@ -22,8 +33,12 @@ export async function assertBridgeIsFree(
   }: Pick<z.input<typeof Network>, "name" | "active" | "bridge" | "forward">,
 ) {
   if (active || bridge === null || !MAKES_BRIDGE.includes(forward)) return;
-  if (ctx.uri.startsWith("test:")) return; // its networks have no interfaces
-  if (!(await pathExists(ctx, `/sys/class/net/${bridge}`))) return;
+  const folder = `/sys/class/net/${bridge}`;
+  if (!(await pathExists(ctx, folder))) return;
+  if (await pathExists(ctx, `${folder}/bridge`)) {
+    const ports = await runProgram(ctx, ["ls", "-A", "--", `${folder}/brif`]);
+    if (ports.stdout === "") return;
+  }
   const text = `network ${name} cannot make its bridge ${bridge}: the hypervisor has an interface of that name`;
   throw new HyperError("already_exists", text);
 }

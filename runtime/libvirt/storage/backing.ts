@@ -50,7 +50,10 @@ export async function assertNotBackingFile(
     return path || (image?.path ?? []);
   });
   const own = new Set((await realPaths(ctx, paths, {}, real)).values());
-  const children = images.filter(({ on }) => own.has(on)).map(({ path }) => path);
+  const children = images
+    .filter(({ on }) => own.has(on))
+    .map(({ path }) => path)
+    .sort();
   if (children.length === 0) return;
   const text = `domain ${name} is the base of ${children.join(", ")}, ${harm}`;
   throw new HyperError("in_use", text, { details: { children } });

@@ -1,8 +1,8 @@
 /** Reverting a domain to a snapshot, and what its state is when that fails. */
 import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
+import { readLibvirtVersion } from "../../host.ts";
 import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
-import { keyValues } from "../../virsh-output.ts";
 import { revertOverlays } from "./revert-overlays.ts";
 
 /** Resolves to the domain's state. Without `state` it gets that of the snapshot. */
@@ -42,10 +42,9 @@ async function needsOverlayRevert(ctx: Context, { code, message }: HyperError): 
   if (/revert to external (disk )?snapshot not supported yet/.test(message)) return true;
   // libvirtd says that in the language of its machine, which has no code of ours
   if (code !== "virsh_failed") return false;
-  const versions = keyValues(await ctx.virsh(["version", "--daemon"]).catch(() => ""));
-  const version = versions["Running against daemon"] ?? "";
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return version !== "" && (major < 9 || (major === 9 && minor < 9));
+  const version: number[] = await readLibvirtVersion(ctx).catch(() => []);
+  const [major = Number.POSITIVE_INFINITY, minor = 0] = version;
+  return major < 9 || (major === 9 && minor < 9);
 }
 
 async function readState({ virsh }: Context, domain: string): Promise<string> {

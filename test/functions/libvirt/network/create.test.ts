@@ -15,9 +15,15 @@ function hypervisor(fails: Record<string, HyperError> = {}) {
     if (failure) return failure;
     if (verb === "net-define") definition = words[1] ?? "";
     if (verb === "net-info") return "Active: no\nPersistent: yes\nAutostart: no\n";
+    if (verb === "version") return "Running against daemon: 9.0.0\n";
     return verb === "net-dumpxml" ? definition : "\n";
   });
-  return { ...fake, definition: () => parseXml(definition, "network"), text: () => definition };
+  return {
+    ...fake,
+    uri: "qemu:///system",
+    definition: () => parseXml(definition, "network"),
+    text: () => definition,
+  };
 }
 
 describe("the definition", () => {
