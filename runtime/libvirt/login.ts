@@ -1,9 +1,11 @@
 /** What the login of a hypervisor can and cannot do there beside virsh. */
 import * as z from "zod";
+import { HyperError } from "../core/errors.ts";
 import { memoize } from "../core/memoize.ts";
 import { settings } from "../core/settings.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { programError } from "../hypervisor/virsh-errors.ts";
+import { assertIsolated, isolate } from "./isolation.ts";
 import { lines } from "./virsh-output.ts";
 
 /** What needs each program. */
@@ -62,6 +64,20 @@ export async function readLogin({
       `open images and NVRAM that belong to root: programs run as ${user}; log in as root, or set sudo = true in [hosts.${host}]`,
     );
   }
+  const refusal = programs["qemu-img"] ? await isolationRefusal(exec) : undefined;
+  if (refusal) cannot.push(`${PROGRAMS["qemu-img"]}: ${refusal}`);
   const sudo = settings().hosts[host]?.sudo ?? false;
   return { user, root, sudo, reads_images, programs, cannot };
+}
+
+/** Why qemu-img cannot be isolated, without which it opens no image; undefined where it can. */
+async function isolationRefusal(exec: Context["exec"]): Promise<string | undefined> {
+  const program = "qemu-img";
+  const result = await exec(isolate([program, "--version"], {}), { timeout: LOGIN_TIMEOUT_MS });
+  try {
+    assertIsolated(program, result);
+  } catch (error) {
+    if (error instanceof HyperError) return error.message;
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { withRollback } from "#runtime/libvirt/rollback.ts";
+import { assertCopyable } from "#runtime/libvirt/storage/isolation-chain.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import {
   assertImage,
@@ -43,13 +44,19 @@ export default defineFunction({
     const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", source_volume]);
     const source = parseVolume(pool, definition);
     assertImage(source, "source_volume");
-    const writer = (await readStorage(ctx))
-      .disksUsing(source)
-      .find((use) => use.running && !use.shared && !use.below);
+    const uses = (await readStorage(ctx)).disksUsing(source);
+    const writer = uses.find((use) => use.running && !use.shared && !use.below);
     if (writer) {
       const text = `volume ${source_volume} is used by the running domain ${writer.domain}, so a copy may be torn`;
       throw new HyperError("in_use", text);
     }
+    // the guest wrote that header, and libvirt would copy what the header names
+    const raw = uses.find((use) => use.format === "raw" && !use.below && source.backing);
+    if (raw) {
+      const text = `domain ${raw.domain} has volume ${source_volume} as a raw disk, and libvirt would copy it as a ${source.format} image with a backing file`;
+      throw new HyperError("unsupported", text);
+    }
+    if (source.backing) await assertCopyable(ctx, source);
     const name = target_volume;
     return withRollback(ctx, `copy of volume ${source_volume} to ${name}`, async (journal) => {
       const from = ["--vol", source_volume, "--inputpool", pool];

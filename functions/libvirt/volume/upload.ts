@@ -4,13 +4,14 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { withRollback } from "#runtime/libvirt/rollback.ts";
 import { fillVolume } from "#runtime/libvirt/storage/fill-volume.ts";
-import { imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
+import { IMAGE_FD, imageNode, onImage } from "#runtime/libvirt/storage/import-file.ts";
 import {
   conversionError,
   inspectImage,
   Path,
   SourceFormat,
 } from "#runtime/libvirt/storage/import-image.ts";
+import { assertSeenAsRaw } from "#runtime/libvirt/storage/import-raw.ts";
 import { convertImage } from "#runtime/libvirt/storage/qemu-img.ts";
 import {
   Format,
@@ -61,10 +62,12 @@ export default defineFunction({
       );
       const target = await readVolume(ctx, pool, volume);
       await fillVolume(ctx, journal, target, virtualSize, async (into) => {
-        const conversion = { source: imageNode(image), ...into };
+        const conversion = { source: imageNode(image), reads: [IMAGE_FD], ...into };
         const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
         const result = await convertImage(onImage(ctx, image), conversion, limits);
         if (result.exitCode !== 0) throw conversionError(source_path, result);
+        if (into.targetFormat === "raw" && target.type === "file")
+          await assertSeenAsRaw(ctx, into.target, source_path);
       });
       return { ...(await readVolume(ctx, pool, volume)), source_format: image.format };
     });

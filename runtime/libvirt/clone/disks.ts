@@ -7,9 +7,10 @@ import type { Journal } from "../journal.ts";
 import { throwIfCancelled } from "../rollback.ts";
 import { fillVolume } from "../storage/fill-volume.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
+import { assertCopyable, convertDisk } from "../storage/isolation-chain.ts";
 import { type DiskImage, isDevice } from "../storage/locate.ts";
-import { type Conversion, convertImage, createOverlay } from "../storage/qemu-img.ts";
-import { IMAGE_TIMEOUT_MS, type NewVolume, volumeXml } from "../storage/volume.ts";
+import { type Conversion, createOverlay } from "../storage/qemu-img.ts";
+import { IMAGE_TIMEOUT_MS, type NewVolume, readVolume, volumeXml } from "../storage/volume.ts";
 import { shrinkVolume } from "../storage/volume-model.ts";
 import { xml } from "../xml.ts";
 import { descend, type Span, type XmlDocument } from "../xml-document.ts";
@@ -34,14 +35,19 @@ export async function assertPossible(
   for (const { pool, from, path, target } of plans) {
     if (!pool) await assertCreatable(ctx, path);
     const isRead = !linked || !pool;
-    if (isRead && !(await mayRead(ctx, from.path, from.format)) && !byLibvirt(from, pool, paused))
+    if (!isRead || (await mayRead(ctx, from.path, from.format))) continue;
+    const { volume } = from;
+    if (!volume || !byLibvirt(from, pool, paused))
       throw needsRoot(ctx, `disk ${target}: a copy reads ${from.path}`);
+    if (from.format !== "raw") {
+      await assertCopyable(ctx, await readVolume(ctx, volume.pool, volume.name));
+    }
   }
 }
 
 /** libvirtd copies volumes of domains that are off, if it sees them as the guest does. */
 const byLibvirt = (from: DiskImage, pool: string | undefined, paused: boolean) =>
-  pool !== undefined && !paused && from.isSeenAlike && from.volume !== undefined;
+  pool !== undefined && !paused && from.isSeenAlike;
 
 /** Makes the disks one after the other, so that a disconnected client is noticed between two. */
 export async function makeDisks(
@@ -76,7 +82,7 @@ async function makeCopy(ctx: Context, journal: Journal, plan: Plan, paused: bool
   const source = { source: from.path, sourceFormat: from.format, shared: paused };
   const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const convert = async (into: Pick<Conversion, "target" | "targetFormat" | "existing">) => {
-    const result = await convertImage(ctx.exec, { ...source, ...into }, limits);
+    const result = await convertDisk(ctx, { ...source, ...into }, limits);
     if (result.exitCode !== 0) throw programError("qemu-img convert", result);
   };
   if (!pool) {

@@ -9,8 +9,8 @@ import { runProgram } from "../program.ts";
 import { removeResource } from "../resource.ts";
 import { downloadVolume } from "../storage/fill-volume.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
+import { assertCopyable, convertDisk } from "../storage/isolation-chain.ts";
 import { findVolume } from "../storage/locate.ts";
-import { convertImage } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT_MS, parseVolume, type Volume } from "../storage/volume.ts";
 import { volumeLike } from "../storage/volume-model.ts";
 import { parseXml } from "../xml.ts";
@@ -90,6 +90,7 @@ async function readThroughLibvirt(ctx: Context, { target }: Disk, path: string, 
   const volume = found && parseVolume(found.pool, found.text);
   if (!found || !volume || (from !== "raw" && volume.format !== from))
     throw needsRoot(ctx, `disk ${target}: an export reads ${path}`);
+  if (from !== "raw") await assertCopyable(ctx, volume);
   return { volume, definition: found.text };
 }
 
@@ -108,7 +109,7 @@ export async function writeDisk(
   if (through) await download(ctx, journal, plan, through, image);
   const files = { source: image, sourceFormat: from, target: file, targetFormat: format };
   const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
-  const result = await convertImage(ctx.exec, { ...files, compress }, limits);
+  const result = await convertDisk(ctx, { ...files, compress }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img", result);
   if (through) await runProgram(ctx, ["rm", "--", image]);
 }

@@ -2,9 +2,9 @@
  * Data files: a qcow2 image may keep its data in another file, which libvirt 9.0 does not know. The image's header
  * tells: https://www.qemu.org/docs/master/interop/qcow2.html
  */
-import { dirname, resolve } from "node:path";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { dataFileOf } from "./image-chain.ts";
 import { readQcow2Heads } from "./qcow2-header.ts";
 import { readImageInfo } from "./qemu-img.ts";
 
@@ -34,7 +34,7 @@ export async function readDataFiles(
   await Promise.all(
     unread.map(async (image, i) => {
       const dataFile = heads[i]?.hasDataFile
-        ? await dataFileOf(ctx, image).catch(unreadable)
+        ? await readNameIn(ctx, image).catch(unreadable)
         : null;
       known.set(image, dataFile);
     }),
@@ -52,11 +52,9 @@ function unreadable(error: unknown): null {
 export async function readDataFile(ctx: Pick<Context, "exec">, image: Image) {
   if (!isQcow2(image)) return null;
   const [head] = await readQcow2Heads(ctx, [image.path]);
-  return head && !head.hasDataFile ? null : dataFileOf(ctx, image);
+  return head && !head.hasDataFile ? null : readNameIn(ctx, image);
 }
 
-async function dataFileOf({ exec }: Pick<Context, "exec">, { path }: Image) {
-  const info = await readImageInfo(exec, path, "qcow2");
-  const name = info["format-specific"]?.data?.["data-file"];
-  return name ? resolve(dirname(path), name) : null;
+async function readNameIn({ exec }: Pick<Context, "exec">, { path }: Image) {
+  return dataFileOf(await readImageInfo(exec, path, "qcow2")) ?? null;
 }

@@ -6,7 +6,7 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import { pathExists } from "../program.ts";
-import { describeChain } from "./qemu-img.ts";
+import { dataFileOf, readImageChain } from "./image-chain.ts";
 
 type Login = Pick<Context, "exec" | "host">;
 
@@ -23,10 +23,24 @@ export function mayRead(ctx: Login, path: string, format: string): Promise<boole
 }
 
 async function canRead(ctx: Login, path: string, format: string): Promise<boolean> {
-  if (!(await allows(ctx, "-r", path))) return isMissing(ctx, path); // which is the copy's to tell
-  if (format === "raw") return true;
-  const { exitCode, stderr } = await describeChain(ctx.exec, path, format);
-  return exitCode === 0 || !/Permission denied/.test(stderr); // other damage is the copy's to tell
+  let isDenied = false;
+  const enter = async (file: string) => {
+    const isReadable = await allows(ctx, "-r", file);
+    isDenied ||= !isReadable && !(await isMissing(ctx, file)); // what is missing is the copy's to tell
+    return isReadable;
+  };
+  if (format === "raw") {
+    await enter(path);
+    return !isDenied;
+  }
+  try {
+    const chain = await readImageChain(ctx.exec, path, format, enter);
+    for (const file of chain.flatMap((info) => dataFileOf(info) ?? [])) await enter(file);
+  } catch (error) {
+    if (!(error instanceof HyperError) || error.code === "unsupported") throw error;
+    isDenied ||= /Permission denied/.test(error.message); // other damage is the copy's to tell
+  }
+  return !isDenied;
 }
 
 const isMissing = async (ctx: Login, path: string) =>

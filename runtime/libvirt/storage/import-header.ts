@@ -15,6 +15,8 @@ export function headerProblem({ head, tail, size }: Ends): string | undefined {
   if (VMDK_DESCRIPTOR.test(head.toString("latin1"))) {
     return "is a VMDK descriptor, whose data is in other files; give a single-file image";
   }
+  if (isVmdkOfOthers(head))
+    return "is a VMDK whose descriptor names other files; give a single-file image";
   if (head.length >= 104 && head.readUInt32BE(0) === 0x514649fb) {
     if (head.readBigUInt64BE(8) !== 0n)
       return "has a backing file; flatten it first (qemu-img convert)";
@@ -29,6 +31,10 @@ export function headerProblem({ head, tail, size }: Ends): string | undefined {
   }
   return isVhdFooter(head) ? vhdProblem(head, tail) : undefined;
 }
+
+/** A sparse VMDK of no capacity: QEMU then opens the extents of the descriptor within (vmdk_open_vmdk4). */
+const isVmdkOfOthers = (head: Buffer) =>
+  head.length >= 36 && head.toString("latin1", 0, 4) === "KDMV" && head.readBigUInt64LE(12) === 0n;
 
 const isVhdFooter = (sector: Buffer) =>
   sector.length === 512 && sector.toString("latin1", 0, 8) === "conectix";

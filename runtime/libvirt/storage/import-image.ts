@@ -92,7 +92,7 @@ async function describeImage(
 }
 
 async function probe(exec: Exec, source: string, image: string): Promise<ImageInfo> {
-  const result = await probeImage(exec, image);
+  const result = await probeImage(exec, IMAGE_FD, image);
   if (result.exitCode !== 0)
     throw refusedImage(source, `is not a readable image: ${firstLine(result.stderr)}`);
   return JSON.parse(result.stdout);
@@ -104,7 +104,10 @@ function infoProblem(info: ImageInfo, expected = info.format): string | undefine
     return `is of format ${info.format}; accepted are ${accepted.join(", ")}`;
   if (info.format !== expected) return `is of format ${info.format}, not ${expected}`;
   if (info["backing-filename"]) return "has a backing file; flatten it first (qemu-img convert)";
-  if (info["format-specific"]?.data?.["data-file"]) return "keeps its data in another file";
+  const parts = info["format-specific"]?.data;
+  if (parts?.["data-file"]) return "keeps its data in another file";
+  if (parts?.extents?.some(({ filename }) => filename !== IMAGE_FD))
+    return "is a VMDK whose descriptor names other files; give a single-file image";
   return info.encrypted ? "is encrypted" : undefined;
 }
 

@@ -5,7 +5,7 @@
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { pathExists } from "../program.ts";
-import { readImageChain, readImageInfo } from "./qemu-img.ts";
+import { readImageChain } from "./image-chain.ts";
 
 /** An image whose backing files are unknown: it may stand on any volume. */
 export interface UnknownImage {
@@ -20,23 +20,12 @@ export async function imagesBelow(
   path: string,
   format: string,
 ): Promise<string[]> {
-  const chain = await readImageChain(ctx.exec, path, format);
-  if (chain) return chain.slice(1).map(({ filename }) => filename);
-  return walkChain(ctx, path, format);
-}
-
-/** Reads image by image, since qemu-img describes no image of a chain that ends in a missing one. */
-async function walkChain(ctx: Pick<Context, "exec">, path: string, format: string) {
-  const chain: string[] = [];
-  let next: { path: string; format?: string | undefined } | undefined = { path, format };
-  while (next && !chain.includes(next.path)) {
-    chain.push(next.path);
-    if (!(await pathExists(ctx, next.path))) break;
-    const info = await readImageInfo(ctx.exec, next.path, next.format);
-    const below = info["full-backing-filename"] ?? info["backing-filename"];
-    next = below ? { path: below, format: info["backing-filename-format"] } : undefined;
-  }
-  return chain.slice(1);
+  const paths: string[] = [];
+  await readImageChain(ctx.exec, path, format, (image) => {
+    paths.push(image);
+    return pathExists(ctx, image);
+  });
+  return paths.slice(1);
 }
 
 /** Says that a volume may be in use by images that cannot be read; `remedy` completes the message. */

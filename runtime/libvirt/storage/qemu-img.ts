@@ -1,9 +1,22 @@
-/** qemu-img: the one place that knows its command line. */
+/** qemu-img: the one place that knows its command line, and starts it, always isolated. */
 import type { ExecOptions, ExecResult } from "../../hypervisor/transport.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
+import { assertIsolated, type Files, isolate } from "../isolation.ts";
 
 /** How qemu-img is run: `ctx.exec`, or one that opens a foreign image's file for it (import-file.ts). */
 export type Exec = (argv: string[], options?: Partial<ExecOptions>) => Promise<ExecResult>;
+
+/** Runs qemu-img where it can open these files and no other. */
+async function run(
+  exec: Exec,
+  files: Files,
+  words: string[],
+  options?: Partial<ExecOptions>,
+): Promise<ExecResult> {
+  const result = await exec(isolate(["qemu-img", ...words], files), options);
+  assertIsolated("qemu-img", result);
+  return result;
+}
 
 /** The part of `qemu-img info --output=json` that is used. */
 export interface ImageInfo {
@@ -14,7 +27,7 @@ export interface ImageInfo {
   "full-backing-filename"?: string;
   "backing-filename-format"?: string;
   encrypted?: boolean;
-  "format-specific"?: { data?: { "data-file"?: string } };
+  "format-specific"?: { data?: { "data-file"?: string; extents?: { filename: string }[] } };
 }
 
 /** Describes an image, also while a guest writes to it. qemu-img detects the format only if it is undefined. */
@@ -23,48 +36,37 @@ export async function readImageInfo(
   path: string,
   format: string | undefined,
 ): Promise<ImageInfo> {
-  const options = ["-U", "--output=json", ...(format ? ["-f", format] : [])];
-  const result = await exec(["qemu-img", "info", ...options, path]);
-  if (result.exitCode !== 0) throw programError("qemu-img info", result);
-  return JSON.parse(result.stdout);
+  const options = ["info", "-U", "--output=json"];
+  const files = { reads: [path] };
+  const plain = [...options, ...(format ? ["-f", format] : []), path];
+  const result = await run(exec, files, plain);
+  if (result.exitCode === 0) return JSON.parse(result.stdout);
+  if (format && format !== "qcow2") throw programError("qemu-img info", result);
+  // a data file is not there; another one in its place lets qemu-img tell its name
+  const other = await run(exec, files, [...options, dataFileApart(path)]);
+  if (other.exitCode !== 0) throw programError("qemu-img info", result);
+  return { ...JSON.parse(other.stdout), filename: path };
 }
 
-/** Describes an image and those below it, from the top down; undefined if one of them cannot be read. */
-export async function readImageChain(
-  exec: Exec,
-  path: string,
-  format: string,
-): Promise<ImageInfo[] | undefined> {
-  const options = ["-U", "--backing-chain", "--output=json", "-f", format];
-  const result = await exec(["qemu-img", "info", ...options, path]);
-  return result.exitCode === 0 ? JSON.parse(result.stdout) : undefined;
+function dataFileApart(path: string): string {
+  const file = { driver: "file", filename: path };
+  const none = { driver: "null-co", "read-zeroes": true };
+  return `json:${JSON.stringify({ driver: "qcow2", file, "data-file": none, backing: null })}`;
 }
-
-/** Describes an image and those below it; the caller judges the exit code. */
-export const describeChain = (exec: Exec, path: string, format: string) =>
-  exec(["qemu-img", "info", "-U", "--backing-chain", "--output=json", "-f", format, path]);
-
-/** Makes an overlay in the place of a file. */
-export const createOverlay = (
-  exec: Exec,
-  path: string,
-  backing: { path: string; format: string; size: number },
-) => {
-  const below = ["-F", backing.format, "-b", backing.path];
-  return exec(["qemu-img", "create", "-q", "-f", "qcow2", ...below, path, `${backing.size}`]);
-};
 
 /** Describes an image whose format qemu-img detects; the caller judges the exit code. */
-export const probeImage = (exec: Exec, path: string) =>
-  exec(["qemu-img", "info", "--output=json", path]);
+export const probeImage = (exec: Exec, path: string, image = path) =>
+  run(exec, { reads: [path] }, ["info", "--output=json", image]);
 
 /** Checks an image's metadata; the exit code tells the kind of damage. */
 export const checkImage = (exec: Exec, path: string, format: string, timeout: number) =>
-  exec(["qemu-img", "check", "--output=json", "-f", format, path], { timeout });
+  run(exec, { reads: [path] }, ["check", "--output=json", "-f", format, path], { timeout });
 
 export interface Conversion {
   /** A path, or a `json:` description of one. */
   source: string;
+  /** The files that the source is made of, by the names that it gives them. @default the source itself */
+  reads?: string[];
   /** Undefined only where `source` names the format itself. */
   sourceFormat?: string;
   target: string;
@@ -92,10 +94,22 @@ export function intoVolume(
   return isAnew ? into : { ...into, existing: { zero: isFile } }; // zero, so that sparse stays sparse
 }
 
+/** Makes an overlay, in the place of a file if there is one; no other file is opened. */
+export function createOverlay(
+  exec: Exec,
+  path: string,
+  backing: { path: string; format: string; size: number },
+  format = "qcow2",
+) {
+  const below = ["-u", "-F", backing.format, "-b", backing.path];
+  const words = ["create", "-q", "-f", format, ...below, path, `${backing.size}`];
+  return run(exec, { writes: [path] }, words);
+}
+
 /** Copies an image as one without a backing file; the caller judges the exit code. */
 export function convertImage(
   exec: Exec,
-  { source, sourceFormat, target, targetFormat, existing, shared, compress }: Conversion,
+  { source, reads, sourceFormat, target, targetFormat, existing, shared, compress }: Conversion,
   options: Partial<ExecOptions>,
 ) {
   const flags = [
@@ -106,18 +120,22 @@ export function convertImage(
     ...(targetFormat === "vpc" && !existing ? ["-o", "force_size=on"] : []),
     ...(sourceFormat ? ["-f", sourceFormat] : []),
   ];
-  return exec(["qemu-img", "convert", ...flags, "-O", targetFormat, source, target], options);
+  const words = ["convert", ...flags, "-O", targetFormat, source, target];
+  return run(exec, { reads: reads ?? [source], writes: [target] }, words, options);
 }
 
 /** Where the last grain of a VMDK ends. Compressed grains are not told; they have checksums. */
-const MAP_END = `qemu-img map --output=json -f vmdk "$1" | awk '
+const MAP_END = `{ "$@"; echo "exit $?"; } | awk '
 function number(key) { return match($0, "\\"" key "\\": [0-9]+") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 4) : -1 }
-{ at = number("offset"); if (at >= 0 && at + number("length") > end) end = at + number("length") }
-END { if (NR == 0) exit 1; printf "%.0f", end }'`;
+{ at = number("offset"); if (at >= 0 && at + number("length") > end) end = at + number("length"); code = $2 }
+END { if (code > 0) exit code; printf "%.0f", end }'`;
 
 /** Reads where the data of a VMDK ends in its file, in bytes. */
 export async function readVmdkEnd(exec: Exec, path: string, timeout: number): Promise<number> {
-  const result = await exec(["sh", "-c", MAP_END, "sh", path], { timeout });
+  const map = ["qemu-img", "map", "--output=json", "-f", "vmdk", path];
+  const argv = ["sh", "-c", MAP_END, "sh", ...isolate(map, { reads: [path] })];
+  const result = await exec(argv, { timeout });
+  assertIsolated("qemu-img", result);
   if (result.exitCode !== 0) throw programError("qemu-img map", result);
   return Number(result.stdout);
 }

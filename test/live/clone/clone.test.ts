@@ -217,7 +217,7 @@ describe("a clone", () => {
   });
 
   test("resumed while it is copied: nothing is left of the clone", async () => {
-    const late = '[ "$1" != convert ] || { touch /run/copying; sleep 1; }; exec $REAL "$@"';
+    const late = '[ "$3" != convert ] || { touch /run/copying; sleep 1; }; exec $REAL "$@"';
     const other = await start(programs("/run/bin-slow", { "qemu-img": late }));
     await base();
     await virsh("start", "--domain", "base");

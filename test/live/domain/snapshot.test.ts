@@ -277,7 +277,7 @@ describe("a revert that cannot be", () => {
       expectError(answer, 500, "unsupported", text);
       expect(await state()).toBe("shut off");
     } else {
-      expectError(answer, 500, "command_failed", /^qemu-img: .*disk\.qcow2/);
+      expectError(answer, 500, "command_failed", /^qemu-img info: .*disk\.qcow2/);
       expect(await state()).toBe("running");
     }
     expect((await sh("ls")).trim()).toBe("disk.s1");

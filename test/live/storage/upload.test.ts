@@ -208,7 +208,10 @@ describe("conversion", () => {
   });
 
   test("a caller who goes away ends the conversion, and no volume is left", async () => {
-    await wrap("qemu-img", 'case "$1" in convert) shift; set -- convert -r 1M "$@";; esac');
+    await wrap(
+      "chroot",
+      'case "$3" in convert) r=$1 q=$2; shift 3; set -- $r $q convert -r 1M "$@";; esac',
+    );
     const away = new AbortController();
     const call = upload("disk.raw", { format: "raw" }, { signal: away.signal });
     const vol = join(POOL, "vol");
@@ -224,7 +227,7 @@ describe("conversion", () => {
   });
 
   test("a conversion that fails leaves no volume", async () => {
-    await wrap("qemu-img", 'case "$1" in convert) echo "oh no" >&2; exit 1;; esac');
+    await wrap("chroot", 'case "$3" in convert) echo "oh no" >&2; exit 1;; esac');
     expectError(await upload("disk.vdi"), 500, "command_failed", /^qemu-img convert: oh no$/);
     await expectNothing();
   });
@@ -580,7 +583,10 @@ describe("where an image may come from", () => {
   });
 });
 
-/** Put a script before a program that the server calls; `$real` is the program itself. */
+/**
+ * Put a script before a program that the server calls; `$real` is the program itself. qemu-img is started by chroot,
+ * in a root where no script is.
+ */
 async function wrap(program: string, script: string) {
   const path = join(BIN, program);
   const real = (await run("sh", ["-c", `command -v ${program}`])).stdout.trim();
@@ -655,7 +661,7 @@ describe("a file that is swapped between the check and the use", () => {
     ],
     [
       "for another content, while the conversion has it open",
-      "qemu-img",
+      "chroot",
       ahead("convert", REWRITE),
       500,
       /changed/,

@@ -38,6 +38,22 @@ test("another user, without some programs", async () => {
   ]);
 });
 
+test("a user who cannot isolate qemu-img", async () => {
+  const refused = { stdout: "", stderr: "unshare: unshare failed: Operation not permitted\n" };
+  const { exec: script } = host("1000\noperator\nqemu-img\nvirt-sysprep\nvirt-customize\nscrub\n");
+  const exec: Context["exec"] = async (argv) =>
+    argv.includes("qemu-img") && argv.includes("--version")
+      ? { ...refused, exitCode: 1 }
+      : script(argv);
+  const { cannot } = await readLogin({ exec, host: "kvm1", uri: "qemu:///system" });
+  expect(cannot).toEqual([
+    expect.stringMatching(/^open images and NVRAM/),
+    expect.stringMatching(
+      /^copy, convert and export images: .*namespaces.* must be root .*or user namespaces/,
+    ),
+  ]);
+});
+
 test("in a session all images are the user's own", async () => {
   const uri = "qemu+ssh://operator@kvm1/session?keyfile=/k";
   expect(await readLogin(host("1000\noperator\n", { uri }))).toMatchObject({ reads_images: true });

@@ -4,6 +4,7 @@ import type { Context } from "../../../hypervisor/context.ts";
 import { programError } from "../../../hypervisor/virsh-errors.ts";
 import { type Disk, readDisk, readDisks } from "../../disk.ts";
 import { withRollback } from "../../rollback.ts";
+import { createOverlay, readImageInfo } from "../../storage/qemu-img.ts";
 import { children, type Element, parseXml } from "../../xml.ts";
 import { domainState } from "../domain.ts";
 
@@ -38,13 +39,12 @@ export async function revertOverlays(
     throw new HyperError("in_use", text);
   }
   const before = disksByTarget(children(snapshot, "domain")[0]);
-  const creations = overlays.map((overlay) => ({
-    path: overlay.path,
-    command: createCommand(name, overlay, before.get(overlay.target)),
-  }));
+  const creations = await Promise.all(
+    overlays.map((overlay) => planOverlay(ctx, name, overlay, before.get(overlay.target))),
+  );
   await withRollback(ctx, `revert of ${domain} to ${name}`, async (journal) => {
-    for (const { path, command } of creations)
-      await journal.track({ kind: "file", path: temporary(path) }, () => runProgram(ctx, command));
+    for (const { path, create } of creations)
+      await journal.track({ kind: "file", path: temporary(path) }, create);
     if (domainState(dominfo).live) await ctx.virsh(["destroy", "--domain", domain]);
     await replaceOverlays(ctx, creations);
   });
@@ -60,11 +60,22 @@ function overlaysOf(snapshot: Element): Overlay[] {
     });
 }
 
-function createCommand(snapshot: string, { target, path, format }: Overlay, base?: Disk): string[] {
+async function planOverlay(
+  ctx: Context,
+  snapshot: string,
+  { target, path, format }: Overlay,
+  base?: Disk,
+) {
   if (!base?.path)
     throw new HyperError("not_found", `snapshot ${snapshot} does not say what disk ${target} was`);
-  const backing = ["-b", base.path, "-F", base.format ?? "raw"];
-  return ["qemu-img", "create", "-q", "-f", format, ...backing, temporary(path)];
+  const below = { path: base.path, format: base.format ?? "raw" };
+  const info = await readImageInfo(ctx.exec, below.path, below.format);
+  const backing = { ...below, size: info["virtual-size"] };
+  const create = async () => {
+    const result = await createOverlay(ctx.exec, temporary(path), backing, format);
+    if (result.exitCode !== 0) throw programError("qemu-img create", result);
+  };
+  return { path, create };
 }
 
 async function replaceOverlays(ctx: Context, overlays: { path: string }[]) {

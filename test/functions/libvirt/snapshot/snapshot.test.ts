@@ -9,6 +9,7 @@ import revert from "../../../../functions/libvirt/snapshot/revert.ts";
 import snapshots from "../../../../functions/libvirt/snapshots.ts";
 import { HyperError } from "../../../../runtime/core/errors.ts";
 import { answering } from "../../../fixtures/fake.ts";
+import { withoutIsolation } from "../../../fixtures/isolated.ts";
 
 const state = mkdtempSync(join(tmpdir(), "snapshot-"));
 process.env.XDG_STATE_HOME = state;
@@ -190,7 +191,9 @@ describe("revert", () => {
     };
     const fake = answering(answer);
     const ran: string[] = [];
-    const exec = async (argv: string[]) => {
+    const exec = async (words: string[]) => {
+      const argv = withoutIsolation(words);
+      if (argv[1] === "info") return { stdout: '{"virtual-size": 512}', stderr: "", exitCode: 0 };
       ran.push(argv.join(" "));
       return { stdout: "", stderr: "no", exitCode: run(argv) };
     };
@@ -216,7 +219,7 @@ describe("revert", () => {
   test("where libvirt cannot: new overlays first, then the domain off, then they are moved", async () => {
     const fake = having(external);
     expect((await revert({ ...input, state: "paused" }, fake)).state).toBe("shut off");
-    const create = "qemu-img create -q -f qcow2 -b /p/base -F raw /p/top.reverting";
+    const create = "qemu-img create -q -f qcow2 -u -F raw -b /p/base /p/top.reverting 512";
     expect(fake.ran).toEqual([create, "mv -f -T -- /p/top.reverting /p/top"]);
     expect(fake.calls.slice(-3)).toEqual([
       ["destroy", "--domain", "vm"],
@@ -267,7 +270,7 @@ describe("revert", () => {
     const fake = having(external, "/p/top", ([program]) => (program === "qemu-img" ? 1 : 0));
     await expect(revert(input, fake)).rejects.toMatchObject({
       code: "command_failed",
-      message: "qemu-img: no",
+      message: "qemu-img create: no",
     });
     expect(fake.verbs()).not.toContain("destroy");
     expect(fake.ran.at(-1)).toBe("rm -rf -- /p/top.reverting");

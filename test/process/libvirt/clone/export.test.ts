@@ -18,6 +18,7 @@ import type { ExecResult } from "../../../../runtime/hypervisor/transport.ts";
 import { exportDomain } from "../../../../runtime/libvirt/clone/export.ts";
 import { parseXml, textOf } from "../../../../runtime/libvirt/xml.ts";
 import { cloning } from "../../../fixtures/cloning.ts";
+import { withoutIsolation } from "../../../fixtures/isolated.ts";
 
 const root = mkdtempSync(join(tmpdir(), "export-"));
 const exports = join(root, "exports");
@@ -42,8 +43,9 @@ function hypervisor(fails?: string, change = SOURCE, meanwhile = () => {}) {
     answer: (verb) => (verb === "vol-path" ? "/pool/f\n\n" : undefined),
   });
   const ran: string[][] = [];
-  const exec = (argv: string[], { input = "" } = {}) =>
+  const exec = (given: string[], { input = "" } = {}) =>
     new Promise<ExecResult>((resolve) => {
+      const argv = withoutIsolation(given);
       const [program = "", ...words] = argv;
       ran.push(argv);
       const script = words[0] === "-c" ? `${words[1]}` : "";
@@ -51,6 +53,7 @@ function hypervisor(fails?: string, change = SOURCE, meanwhile = () => {}) {
         meanwhile();
         return resolve({ stdout: "", stderr: "broken", exitCode: 1 });
       }
+      if (argv[1] === "info") return resolve({ stdout: "{}", stderr: "", exitCode: 0 });
       if (program === "qemu-img") writeFileSync(`${words.at(-1)}`, "image");
       const [real, args] = program === "qemu-img" ? ["true", []] : [program, words];
       const child = execFile(real, args, { encoding: "utf8" }, (error, stdout, stderr) =>
@@ -83,7 +86,7 @@ test("complete, under the domain's name, with every file that it needs", async (
   expect(text).toContain("<source file='/pool/c.iso' startupPolicy='optional'/>");
   expect(text.match(/startupPolicy/g)?.length).toBe(1);
   const convert = ran
-    .filter(([program]) => program === "qemu-img")
+    .filter(([program, verb]) => program === "qemu-img" && verb === "convert")
     .map((argv) => argv.slice(2, -1));
   expect(convert).toEqual([
     ["-f", "qcow2", "-O", "qcow2", "/pool/base.qcow2"],

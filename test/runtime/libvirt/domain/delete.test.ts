@@ -5,6 +5,7 @@ import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import { deleteDomain, storageSnapshot } from "../../../../runtime/libvirt/domain/delete.ts";
 import { xml } from "../../../../runtime/libvirt/xml.ts";
 import { answering } from "../../../fixtures/fake.ts";
+import { withoutIsolation } from "../../../fixtures/isolated.ts";
 
 interface Machine {
   active?: boolean;
@@ -75,7 +76,8 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
   });
   const ctx = {
     ...fake,
-    exec: async (argv: string[], { input = "" } = {}) => {
+    exec: async (words: string[], { input = "" } = {}) => {
+      const argv = withoutIsolation(words);
       if (argv[0] === "sh")
         return {
           stdout: input
@@ -92,8 +94,9 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
           exitCode: 2,
         };
       if (argv[0] === "qemu-img") {
-        const data = { "data-file": dataFiles[`${argv.at(-1)}`.replace("/images/", "")] };
-        const info = { "format-specific": { data } };
+        const filename = `${argv.at(-1)}`;
+        const data = { "data-file": dataFiles[filename.replace("/images/", "")] };
+        const info = { filename, "format-specific": { data } };
         return { stdout: JSON.stringify(info), stderr: "", exitCode: 0 };
       }
       const real = input.split("\0").map((path) => `${links[path] ?? path}\0`);

@@ -2,16 +2,18 @@
 import { expect, test } from "vitest";
 import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import { mayRead, mayWrite, needsRoot } from "../../../../runtime/libvirt/storage/image-access.ts";
+import { withoutIsolation } from "../../../fixtures/isolated.ts";
 
 type Said = Record<string, [exitCode: number, stderr?: string]>;
 
 /** Programs by name; the others succeed. */
 function login(said: Said) {
   const ran: string[] = [];
-  const exec: Context["exec"] = async ([program = ""]) => {
+  const exec: Context["exec"] = async (argv) => {
+    const [program = ""] = withoutIsolation(argv);
     ran.push(program);
     const [exitCode, stderr = ""] = said[program] ?? [0];
-    return { stdout: "", stderr, exitCode };
+    return { stdout: "{}", stderr, exitCode };
   };
   return { exec, host: "kvm1", ran };
 }

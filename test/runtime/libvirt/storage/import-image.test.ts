@@ -50,8 +50,7 @@ function having({
       return { exitCode: 0, stderr: "", stdout: paths.map((path) => `${path}\0`).join("") };
     }
     const at = argv.indexOf("qemu-img");
-    if (argv.some((word) => word.startsWith("qemu-img map")))
-      return { exitCode: 0, stderr: "", stdout: `${said.map ?? 0}` };
+    if (argv[at + 1] === "map") return { exitCode: 0, stderr: "", stdout: `${said.map ?? 0}` };
     if (argv.some((word) => word.startsWith("length=$1"))) {
       const [length = 0, ...starts] = argv.slice(argv.lastIndexOf("sh") + 1).map(Number);
       const found = starts.map((start) => {

@@ -32,8 +32,8 @@ function hypervisor(volumes: Record<string, string>, disk: string, snapshot: str
     }
     return "";
   });
-  const exec = async ([program]: string[], { input = "" } = {}) => ({
-    stdout: program === "qemu-img" ? "[]" : input.replaceAll(/$|\0/g, "\0"),
+  const exec = async (argv: string[], { input = "" } = {}) => ({
+    stdout: argv.includes("qemu-img") ? "{}" : input.replaceAll(/$|\0/g, "\0"),
     stderr: "",
     exitCode: 0,
   });
