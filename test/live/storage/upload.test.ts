@@ -126,6 +126,7 @@ describe("conversion", () => {
         capacity_bytes: 8 * 2 ** 20,
         allocation_bytes: taken(path),
         backing: null,
+        encrypted: false,
         source_format: format,
       });
       expect(await qemuInfo(path)).toMatchObject({ format: target, "virtual-size": 8 * 2 ** 20 });
