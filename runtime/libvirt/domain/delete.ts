@@ -4,6 +4,7 @@ import { memoize } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { assertDeletable, basesIn, cachedBackingFiles } from "../storage/backing.ts";
 import { deleteVolume, type Kept } from "../storage/delete-volume.ts";
+import { removeLooseFile } from "../storage/loose-files.ts";
 import { readStorage, type Storage } from "../storage/usage.ts";
 import { type DomainState, domainState } from "./domain.ts";
 import { type OwnVolumes, ownVolumes, readSnapshotImages } from "./own-volumes.ts";
@@ -73,7 +74,11 @@ async function removeVolumes(
   const removed: string[] = [];
   const left: Kept[] = [...kept];
   for (const volume of remove) {
-    const result = await deleteVolume(ctx, storage, volume).catch((error: HyperError) => {
+    const removing =
+      volume.pool === undefined
+        ? removeLooseFile(ctx, storage, volume)
+        : deleteVolume(ctx, storage, volume);
+    const result = await removing.catch((error: HyperError) => {
       const text = `the domain is deleted, but its volume ${volume.path} is left: ${error.message}`;
       throw new HyperError(error.code, text, { details: { removed, kept: left } });
     });

@@ -1,13 +1,16 @@
-/** Which volumes are a domain's own, so that they go with it, and why the others stay. */
+/** Which volumes and files of no pool are a domain's own, so that they go with it, and why the others stay. */
 import type { Context } from "../../hypervisor/context.ts";
 import { readDisks } from "../disk.ts";
 import { pathExists } from "../program.ts";
 import type { Kept } from "../storage/delete-volume.ts";
+import { type LooseFile, NO_POOL, readLooseFiles } from "../storage/loose-files.ts";
+import { realPaths } from "../storage/real-paths.ts";
 import type { Storage } from "../storage/usage.ts";
+import type { Use } from "../storage/uses.ts";
 import { lines } from "../virsh-output.ts";
 import { attribute, children, type Element, parseXml } from "../xml.ts";
 
-type Image = Storage["images"][number];
+type Image = Storage["images"][number] | LooseFile;
 
 export interface OwnVolumes {
   remove: Image[];
@@ -59,36 +62,69 @@ export async function ownVolumes(
 ): Promise<OwnVolumes> {
   const candidates = new Map<string, Image>();
   const kept = new Map<string, string>();
-  const imageAt = (path: string) => storage.volumeOf({ path, pool: undefined, volume: undefined });
+  const uses = storage.uses.filter(
+    (use) => use.domain === domain && (use.path !== "" || use.volume !== undefined),
+  );
+  const { imageOf, whyOutside } = await findImages(ctx, storage, uses, snapshots);
+  const imageAt = (path: string) => imageOf({ path, pool: undefined, volume: undefined });
   const named = [...snapshots.overlays, ...snapshots.disks];
   const ofSnapshots = new Set(named.flatMap((path) => imageAt(path)?.path ?? []));
-  const addBelow = (path: string, shared: boolean) => {
+  const addBelow = (path: string, stays: boolean) => {
     const image = imageAt(path);
-    if (image && !shared && ofSnapshots.has(image.path)) candidates.set(image.path, image);
+    if (image && !stays && ofSnapshots.has(image.path)) candidates.set(image.path, image);
     else kept.set(image?.path ?? path, BELOW);
   };
-  for (const use of storage.uses) {
-    if (use.domain !== domain || !(use.path || use.volume)) continue;
-    const image = storage.volumeOf(use);
-    if (use.below) addBelow(use.path, use.shared);
+  // what stays needs all that is below it
+  const staying = new Set(
+    uses.filter((use) => !use.below && !imageOf(use)).map(({ target }) => target),
+  );
+  for (const use of uses) {
+    const image = imageOf(use);
+    const stays = use.shared || staying.has(use.target);
+    if (use.below) addBelow(use.path, stays);
     else if (use.shared) kept.set(image?.path ?? use.path, "it is a CD-ROM, read-only or shared");
     else if (image) candidates.set(image.path, image);
-    else kept.set(use.path, "it is in no active pool");
+    else kept.set(use.path, whyOutside(use.path));
     // the definition of a domain that is off does not name the images below
-    if (image) for (const path of storage.backingChainOf(image)) addBelow(path, use.shared);
+    if (image) for (const path of storage.backingChainOf(image)) addBelow(path, stays);
   }
   for (const path of snapshots.overlays) {
     const image = imageAt(path);
     if (image && !kept.has(image.path)) candidates.set(image.path, image);
     if (image) for (const below of storage.backingChainOf(image)) addBelow(below, false);
-    else if (await pathExists(ctx, path).catch(() => true))
-      kept.set(path, "it is in no active pool");
+    else if (await pathExists(ctx, path).catch(() => true)) kept.set(path, whyOutside(path));
   }
   for (const path of kept.keys()) candidates.delete(path);
   keepUsed(storage, domain, { candidates, kept }, gone);
   return {
     remove: [...candidates.values()],
     kept: [...kept].map(([path, reason]) => ({ path, reason })),
+  };
+}
+
+type Named = Pick<Use, "path" | "pool" | "volume">;
+
+/** Finds the volume that a disk or a snapshot names, or the file of no pool if that may be removed at all. */
+async function findImages(
+  ctx: Context,
+  storage: Storage,
+  uses: Use[],
+  { overlays, disks }: SnapshotImages,
+) {
+  const named = [...overlays, ...disks];
+  const real = await realPaths(ctx, named, {}, storage.real);
+  const realOf = (path: string) => storage.real.get(path) ?? real.get(path) ?? path;
+  const volumeOf = (use: Named) => storage.volumeOf({ ...use, path: use.path && realOf(use.path) });
+  const ofSnapshots = new Set(named.map(realOf));
+  const loose = [
+    ...uses.filter((use) => !use.below || ofSnapshots.has(realOf(use.path))),
+    ...overlays.map((path) => ({ path, pool: undefined, volume: undefined })),
+  ].filter((use) => use.path.startsWith("/") && !volumeOf(use));
+  const paths = [...new Set(loose.map(({ path }) => realOf(path)))];
+  const { files, kept } = await readLooseFiles(ctx, storage, paths);
+  return {
+    imageOf: (use: Named): Image | undefined => volumeOf(use) ?? files.get(realOf(use.path)),
+    whyOutside: (path: string) => kept.get(realOf(path)) ?? NO_POOL,
   };
 }
 
@@ -126,6 +162,10 @@ function reasonToKeep(
   if (overlays.length > 0) return `it is the base of ${overlays.join(", ")}`;
   const dataUsers = storage.dataUsersOf(image).filter(stays);
   if (dataUsers.length > 0) return `it holds the data of ${dataUsers.join(", ")}`;
+  if (image.pool === undefined) {
+    const user = image.users.find(({ path }) => stays(path));
+    if (user) return user.reason;
+  }
   const unknown = storage.unknown.find(isOther);
   return (
     unknown &&

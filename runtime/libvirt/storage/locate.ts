@@ -119,10 +119,22 @@ export async function poolFor(
   if (pool) return pool;
   const { allowed } = settings().files;
   const folders = pools.map((one) => one.folder);
-  const parents = [...folders, ...allowed].flatMap((one) => real.get(one) ?? []);
-  const at = real.get(folder) ?? "";
-  const isAllowed = parents.some((parent) => at === parent || at.startsWith(`${parent}/`));
-  if (isAllowed && !isDevice(`${at}/`)) return undefined;
+  const at = real.get(folder);
+  if (at && isWithin(at, [...folders, ...allowed], real)) return undefined;
   const where = `in no active pool (their folders: ${folders.join(", ")}) and no allowed folder (${allowed.join(", ")})`;
   throw new HyperError("invalid_input", `${field}: ${path} is ${where}`);
+}
+
+/** Whether each file, by its real path, lies in a folder in which files may be made, of a pool or of none. */
+export async function areTouchable(ctx: Context, paths: string[]): Promise<boolean[]> {
+  const { pools, real } = await lookAround(ctx, "/");
+  const parents = [...pools.map((one) => one.folder), ...settings().files.allowed];
+  return paths.map((path) => isWithin(posix.dirname(path), parents, real));
+}
+
+function isWithin(folder: string, parents: string[], real: Map<string, string>): boolean {
+  if (isDevice(`${folder}/`)) return false;
+  return parents
+    .flatMap((parent) => real.get(parent) ?? [])
+    .some((parent) => folder === parent || folder.startsWith(`${parent}/`));
 }

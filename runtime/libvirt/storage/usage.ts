@@ -10,7 +10,12 @@ import { readUses, type Use } from "./uses.ts";
 import type { Volume } from "./volume.ts";
 
 type Image = z.output<typeof Volume>;
-type Place = Pick<Image, "pool" | "name" | "path">;
+/** `pool` is undefined for a file that no pool has. */
+interface Place {
+  pool: string | undefined;
+  name: string;
+  path: string;
+}
 
 export interface Storage {
   uses: Use[];
@@ -41,7 +46,7 @@ export async function readStorage(ctx: Context): Promise<Storage> {
   ]);
   const [{ below, unknown }, dataFiles] = await Promise.all([
     readChains(ctx, disks, images),
-    readDataFiles(ctx, images),
+    readDataFiles(ctx, [...images, ...strayImages(disks, images)]),
   ]);
   const uses = [...disks, ...below];
   const paths = images.flatMap(({ path, backing }) => [path, backing?.path ?? ""]);
@@ -109,6 +114,14 @@ export async function assertUnused(ctx: Context, volume: Place, force: boolean):
     ? `${name} is used by the running domain ${running.domain}`
     : `${name} is used by ${domains.join(", ")}${remedy}`;
   throw new HyperError("in_use", text, { details: { domains } });
+}
+
+/** The qcow2 images of domains that no pool has: their data may be in other files too. */
+function strayImages(uses: Use[], images: Image[]) {
+  const inPools = new Set(images.map(({ path }) => path));
+  const isStray = ({ path, format }: Use) => path && format === "qcow2" && !inPools.has(path);
+  const paths = new Set(uses.filter(isStray).map(({ path }) => path));
+  return [...paths].map((path) => ({ path, type: "file", format: "qcow2" }));
 }
 
 /** Reads the backing files of overlays that no pool has and whose domain is off: only their headers name them. */

@@ -11,7 +11,8 @@ import { defineDomain, virsh } from "../../fixtures/live/virsh.ts";
 const run = promisify(execFile);
 const IMAGES = "/var/lib/libvirt/images";
 const OTHER = "/var/lib/libvirt/it's other";
-const LOOSE = "/var/lib/libvirt/loose";
+/** In no pool and no allowed folder. */
+const LOOSE = "/opt/loose";
 const SAVE = "/var/lib/libvirt/qemu/save";
 
 const { test, server } = labTest();

@@ -17,6 +17,7 @@ import {
   virsh,
   wipe,
 } from "../../fixtures/live/machine.ts";
+import { REVERTS_OVERLAYS } from "../../fixtures/live/release.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
 import { busyboxTools } from "../../lab/busybox.ts";
 import { type Sshd, startSshd } from "../../lab/sshd.ts";
@@ -37,7 +38,10 @@ afterAll(async () => {
   await sshd.stop();
   for (const folder of [TOOLS, VMS]) rmSync(folder, { recursive: true });
 });
-afterEach(wipe);
+afterEach(async () => {
+  await wipe();
+  for (const name of readdirSync(VMS)) rmSync(`${VMS}/${name}`, { recursive: true });
+});
 
 const post = (path: string, input: object) => server.post(`/libvirt/${path}`, input);
 const done = async (path: string, input: object, status = 200) =>
@@ -111,7 +115,62 @@ test("clones, in a pool and outside, linked, with firmware", async () => {
   expect(notes()).toEqual([]);
   const removed = await post("batch/delete", { domains: ["over", "copy"], remove_storage: true });
   expect(removed.body).toMatchObject({ successful: 2 });
-  for (const name of readdirSync(VMS)) rmSync(`${VMS}/${name}`, { recursive: true });
+  expect(readdirSync(VMS)).toEqual(["base.raw"]);
+  const kept = removed.body.results.flatMap((one: { kept: object[] }) => one.kept);
+  expect(kept).toEqual(
+    [at("base.qcow2"), `${VMS}/base.raw`].map((path) => ({
+      ...{ path, reason: expect.stringMatching(/^it is below/) },
+    })),
+  );
+});
+
+test("a file of no pool stays while an overlay that no domain has lies beside it", async () => {
+  const base = `${VMS}/a b.raw`;
+  await sh(
+    `truncate -s 8M '${base}'; qemu-img create -q -f qcow2 -b '${base}' -F raw ${VMS}/o.qcow2`,
+  );
+  const input = { domains: ["vm"], remove_storage: true };
+  await machine("vm", { disks: [base] });
+  const [first] = (await post("batch/delete", input)).body.results;
+  const reason = `it is the base of ${VMS}/o.qcow2`;
+  expect(first).toMatchObject({ removed: [], kept: [{ path: base, reason }] });
+  rmSync(`${VMS}/o.qcow2`);
+  await machine("vm", { disks: [base] });
+  const [second] = (await post("batch/delete", input)).body.results;
+  expect(second).toMatchObject({ removed: [base], kept: [] });
+  expect(readdirSync(VMS)).toEqual([]);
+});
+
+test("a guard sees an overlay that was made between two calls, and one that has gone", async () => {
+  await image("base.qcow2");
+  const volume = { pool: "default", volume: "base.qcow2" };
+  const listed = async () =>
+    expectSuccess(await server.get("/libvirt/volumes?pool=default")).volumes.map(
+      ({ name }: { name: string }) => name,
+    );
+  expect(await listed()).toEqual(["base.qcow2"]);
+  await done("volume/resize", { ...volume, capacity: "80MiB" });
+  await sh(`qemu-img create -q -f qcow2 -b ${at("base.qcow2")} -F qcow2 'o  v.qcow2'`);
+  expectError(await post("volume/delete", volume), 500, "in_use", /is the base of .*o {2}v\.qcow2/);
+  expect(await listed()).toEqual(["base.qcow2", "o  v.qcow2"]);
+  await sh("qemu-img rebase -q -u -b '' 'o  v.qcow2'");
+  await done("volume/delete", volume);
+  expect(readdirSync(at(""))).toEqual(["o  v.qcow2"]);
+});
+
+test.runIf(!REVERTS_OVERLAYS)("a disk-only snapshot is reverted by a mv without -T", async () => {
+  const mv = `${TOOLS}/mv`;
+  rmSync(mv);
+  const script = `#!${TOOLS}/sh\ncase " $* " in *" -T "*) exit 1;; esac\nexec ${TOOLS}/busybox mv "$@"\n`;
+  writeFileSync(mv, script, { mode: 0o755 });
+  await machine("vm", { disks: [await image("disk.qcow2")] });
+  const snapshot = { domain_name: "vm", snapshot_name: "s1" };
+  await done("snapshot/create", { ...snapshot, disk_only: true }, 201);
+  await sh("qemu-io -f qcow2 -c 'write -P 0x33 0 64k' disk.s1");
+  await done("snapshot/revert", snapshot);
+  expect(await same(at("disk.s1"), at("disk.qcow2"))).toBe(true);
+  expect(await diskPaths("vm")).toEqual([at("disk.s1")]);
+  expect(notes()).toEqual([]);
 });
 
 test("export: complete, and a failure takes back the folders that it made", async () => {

@@ -242,3 +242,36 @@ test.each(["zero", "trim"])("wipe: %s", async (algorithm) => {
   expect(await seen(at("v.qcow2"))).toMatchObject({ format: "qcow2", size: 10486272, ...owner });
   expect(await sh("qemu-img map --output=json v.qcow2")).toContain('"zero": true');
 });
+
+describe("batch/delete of files that no pool has", () => {
+  const remove = async () => {
+    const input = { domains: ["base"], remove_storage: true };
+    return (await server.post("/libvirt/batch/delete", input)).body.results;
+  };
+  test("in root's folder: kept, with the reason", async () => {
+    const path = `${HOME}/a.raw`;
+    await sh(`truncate -s 8M ${path}`);
+    await base(path);
+    const reason = expect.stringMatching(
+      /^it is in no active pool, and the login user .*permission denied/,
+    );
+    expect(await remove()).toEqual([
+      { domain: "base", success: true, removed: [], kept: [{ path, reason }] },
+    ]);
+    expect(statSync(path).size).toBe(8 * 2 ** 20);
+  });
+
+  test("in the user's own folder: gone, but not beside root's image that may stand on it", async () => {
+    chownSync(HOME, user.uid, user.gid);
+    const [path, other] = [`${HOME}/a.raw`, `${HOME}/b.qcow2`];
+    await sh(`truncate -s 8M ${path}; qemu-img create -q -f qcow2 -b ${path} -F raw ${other}`);
+    chmodSync(other, 0o600);
+    await base(path);
+    const reason = `it may be the base of ${other}, which cannot be read`;
+    expect(await remove()).toMatchObject([{ success: true, kept: [{ path, reason }] }]);
+    rmSync(other);
+    await base(path);
+    expect(await remove()).toMatchObject([{ success: true, removed: [path], kept: [] }]);
+    expect(readdirSync(HOME)).toEqual([]);
+  });
+});

@@ -3,6 +3,7 @@ import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
 import { programError } from "../../../hypervisor/virsh-errors.ts";
 import { type Disk, readDisk, readDisks } from "../../disk.ts";
+import { runProgram } from "../../program.ts";
 import { withRollback } from "../../rollback.ts";
 import { createOverlay, readImageInfo } from "../../storage/qemu-img.ts";
 import { children, type Element, parseXml } from "../../xml.ts";
@@ -80,20 +81,19 @@ async function planOverlay(
 
 async function replaceOverlays(ctx: Context, overlays: { path: string }[]) {
   for (const [i, { path }] of overlays.entries()) {
-    const move = ["mv", "-f", "-T", "--", temporary(path), path];
-    await runProgram(ctx, move).catch((error: HyperError) => {
+    const move = ["sh", "-c", REPLACE, "sh", temporary(path), path];
+    await runProgram(ctx, move, {}, "mv").catch((error: HyperError) => {
       const text = `the domain is off, and ${i} of its ${overlays.length} disks are reverted`;
       throw new HyperError(error.code, `${error.message}; ${text}`, { cause: error });
     });
   }
 }
 
-const temporary = (path: string) => `${path}.reverting`;
+/** Never moves into a folder; older BusyBoxes have no `mv -T`. */
+const REPLACE = `[ ! -d "$2" ] || { echo "$2 is a folder" >&2; exit 1; }
+mv -f -- "$1" "$2"`;
 
-async function runProgram(ctx: Context, argv: string[]) {
-  const result = await ctx.exec(argv);
-  if (result.exitCode !== 0) throw programError(argv[0] ?? "", result);
-}
+const temporary = (path: string) => `${path}.reverting`;
 
 function disksByTarget(domain: Element | undefined): Map<string, Disk> {
   return new Map((domain ? readDisks(domain) : []).map((disk) => [disk.target, disk]));

@@ -24,6 +24,8 @@ interface World {
   snapshots?: Record<string, string>;
   /** qcow2 image → the name of its data file, as its header has it. */
   dataFiles?: Record<string, string>;
+  /** Regular files of no pool, by real path → whether the login user may remove them. */
+  files?: Record<string, boolean>;
   /** Verb, or verb and its object → its failure. */
   fails?: Record<string, HyperError>;
 }
@@ -42,7 +44,10 @@ function header(hasDataFile: boolean) {
 }
 
 function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: World) {
-  const { snapshots = {}, dataFiles = {} } = more;
+  const { snapshots = {}, dataFiles = {}, files = {} } = more;
+  const stateOf = (path: string) =>
+    files[path] === undefined ? "other" : files[path] ? "removable" : "denied";
+  const removed: string[] = [];
   const names = Object.keys(machines);
   const fake = answering((verb, ...words) => {
     const named = words[words.indexOf("--domain") + 1] ?? "";
@@ -62,6 +67,8 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
     if (verb === "snapshot-dumpxml") return `${snapshots[`${words.at(-1)}`]}`;
     if (verb === "pool-list") return "22222222-2222-4222-8222-222222222222\n\n";
     if (verb === "pool-name") return "images\n";
+    if (verb === "pool-dumpxml")
+      return "<pool type='netfs'><name>images</name><target><path>/images</path></target></pool>";
     if (verb === "vol-list")
       return Object.keys(volumes)
         .map((name) => ` ${name}   /images/${name}\n`)
@@ -78,6 +85,19 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
     ...fake,
     exec: async (words: string[], { input = "" } = {}) => {
       const argv = withoutIsolation(words);
+      const text = (stdout: string) => ({ stdout, stderr: "", exitCode: 0 });
+      if (argv[2]?.includes("removable")) return text(`${argv.slice(4).map(stateOf).join("\n")}\n`);
+      if (argv[2]?.includes("find -H"))
+        return text(
+          Object.keys(files)
+            .map((path) => `r${path}\0`)
+            .join(""),
+        );
+      if (argv[0] === "rm") {
+        if (fails.rm) return { stdout: "", stderr: `${fails.rm.message}\n`, exitCode: 1 };
+        removed.push(`${argv.at(-1)}`);
+        return text("");
+      }
       if (argv[0] === "sh")
         return {
           stdout: input
@@ -106,6 +126,7 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
   const keeper = storageSnapshot(ctx, true);
   return {
     ...fake,
+    removed,
     remove: (name: string) => deleteDomain(ctx, name, keeper),
     changes: () => fake.calls.filter(([verb]) => /^(destroy|undefine|vol-delete)$/.test(`${verb}`)),
   };
@@ -246,6 +267,85 @@ describe("a domain's own volumes", () => {
     const { remove, calls } = world({ machines: { a: {}, b: {}, c: {} } });
     await Promise.all(["a", "b", "c"].map(remove));
     expect(calls.filter(([verb]) => verb === "pool-list").length).toBe(1);
+  });
+});
+
+describe("a file that no pool has", () => {
+  const A = "/srv/vms/a";
+  test.each<[string, Partial<World> & { disks: string[] }, object]>([
+    ["in an allowed folder", { disks: [FILE(A)], files: { [A]: true } }, gone(A)],
+    [
+      "in a sub-folder of a pool",
+      { disks: [FILE("/images/vm/a")], files: { "/images/vm/a": true } },
+      gone("/images/vm/a"),
+    ],
+    [
+      "through a link",
+      { disks: [FILE("/etc/link")], files: { [A]: true }, links: { "/etc/link": A } },
+      gone(A),
+    ],
+    [
+      "twice, by two names",
+      { disks: [FILE("/link"), FILE(A)], files: { [A]: true }, links: { "/link": A } },
+      gone(A),
+    ],
+    [
+      "in no allowed folder, through a link in one",
+      { disks: [FILE(A)], files: { "/etc/a": true }, links: { [A]: "/etc/a" } },
+      kept(A, /^it is in no active pool$/),
+    ],
+    [
+      "in a folder whose name only begins like one",
+      { disks: [FILE("/srv2/a")], files: { "/srv2/a": true } },
+      kept("/srv2/a", /^it is in no active pool$/),
+    ],
+    ["no regular file", { disks: [FILE(A)] }, kept(A, /^it is in no active pool$/)],
+    [
+      "that the login user may not remove",
+      { disks: [FILE(A)], files: { [A]: false } },
+      kept(A, /^it is in no active pool, and the login user of .* \(permission denied\)$/),
+    ],
+    [
+      "that cannot be removed",
+      { disks: [FILE(A)], files: { [A]: true }, fails: { rm: new HyperError("internal", "busy") } },
+      kept(A, /^it could not be removed: busy$/),
+    ],
+    [
+      "another domain's too",
+      {
+        disks: [FILE(A)],
+        files: { [A]: true },
+        machines: { other: { active: true, disks: [], stored: [FILE("/link")] } },
+        links: { "/link": A },
+      },
+      kept(A, /^domain other uses it$/),
+    ],
+    [
+      "read-only",
+      { disks: [FILE(A, "<readonly/>")], files: { [A]: true } },
+      kept(A, /^it is a CD-ROM, read-only or shared$/),
+    ],
+    [
+      "below the domain's disk, which goes",
+      {
+        disks: [FILE(A, "<backingStore><source file='/srv/b'/></backingStore>")],
+        files: { [A]: true, "/srv/b": true },
+      },
+      { removed: [A], kept: kept("/srv/b", /^it is below/).kept },
+    ],
+  ])("%s", async (_what, { disks, machines = {}, ...rest }, expected) => {
+    const { remove, removed } = world({ machines: { vm: { disks }, ...machines }, ...rest });
+    expect(await remove("vm")).toEqual(expected);
+    expect(removed).toEqual((expected as { removed: string[] }).removed);
+  });
+
+  test("the overlay of a linked clone stands on it: the base stays", async () => {
+    const { remove } = world({
+      machines: { vm: { disks: [FILE(A)] } },
+      volumes: { child: A },
+      files: { [A]: true },
+    });
+    await expect(remove("vm")).rejects.toMatchObject({ code: "in_use" });
   });
 });
 
