@@ -30,7 +30,7 @@ exec unshare -r -m -n sh -c "$inside" sh rbind "$@"`;
  * Makes a root with the libraries of the distribution, the program and the files, and runs the program there. The
  * root lies on /sys, where no images are. Debian has its libraries in folders named after the processor, RHEL in
  * /usr/lib64, Alpine in /usr/lib; /lib, /lib64 and /usr/lib64 can be links. BusyBox's mount ignores "ro" where it
- * binds, and is asked again.
+ * binds, and is asked again; nor does it resolve a descriptor's path, whose file is of the outer namespace.
  */
 const INSIDE = `fail() { echo "$1" >&2; exit ${IMPOSSIBLE}; }
 how=$1; shift
@@ -38,7 +38,8 @@ protect() { [ "$how" != bind,ro ] || ! [ -w ".$1" ] || mount -o remount,bind,ro 
 mount -t tmpfs -o mode=755,size=1m tmpfs /sys && cd /sys || fail "no root can be mounted"
 place() {
   [ -d ".\${1%/*}" ] || mkdir -p ".\${1%/*}"
-  { [ -e ".$1" ] || true >".$1"; } && mount -o "$2" "$1" "/sys$1" && [ "$1" -ef ".$1" ] || fail "$1 cannot be mounted"
+  case $1 in /proc/*) from=$(readlink -f "$1");; *) from=$1;; esac
+  { [ -e ".$1" ] || true >".$1"; } && mount -o "$2" "$from" "/sys$1" && [ "$1" -ef ".$1" ] || fail "$1 cannot be mounted"
 }
 links= folders=
 for folder in /lib /lib64; do
