@@ -16,13 +16,13 @@ overlay() {
   mount -t overlay -o "lowerdir=$2,upperdir=$memory/$1.upper,workdir=$memory/$1.work" "$1" "$3"
 }
 overlay root "$root" "$new"
+# On the disk, since images of some gigabytes are made there; before PROJECT, which may lie in /tmp itself.
+mount --bind "$work/tmp" "$new/tmp"
 overlay project "$project" "$new$project"
 overlay cache "$cache" "$new$cache"
 mount --rbind /dev "$new/dev"
 mount -t proc proc "$new/proc"
 mount -t sysfs sysfs "$new/sys"
-# On the disk, since images of some gigabytes are made there.
-mount --bind "$work/tmp" "$new/tmp"
 
 # A chroot would not do: no user namespace can be made in one.
 cd "$new"
