@@ -26,7 +26,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
 }
 
 function check<S extends z.ZodType>(schema: S, given: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(given);
+  const result = schema.safeParse(given, { jitless: true });
   if (result.success) return result.data;
   throw new Error(`${where}: ${inputError(result.error).message}`);
 }
