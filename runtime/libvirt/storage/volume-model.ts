@@ -30,6 +30,11 @@ export function volumeLike(definition: string, name: string): { text: string } {
     const [size] = children(parseXml(definition, "volume"), "physical");
     if (size) for (const span of doc.find("capacity")) doc.setText(span, `${size["#text"]}`);
   }
+  // libvirt tells the version of new images alone, and takes an untold one for 0.10 (9.0) or for 1.1 (11.3)
+  const [place] = doc.find("target");
+  const isQcow2 = doc.find("target", "format")[0]?.attributes.type === "qcow2";
+  if (place && isQcow2 && doc.find("target", "compat").length === 0)
+    doc.prepend(place, "<compat>0.10</compat>");
   for (const span of doc.find("name")) doc.setText(span, name);
   for (const span of doc.find("allocation")) doc.setText(span, "0");
   doc.setAttribute(doc.root, "type", undefined);

@@ -51,6 +51,14 @@ describe("volumeLike", () => {
       expect(text).not.toContain(own);
   });
 
+  test("says the version of an old qcow2, which libvirt leaves out", () => {
+    const { text } = volumeLike(definition("<format type='qcow2'/>"), "c");
+    expect(textOf(parseXml(text, "volume"), "target", "compat")).toBe("0.10");
+    const newer = definition("<format type='qcow2'/><compat>1.1</compat>");
+    expect(volumeLike(newer, "c").text.match(/<compat>/g)).toHaveLength(1);
+    expect(volumeLike(definition("<format type='raw'/>"), "c").text).not.toContain("compat");
+  });
+
   test("stands on nothing", () => {
     const backing = "<backingStore><path>/pool/base</path><format type='raw'/></backingStore>";
     const { text } = volumeLike(definition("<format type='qcow2'/>", "file", backing), "c");
