@@ -70,7 +70,7 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
     let target: Hypervisor | undefined; // a context whose hypervisor was closed stays closed
     const hypervisor = async () => {
       await ready();
-      target ??= openHypervisor(alias);
+      target ??= await openHypervisor(alias);
       return target;
     };
     return {

@@ -3,20 +3,29 @@ import { isSsh } from "../core/libvirt-uri.ts";
 import { settings, uriOf } from "../core/settings.ts";
 import { Hypervisor } from "./hypervisor.ts";
 import { localTransport } from "./local.ts";
-import { sshTransport } from "./ssh/transport.ts";
+import type { Transport } from "./transport.ts";
 
 const open = new Map<string, Hypervisor>();
 
-export function openHypervisor(alias: string): Hypervisor {
+export async function openHypervisor(alias: string): Promise<Hypervisor> {
   const known = open.get(alias);
   if (known) return known;
   const uri = uriOf(alias);
-  const { hosts, virsh, ssh } = settings();
-  const transport = isSsh(uri) ? sshTransport(alias, uri, ssh) : localTransport(uri);
+  const { hosts, virsh } = settings();
+  const transport = await transportOf(alias, uri);
+  const meanwhile = open.get(alias);
+  if (meanwhile) return meanwhile;
   const { sudo } = hosts[alias] ?? {};
   const hypervisor = new Hypervisor(alias, uri, { ...virsh, sudo }, transport);
   open.set(alias, hypervisor);
   return hypervisor;
+}
+
+/** SSH is loaded with the first remote hypervisor, since a start without one is quicker. */
+async function transportOf(alias: string, uri: string): Promise<Transport> {
+  if (!isSsh(uri)) return localTransport(uri);
+  const { sshTransport } = await import("./ssh/transport.ts");
+  return sshTransport(alias, uri, settings().ssh);
 }
 
 /** The hypervisors called since the start, or since they were closed. */
