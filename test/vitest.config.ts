@@ -15,6 +15,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/live/**", "test/process/**"],
+          maxWorkers: 3, // vitest's own choice is one less than there are cores: one, on two
           sequence: { groupOrder: 0 },
         },
       },
