@@ -1,6 +1,5 @@
 /** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
 import pLimit from "p-limit";
-import * as z from "zod";
 import { errorFields, HyperError, toHyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
@@ -26,25 +25,6 @@ export const isSeveral = (text = "") => text === "*" || text.includes(",");
 /** The error of a change that names several hypervisors. */
 export const oneHypervisorOnly = () =>
   new HyperError("invalid_input", "host: a call that changes something takes one hypervisor");
-
-/** `data` of an answer for several hypervisors, in the order asked for. */
-export const fleetResult = (data: z.ZodType) =>
-  z.object({
-    hosts: z.array(
-      z.union([
-        z.object({ host: z.string(), status: z.literal("success"), data }),
-        z.object({
-          host: z.string(),
-          status: z.literal("error"),
-          error: z.string(),
-          code: z.string(),
-        }),
-      ]),
-    ),
-    total: z.int(),
-    successful: z.int(),
-    failed: z.int(),
-  });
 
 /** One hypervisor that fails costs the others nothing. */
 export async function onEach<T>(
