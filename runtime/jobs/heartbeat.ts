@@ -1,0 +1,48 @@
+/** What a worker says every second: that it has its jobs, how far they are, and what they log. */
+import { database } from "../store/database.ts";
+import { storableJson } from "../store/text.ts";
+import type { Attempt } from "./attempt.ts";
+import { boss, inTransaction, queueOf } from "./boss.ts";
+import type { State } from "./job.ts";
+
+const BEAT = "SELECT * FROM beat_jobs($1, $2, $3)";
+
+const LOG = `
+  INSERT INTO job_log (job, time, attempt, level, message, fields)
+  SELECT job, time, attempt, level, message, fields FROM json_to_recordset($1)
+    AS one (job uuid, time timestamptz, attempt integer, level text, message text, fields json)`;
+
+/** Resolves to the states of the jobs that are still this worker's. */
+export async function beat(attempts: Attempt[], worker: string): Promise<Map<string, State>> {
+  if (attempts.length === 0) return new Map();
+  const pool = await database();
+  const rows = attempts.map(({ job, number, progress }) => {
+    return { id: job.id, attempt: number, progress };
+  });
+  const own = await pool.query<{ id: string; state: State }>(BEAT, [
+    rows.map(({ id }) => id),
+    storableJson(rows),
+    worker,
+  ]);
+  for (const [host, some] of Map.groupBy(attempts, ({ job }) => job.host)) {
+    const ids = some.map(({ job }) => job.id);
+    await (await boss()).touch(await queueOf(host), ids, inTransaction(pool));
+  }
+  const states = new Map(own.rows.map(({ id, state }) => [id, state]));
+  for (const attempt of attempts) if (states.has(attempt.job.id)) await writeLines(attempt);
+  return states;
+}
+
+/** Writes what the job has logged since the last time. */
+export async function writeLines(attempt: Attempt) {
+  const lines = attempt.lines.splice(0);
+  if (lines.length === 0) return;
+  const { job, number } = attempt;
+  const rows = lines.map((line) => ({ ...line, job: job.id, attempt: number }));
+  try {
+    await (await database()).query(LOG, [storableJson(rows)]);
+  } catch (error) {
+    attempt.lines.unshift(...lines);
+    throw error;
+  }
+}

@@ -1,0 +1,200 @@
+/** A worker: takes jobs of the hypervisors that it can reach, runs them, and says every second that it is there. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { toHyperError } from "../core/errors.ts";
+import { log } from "../core/log.ts";
+import { settings } from "../core/settings.ts";
+import { Attempt } from "./attempt.ts";
+import { boss, stopBoss } from "./boss.ts";
+import { type Claim, claimJobs, returnJob, SILENCE_SECONDS, takeOverJobs } from "./claim.ts";
+import { Endings } from "./endings.ts";
+import { beat, writeLines } from "./heartbeat.ts";
+import { insist } from "./insist.ts";
+import { findHosts, findSilent } from "./look.ts";
+import { hearNotices, type Notice } from "./notices.ts";
+import { runDueSchedules } from "./occur.ts";
+import { cancelled, type Outcome, perform } from "./perform.ts";
+import { createRetention } from "./retention.ts";
+import type { Runner } from "./runner.ts";
+import { Wake } from "./wake.ts";
+
+const BEAT_MS = 1000;
+const POLL_MS = 2000;
+/** Jobs that end at about the same time make room for several, which are taken together. */
+const GATHER_MS = 10;
+/** Jobs taken at once from a hypervisor's queue. */
+const BATCH = 200;
+
+export class Worker {
+  readonly name = `${hostname()}/${process.pid}/${randomBytes(3).toString("hex")}`;
+  readonly #runner: Runner;
+  readonly #attempts = new Map<string, Attempt>();
+  /** Hypervisors that may have work for us. */
+  readonly #hosts = new Set<string>();
+  /** Until then the silence of others may have been that of the database. */
+  #deafUntil = 0;
+  readonly #endings = new Endings(this.name);
+  #ending = false;
+  readonly #wake = new Wake();
+  #done: Promise<unknown>[] = [];
+  readonly #removeOld = createRetention();
+  #deafen: (() => Promise<void>) | undefined;
+
+  constructor(runner: Runner) {
+    this.#runner = runner;
+  }
+
+  /** Throws `function_unavailable` without a database. */
+  async start() {
+    await boss();
+    this.#deafen = await hearNotices((notice) => this.#hear(notice));
+    this.#done = [
+      this.#forever(() => this.#take()),
+      this.#forever(() => this.#beat()),
+      this.#forever(() => this.#schedule()),
+    ];
+    log.info({ worker: this.name }, "the worker takes jobs");
+  }
+
+  /** Jobs at work here. */
+  get size() {
+    return this.#attempts.size;
+  }
+
+  /** Takes no further job; those at work have `graceMs` to end, and are given back then. */
+  async stop(graceMs: number) {
+    this.#ending = true;
+    this.#wake.up();
+    await Promise.race([this.#idle(), sleep(graceMs)]);
+    for (const attempt of this.#attempts.values()) attempt.stop("returned");
+    await Promise.race([this.#idle(), sleep(5000)]);
+    await Promise.race([Promise.all(this.#done), sleep(BEAT_MS)]);
+    await this.#deafen?.();
+    await stopBoss();
+  }
+
+  async #idle() {
+    while (this.#attempts.size > 0 || !this.#endings.areWritten) await sleep(20);
+  }
+
+  #hear({ hosts, cancel }: Notice) {
+    if (cancel) this.#attempts.get(cancel)?.stop("cancelled");
+    for (const host of hosts ?? []) this.#hosts.add(host);
+    if (hosts) this.#wake.up();
+  }
+
+  /** A step that fails, because the database is away, is tried again. */
+  async #forever(step: () => Promise<void>) {
+    while (!this.#ending) {
+      await step().catch(async (error) => {
+        this.#noteAbsence();
+        log.warn({ error }, "the worker waits for the database");
+        await sleep(BEAT_MS);
+      });
+    }
+  }
+
+  /** Takes what it has places for, then waits for a notice, the end of a job, or the next look. */
+  async #take() {
+    const pause = this.#wake.announce();
+    let isFull = false;
+    for (const host of [...this.#hosts]) {
+      const free = this.#places(host);
+      if (free <= 0) {
+        isFull = true;
+        continue;
+      }
+      if (!(await this.#runner.reaches(host))) {
+        this.#hosts.delete(host);
+        continue;
+      }
+      const { delivered, claims } = await claimJobs(host, free, this.name, this.#standing());
+      if (delivered < free) this.#hosts.delete(host);
+      this.#beginAll(claims);
+    }
+    if (this.#hosts.size > 0 && !isFull) return;
+    if (await pause(POLL_MS)) await this.#look();
+    else if (isFull) await sleep(GATHER_MS);
+  }
+
+  /** Jobs of a hypervisor that this worker can begin now. Those of other workers count as well, with the claim. */
+  #places(host: string): number {
+    const { concurrency, per_host } = settings().jobs;
+    const there = [...this.#attempts.values()].filter(({ job }) => job.host === host).length;
+    return Math.min(BATCH, concurrency - this.#attempts.size, per_host - there);
+  }
+
+  /** What no notice tells. */
+  async #look() {
+    const began = performance.now();
+    for (const host of await findHosts()) this.#hosts.add(host);
+    if (performance.now() - began > POLL_MS) this.#noteAbsence();
+    const free = settings().jobs.concurrency - this.#attempts.size;
+    if (free <= 0 || !this.#standing().mayTakeOver) return;
+    for (const [host, ids] of await findSilent([...this.#attempts.keys()], free)) {
+      if (await this.#runner.reaches(host)) this.#beginAll(await takeOverJobs(ids, this.name));
+    }
+  }
+
+  /** After an absence of the database its workers have the time of a silence to be heard again. */
+  #noteAbsence() {
+    this.#deafUntil = performance.now() + SILENCE_SECONDS * 1000;
+  }
+
+  #standing() {
+    const own = (id: string) => this.#attempts.has(id);
+    return { own, mayTakeOver: performance.now() >= this.#deafUntil };
+  }
+
+  #beginAll(claims: Claim[]) {
+    for (const { verdict, claimed } of claims) this.#begin(claimed, verdict === "taken over");
+  }
+
+  #begin(job: Attempt["job"], takenOver: boolean) {
+    const attempt = new Attempt(job, takenOver);
+    this.#attempts.set(job.id, attempt);
+    void this.#run(attempt).finally(() => {
+      this.#attempts.delete(job.id);
+      this.#wake.up();
+    });
+  }
+
+  async #run(attempt: Attempt) {
+    try {
+      const outcome = await perform(attempt, this.#runner);
+      await insist(() => writeLines(attempt));
+      if (outcome) await this.#end(attempt, outcome);
+      else if (attempt.stopped !== "lost") {
+        const state = await insist(() => returnJob(attempt, this.name));
+        if (state === "cancelling") await this.#end(attempt, cancelled(this.#runner));
+      }
+    } catch (error) {
+      log.error({ error, job: attempt.job.id }, "the job could not be brought to its end here");
+      attempt.note("error", toHyperError(error).message);
+    }
+  }
+
+  async #end(attempt: Attempt, outcome: Outcome) {
+    this.#runner.report(attempt, outcome.state, outcome.answer);
+    await this.#endings.write(attempt, outcome);
+  }
+
+  async #beat() {
+    await sleep(BEAT_MS);
+    const attempts = [...this.#attempts.values()];
+    const states = await beat(attempts, this.name);
+    for (const attempt of attempts) {
+      const state = states.get(attempt.job.id);
+      if (!this.#attempts.has(attempt.job.id)) continue;
+      if (state === undefined) attempt.stop("lost");
+      else if (state === "cancelling" && !attempt.stopped) attempt.stop("cancelled");
+    }
+  }
+
+  async #schedule() {
+    await sleep(BEAT_MS);
+    await runDueSchedules(this.#runner);
+    await this.#removeOld();
+  }
+}
