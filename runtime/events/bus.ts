@@ -7,6 +7,18 @@ export interface Observer {
   virsh(trip: RoundTrip): void;
   /** An SSH connection was made, or an attempt failed. */
   connection(host: string, made: boolean): void;
+  /** Jobs were submitted here. A process that works on jobs listens, and no other. */
+  submitted(): void;
+  /** A job ended. */
+  job(ended: JobEnd): void;
+}
+
+export interface JobEnd {
+  path: string;
+  state: string;
+  /** From its submission to its begin, and from there to its end. */
+  waited_ms: number;
+  worked_ms: number;
 }
 
 export interface RoundTrip {

@@ -1,0 +1,89 @@
+/** POST /alert-rules/create: have receivers told when something is measured. */
+import * as z from "zod";
+import { describeCaller } from "#runtime/access/caller.ts";
+import { Actions, CONDITIONS, Duration, PERCENT, RuleName } from "#runtime/alerts/rule.ts";
+import { createRule, readRule } from "#runtime/alerts/store.ts";
+import { AlertRuleView, viewRule } from "#runtime/alerts/view.ts";
+import { HyperError } from "#runtime/core/errors.ts";
+import { uriOf } from "#runtime/core/settings.ts";
+import { defineFunction } from "#runtime/function/define.ts";
+import { checkUnlimited } from "#runtime/function/job-access.ts";
+
+const MAX_METADATA_BYTES = 10_000;
+
+export default defineFunction({
+  method: "POST",
+  access: "admin",
+  summary: "Create an alert rule: who is told when a domain crashes, a pool fills up, jobs fail …",
+  scope: "server",
+  status: 201,
+  input: z.strictObject({
+    name: RuleName,
+    condition: z.enum(CONDITIONS).describe("what it is about"),
+    threshold: z
+      .union([
+        z.number().min(0).max(100),
+        z.strictObject({ count: z.int().min(1), period: Duration }),
+      ])
+      .optional()
+      .describe(
+        "of storage_usage, cpu_usage, memory_usage: percent, beyond which it fires; of failed_jobs: { count, period }; the others have none",
+      ),
+    for: Duration.prefault(0).describe("how long it must last before it fires: seconds, or 5m"),
+    hysteresis: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe("so much below the threshold it ends: percent, or jobs"),
+    enabled: z.boolean().default(true).describe("false: it is about nothing before it is enabled"),
+    hosts: z.array(z.string()).default([]).describe("aliases; all unless given"),
+    objects: z
+      .array(z.string().min(1).max(255))
+      .default([])
+      .describe("names of domains, pools or schedules, with * and ?; all unless given"),
+    actions: Actions.default([]),
+    metadata: z.record(z.string(), z.unknown()).default({}).describe("goes with each message"),
+    silence_until: z.iso.datetime({ offset: true }).nullish().describe("nobody is told before"),
+  }),
+  output: AlertRuleView,
+  message: ({ name, enabled }) =>
+    `alert rule ${name} was created${enabled ? "" : "; it is disabled"}`,
+  examples: [
+    { name: "crashed", condition: "domain_crashed" },
+    { name: "full", condition: "storage_usage", threshold: 90, for: "5m", hysteresis: 5 },
+    { name: "jobs", condition: "failed_jobs", threshold: { count: 3, period: "1h" } },
+  ],
+
+  async run({ for: for_seconds, threshold, silence_until, ...rest }, { caller }) {
+    checkUnlimited(caller);
+    checkThreshold({ ...rest, threshold });
+    for (const host of rest.hosts) uriOf(host);
+    if (JSON.stringify(rest.metadata).length > MAX_METADATA_BYTES) {
+      const text = `metadata: must have at most ${MAX_METADATA_BYTES} bytes as JSON`;
+      throw new HyperError("invalid_input", text);
+    }
+    const rule = { ...rest, for_seconds, threshold: threshold ?? null };
+    await createRule({ ...rule, silence_until: silence_until ?? null }, describeCaller(caller));
+    return viewRule(await readRule(rest.name));
+  },
+});
+
+interface Bounds {
+  condition: (typeof CONDITIONS)[number];
+  threshold?: number | { count: number } | undefined;
+  hysteresis: number;
+}
+
+function checkThreshold({ condition, threshold, hysteresis }: Bounds) {
+  const bad = (text: string) => new HyperError("invalid_input", text);
+  const kind = typeof threshold;
+  if (PERCENT.includes(condition)) {
+    if (kind !== "number") throw bad(`threshold: must be percent, 0 to 100, for ${condition}`);
+  } else if (condition === "failed_jobs") {
+    if (kind !== "object") throw bad("threshold: must be { count, period } for failed_jobs");
+  } else if (kind !== "undefined") throw bad(`threshold: ${condition} has none`);
+  const limit = typeof threshold === "object" ? threshold.count : (threshold ?? 1);
+  if (hysteresis > 0 && hysteresis >= limit) {
+    throw bad("hysteresis: must be less than the threshold");
+  }
+}

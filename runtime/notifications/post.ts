@@ -1,0 +1,93 @@
+/** One POST to a receiver: to a checked address, with its certificate checked, and without following a redirect. */
+import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { connect as secure } from "node:tls";
+import { connectTo } from "../core/destination.ts";
+import { HyperError } from "../core/errors.ts";
+import { version } from "../core/version.ts";
+import { allowed, authorities } from "./allowed.ts";
+
+const TIMEOUT_MS = 15_000;
+/** Of an answer nothing is needed but its status; a person reads the begin of a refusal. */
+const SHOWN_CHARACTERS = 200;
+
+export interface Reply {
+  status: number;
+  /** The begin of the body. */
+  text: string;
+  ms: number;
+}
+
+/** Throws `invalid_input` for a destination that is not allowed, and `unreachable`, `timed_out`. */
+export async function post(
+  target: string,
+  body: string,
+  headers: Record<string, string>,
+): Promise<Reply> {
+  const url = new URL(target);
+  const began = performance.now();
+  const isSecure = url.protocol === "https:";
+  const port = Number(url.port) || (isSecure ? 443 : 80);
+  const { request } = await (isSecure ? import("node:https") : import("node:http"));
+  const servername = url.hostname.replace(/\.$/, "");
+  const ca = authorities();
+  const socket = await connectTo(url.hostname, port, allowed());
+  const options: RequestOptions = {
+    // the address, in case that Bun makes a connection of its own, as it does where `agent` is false
+    ...{ method: "POST", host: `${socket.remoteAddress}`, port, path: url.pathname + url.search },
+    headers: {
+      Host: url.host,
+      "Content-Type": "application/json",
+      "Content-Length": `${Buffer.byteLength(body)}`,
+      "User-Agent": `hypersdk/${version}`,
+      ...headers,
+    },
+    createConnection: () => (isSecure ? secure({ socket, servername, ...(ca && { ca }) }) : socket),
+  };
+  try {
+    return { ...(await answered(request(options), body)), ms: performance.now() - began };
+  } catch (error) {
+    if (error instanceof HyperError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code ?? message;
+    throw new HyperError("unreachable", `${url.host} gave no answer: ${why}`, { cause: error });
+  } finally {
+    socket.destroy();
+  }
+}
+
+function answered(request: ClientRequest, body: string): Promise<Omit<Reply, "ms">> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => {
+      reject(new HyperError("timed_out", `it gave no answer within ${TIMEOUT_MS / 1000} s`));
+      request.destroy();
+    }, TIMEOUT_MS);
+    const end = (work: () => void) => {
+      clearTimeout(late);
+      work();
+    };
+    request.once("error", (error) => end(() => reject(error)));
+    request.once("response", (response) => {
+      read(response).then(
+        (text) => end(() => resolve({ status: response.statusCode ?? 0, text })),
+        (error) => end(() => reject(error)),
+      );
+    });
+    request.end(body);
+  });
+}
+
+async function read(response: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8")) {
+    text += chunk;
+    if (text.length >= SHOWN_CHARACTERS) break; // a long body is not waited for
+  }
+  return text.slice(0, SHOWN_CHARACTERS).toWellFormed();
+}
+
+/** Throws `unreachable` unless the receiver has taken it. */
+export function checkTaken({ status, text }: Reply) {
+  if (status >= 200 && status < 300) return;
+  const why = status >= 300 && status < 400 ? "a redirect, which is not followed" : text.trim();
+  throw new HyperError("unreachable", `it answered ${status}${why ? `: ${why}` : ""}`);
+}
