@@ -1,5 +1,5 @@
 /** The page that shows `openapi.json` and calls it: Swagger UI in one file, with nothing from outside. */
-import { createHash } from "node:crypto";
+import { inlineScript, sourceHash } from "../core/inline.ts";
 
 /** Relative, so that the page works below a proxy's path too. The validator would be swagger.io's. */
 const START = `SwaggerUIBundle({
@@ -17,12 +17,12 @@ export async function docsPage(title: string): Promise<string> {
     import("swagger-ui-dist/swagger-ui-bundle.js", { with: { type: "text" } }),
     import("swagger-ui-dist/swagger-ui.css", { with: { type: "text" } }),
   ]);
-  const scripts = [program, START].map(inline);
+  const scripts = [program, START].map(inlineScript);
   // the policy lets only these texts run, and lets them reach this server alone
   const policy = [
     "default-src 'none'",
-    `script-src ${scripts.map(source).join(" ")}`,
-    `style-src ${source(style)}`,
+    `script-src ${scripts.map(sourceHash).join(" ")}`,
+    `style-src ${sourceHash(style)}`,
     "img-src data:",
     "connect-src 'self'",
     "base-uri 'none'",
@@ -45,8 +45,3 @@ ${scripts.map((text) => `<script>${text}</script>`).join("\n")}
 </html>
 `;
 }
-
-const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-
-/** As the HTML standard has it: in a string or an expression, these would end or upset the script element. */
-const inline = (script: string) => script.replace(/<(?=!--|\/?script)/gi, "\\x3C");

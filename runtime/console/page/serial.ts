@@ -1,0 +1,71 @@
+/** The page of a serial console: xterm.js, and a WebSocket to `virsh console`. */
+import { FitAddon } from "@xterm/addon-fit";
+import { Terminal } from "@xterm/xterm";
+import { element, FINAL, isView, keepConnected, name, say, socketUrl } from "./connect.ts";
+
+const terminal = new Terminal({
+  ...{ scrollback: 10_000, disableStdin: isView, fontSize: 15, convertEol: false },
+  theme: { background: "#000000" },
+});
+const fit = new FitAddon();
+terminal.loadAddon(fit);
+terminal.open(element("screen"));
+fit.fit();
+const encoder = new TextEncoder();
+let socket: WebSocket | undefined;
+let force = false;
+
+const send = (data: string | Uint8Array<ArrayBuffer>) => {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(data);
+};
+const tellSize = () =>
+  send(JSON.stringify({ type: "resize", columns: terminal.cols, rows: terminal.rows }));
+
+/** What the guest wrote before is shown: its questions to a terminal were answered then. */
+let isReplay = false;
+terminal.onData((text) => {
+  if (!isReplay) send(encoder.encode(text));
+});
+terminal.onBinary((text) => send(Uint8Array.from(text, (one) => one.charCodeAt(0))));
+terminal.onResize(tellSize);
+new ResizeObserver(() => fit.fit()).observe(element("screen"));
+element("force").addEventListener("click", () => {
+  force = true;
+  element("reconnect").click();
+});
+
+keepConnected(async (over) => {
+  const url = await socketUrl("serial", force ? { force: "true" } : {});
+  socket?.close();
+  const mine = new WebSocket(url, "binary");
+  socket = mine;
+  mine.binaryType = "arraybuffer";
+  let isFirst = true;
+  mine.addEventListener("open", () => {
+    force = false;
+    element("force").hidden = true;
+    terminal.reset();
+    say(isView ? `Watching ${name}` : `Connected to ${name}; Ctrl+] ends it`);
+    tellSize();
+    terminal.focus();
+  });
+  mine.addEventListener("message", ({ data }) => {
+    if (typeof data !== "string") {
+      if (!isFirst) return terminal.write(new Uint8Array(data));
+      isFirst = false;
+      isReplay = true;
+      return terminal.write(new Uint8Array(data), () => {
+        isReplay = false;
+      });
+    }
+    if (JSON.parse(data).type !== "taken") return;
+    say("Somebody else types now; this page watches", true);
+    element("force").hidden = isView;
+  });
+  mine.addEventListener("close", ({ code, reason }) => {
+    if (socket !== mine) return;
+    const why = reason || (code === 1006 ? "No connection" : "The console has ended");
+    element("force").hidden = isView || !/^in_use/.test(reason);
+    over(why, !FINAL.test(reason));
+  });
+});
