@@ -1,5 +1,6 @@
 /** GET /capabilities: the functions of this server, and the versions and tools of a hypervisor. */
 import * as z from "zod";
+import { methodText } from "#runtime/core/method.ts";
 import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { loadFunctions } from "#runtime/function/load.ts";
@@ -37,7 +38,7 @@ export default defineFunction({
       version,
       functions: functions.map(({ path, function: loaded }) => ({
         path,
-        method: loaded?.spec.method ?? null,
+        method: loaded ? methodText(loaded.spec) : null,
         summary: loaded?.spec.summary ?? null,
         loaded: loaded !== undefined,
       })),

@@ -1,7 +1,7 @@
 /** GET /metrics: for Prometheus, of this server and of the domains, under the names of libvirt's exporters. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
-import { MEDIA, metricsText } from "#runtime/metrics/exposition.ts";
+import { MEDIA, metricsText } from "#runtime/metrics/early.ts";
 
 export default defineFunction({
   method: "GET",

@@ -2,8 +2,10 @@
 import * as z from "zod";
 import { version } from "#runtime/core/version.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { countJobs } from "#runtime/jobs/counts.ts";
 import { Reached, reach } from "#runtime/libvirt/host.ts";
 import { leftovers } from "#runtime/libvirt/journal.ts";
+import { databaseState } from "#runtime/store/state.ts";
 
 export default defineFunction({
   method: "GET",
@@ -14,6 +16,17 @@ export default defineFunction({
   output: z.object({
     version: z.string(),
     uptime_seconds: z.number(),
+    database: z
+      .object({
+        kind: z.enum(["server", "private"]).describe("one that [database] url names, or its own"),
+        state: z.enum(["unused", "available", "unavailable"]).describe("as its last use found it"),
+        reason: z.string().optional().describe("why it was not available"),
+      })
+      .describe("what this server keeps its own records in; to ask does not start it"),
+    jobs: z
+      .object({ queued: z.number(), running: z.number(), failed_24h: z.number() })
+      .nullable()
+      .describe("of all servers on the database; null while it is not in use or does not answer"),
     hosts: z.array(
       Reached.extend({
         leftovers: z
@@ -44,6 +57,10 @@ export default defineFunction({
         return { ...reached, leftovers: shown ? await leftovers(there) : [] };
       }),
     );
-    return { version, uptime_seconds: Math.round(process.uptime()), hosts };
+    const uptime_seconds = Math.round(process.uptime());
+    const jobs = await countJobs().catch((error) => {
+      ctx.log.warn({ error }, "the jobs could not be counted");
+    });
+    return { version, uptime_seconds, database: databaseState(), jobs: jobs ?? null, hosts };
   },
 });

@@ -13,6 +13,7 @@ export default defineFunction({
   method: "POST",
   access: "admin",
   summary: "Clone a domain",
+  job: { repeat: ({ preserve }) => preserve, reads: ["source"] },
   status: 201,
   input: z
     .strictObject({

@@ -1,15 +1,14 @@
 /** GET /libvirt/console?name=: where a running domain's screens and serial consoles are. */
 import * as z from "zod";
-import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { readKnown, reasonsFor } from "#runtime/libvirt/definitions.ts";
+import { reasonsFor } from "#runtime/libvirt/definitions.ts";
 import {
   Graphics,
   readGraphics,
   readTextConsoles,
   TextConsole,
 } from "#runtime/libvirt/domain/console.ts";
-import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { readRunning } from "#runtime/libvirt/domain/running.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -31,13 +30,7 @@ export default defineFunction({
   examples: [{ name: "my-vm" }],
 
   async run({ name }, ctx) {
-    const ref = await domainRef(ctx, name);
-    const [state, { domain, stuck }] = await Promise.all([
-      ctx.virsh(["domstate", "--domain", ref]),
-      readKnown(ctx, ref),
-    ]);
-    if (state.trim() === "shut off")
-      throw new HyperError("not_active", `domain ${name} is not running`);
+    const { ref, domain, stuck } = await readRunning(ctx, name);
     return {
       name,
       graphics: readGraphics(domain),

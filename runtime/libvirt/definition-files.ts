@@ -5,7 +5,7 @@
 import type { Context } from "../hypervisor/context.ts";
 import { listFolders } from "./folder.ts";
 
-const STORED = "/etc/libvirt/qemu";
+export const STORED = "/etc/libvirt/qemu";
 const RUNNING = "/run/libvirt/qemu";
 /** The daemon's lock: without it this is not the folder of the daemon that virsh talks to. */
 const OF_DAEMON = "driver.pid";

@@ -8,32 +8,15 @@ import { HyperError } from "../core/errors.ts";
 import { memoizePerObject } from "../core/memoize.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { type DefinitionFiles, readDefinitionFiles } from "./definition-files.ts";
+import { type Definition, recall, remember } from "./definition-memory.ts";
 import { findOccupied, findStuck, isSuspect, MONITOR_DEADLINE_MS } from "./monitor.ts";
 import { keyValues } from "./virsh-output.ts";
 import { type Element, parseXml, unescapeXml } from "./xml.ts";
-
-export interface Definition {
-  text: string;
-  /** Set when QEMU did not answer; then the text is the last one that was read, and may be old. */
-  stuck?: string;
-}
 
 /** As many as a session runs in one round trip. */
 const DOMAINS_PER_CALL = 16;
 /** The read lane has four sessions; the other two stay for other callers. */
 const MAX_CONCURRENT_CALLS = 2;
-/** Of 2,000 domains the present and the stored one. */
-const MAX_REMEMBERED = 4000;
-
-/** The definitions last read, by hypervisor, UUID and option; the one read longest ago is the first to go. */
-const remembered = new Map<string, Remembered>();
-
-interface Remembered {
-  /** The same object while the definition is the same, so that what was made of it can be kept with it. */
-  definition: Definition;
-  /** Of libvirt's files when it was read; undefined if they were not looked at, or had just changed. */
-  identity?: string | undefined;
-}
 
 /**
  * The definition of each domain, in their order, or why it could not be read: `not_found` when the domain has gone,
@@ -58,7 +41,7 @@ export async function readDefinitions(
       const texts = await dump(ctx, well, option, timeout);
       texts?.forEach((text, i) => {
         const { ref = "" } = well[i] ?? {};
-        found.set(ref, typeof text === "string" ? remember(ctx, ref, text, option) : text);
+        found.set(ref, typeof text === "string" ? keep(ctx, ref, text, option) : text);
       });
       if (texts) return;
       const stuck = await findStuck(ctx, well);
@@ -83,7 +66,7 @@ export async function readChanged(
 ): Promise<(Definition | HyperError)[]> {
   const identityOf = await files;
   const unchanged = (uuid: string) => {
-    const { definition, identity } = remembered.get(keyOf(ctx, uuid, option)) ?? {};
+    const { definition, identity } = recall(ctx, uuid, option) ?? {};
     const isSame = definition && identity && identity === identityOf(nameIn(definition), option);
     return isSame ? definition : undefined;
   };
@@ -95,19 +78,21 @@ export async function readChanged(
   );
   for (const definition of read) {
     if (definition instanceof HyperError || definition.stuck) continue;
-    const entry = remembered.get(keyOf(ctx, uuidIn(definition.text) ?? "", option));
+    const entry = recall(ctx, uuidIn(definition.text) ?? "", option);
     if (entry?.definition === definition) entry.identity = identityOf(nameIn(definition), option);
   }
   return known.map((definition) => definition ?? (read.shift() as Definition | HyperError));
 }
 
-/** Forgets the domains that are gone. `uuids`: all that there are. */
-export function forgetOthers({ host }: Context, uuids: string[]) {
-  const present = new Set(uuids);
-  for (const key of remembered.keys()) {
-    const [name, uuid = ""] = key.split(" ");
-    if (name === host && !present.has(uuid)) remembered.delete(key);
-  }
+function keep(
+  ctx: Context,
+  ref: string,
+  text: string,
+  option: "--inactive" | undefined,
+): Definition {
+  const definition = { text };
+  remember(ctx, uuidIn(text) ?? ref, option, { definition });
+  return definition;
 }
 
 const uuidIn = (text: string) => text.match(/<uuid>([^<]+)<\/uuid>/)?.[1];
@@ -168,26 +153,12 @@ async function dump(
   }
 }
 
-const keyOf = ({ host }: Context, uuid: string, option = "") => `${host} ${uuid} ${option}`;
-
-function remember(ctx: Context, ref: string, text: string, option?: string): Definition {
-  const key = keyOf(ctx, uuidIn(text) ?? ref, option);
-  const definition = { text };
-  remembered.delete(key);
-  remembered.set(key, { definition });
-  for (const [oldest] of remembered) {
-    if (remembered.size <= MAX_REMEMBERED) break;
-    remembered.delete(oldest);
-  }
-  return definition;
-}
-
 /** `dominfo` never waits for QEMU. */
-async function lastKnown(ctx: Context, ref: string, option?: string) {
+async function lastKnown(ctx: Context, ref: string, option?: "--inactive") {
   const [dominfo] = await ctx.virsh.settled([["dominfo", "--domain", ref]]);
   if (typeof dominfo !== "string") return dominfo ?? new HyperError("not_found", "");
   const { Name: name = ref, UUID: uuid = ref } = keyValues(dominfo);
-  const text = remembered.get(keyOf(ctx, uuid, option))?.definition.text;
+  const text = recall(ctx, uuid, option)?.definition.text;
   const silent = `QEMU of domain ${name} does not answer its monitor`;
   if (text !== undefined)
     return { text, stuck: `${silent}; this is from the definition as it was last read` };

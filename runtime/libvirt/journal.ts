@@ -1,5 +1,5 @@
 /**
- * Journals of operations, one file each. Every resource is noted before it is made, so that the leftovers of a
+ * Journals of operations: in the database for one that runs as a job, else one file each. Every resource is noted before it is made, so that the leftovers of a
  * killed server are found and named by the next one (GET /status).
  */
 import { randomUUID } from "node:crypto";
@@ -18,6 +18,7 @@ import { type ErrorCode, HyperError } from "../core/errors.ts";
 import { stateFolder } from "../core/paths.ts";
 import { timestamp } from "../core/time.ts";
 import type { Context } from "../hypervisor/context.ts";
+import type { JournalStore } from "../jobs/scope.ts";
 import { describeResource, Resource, resourceExists } from "./resource.ts";
 
 const Note = z.object({
@@ -35,43 +36,68 @@ const NOT_MADE: ErrorCode[] = ["already_exists", "busy", "unreachable"];
 
 const folder = () => join(stateFolder(), "work");
 
+/** What an operation makes, in the order in which it makes it. */
 export class Journal {
   readonly resources: Resource[] = [];
-  readonly #file = join(folder(), `${randomUUID()}.json`);
-  readonly #header: Omit<z.output<typeof Note>, "resources">;
+  readonly #ctx: Context;
+  readonly #store: JournalStore;
 
-  constructor(host: string, operation: string) {
-    const { pid } = process;
-    const started = timestamp();
-    this.#header = { host, operation, started, pid, processStartTime: processStartTime(pid) };
-    mkdirSync(folder(), { recursive: true, mode: 0o700 });
+  constructor(ctx: Context, operation: string) {
+    const { host, job } = ctx;
+    this.#ctx = ctx;
+    this.#store = job?.openJournal(host, operation) ?? journalFile(host, operation);
   }
 
   /** Notes a resource, then makes it. A resource that turns out to exist already is not ours, and stays. */
   async track<T>(resource: Resource, make: () => Promise<T>): Promise<T> {
+    if (await this.#isTaken(resource)) return make(); // which tells that it is there
     this.resources.push(resource);
-    this.#save();
+    await this.#store.save(this.resources);
     try {
       return await make();
     } catch (error) {
       if (error instanceof HyperError && NOT_MADE.includes(error.code)) {
         this.resources.splice(this.resources.indexOf(resource), 1);
-        this.#save();
+        await this.#store.save(this.resources);
       }
       throw error;
     }
   }
 
-  /** A server that is killed here leaves the old note or the new one. */
-  #save() {
-    const note = JSON.stringify({ ...this.#header, resources: this.resources });
-    writeFileSync(`${this.#file}.new`, note, { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file);
+  /** What a job has noted is removed when its worker dies, so that nothing of others' may be noted, not for a moment. */
+  async #isTaken(resource: Resource): Promise<boolean> {
+    const isNamed = resource.kind === "volume" || resource.kind === "file";
+    if (!isNamed || !this.#ctx.job) return false;
+    return resourceExists(this.#ctx, resource);
   }
 
-  remove() {
-    rmSync(this.#file, { force: true });
-  }
+  /** Throws `superseded` once another worker has the job. */
+  assertOurs = () => this.#store.save(this.resources);
+
+  /** The operation is complete, and what it made stays. */
+  complete = () => this.#store.complete();
+
+  /** Nothing is left of the operation. */
+  remove = () => this.#store.remove();
+}
+
+/** A journal of a call that ends with its process. */
+function journalFile(host: string, operation: string): JournalStore {
+  const file = join(folder(), `${randomUUID()}.json`);
+  const { pid } = process;
+  const started = timestamp();
+  const header = { host, operation, started, pid, processStartTime: processStartTime(pid) };
+  mkdirSync(folder(), { recursive: true, mode: 0o700 });
+  const remove = async () => rmSync(file, { force: true });
+  return {
+    /** A server that is killed here leaves the old note or the new one. */
+    async save(resources) {
+      writeFileSync(`${file}.new`, JSON.stringify({ ...header, resources }), { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    },
+    complete: remove,
+    remove,
+  };
 }
 
 /** Resources that servers which ended midway have noted, and that still exist. */

@@ -1,6 +1,6 @@
 /** Resources that an operation makes on a hypervisor, and how they are looked for and removed. */
 import * as z from "zod";
-import { HyperError } from "../core/errors.ts";
+import { type ErrorCode, HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { pathExists, runProgram } from "./program.ts";
 
@@ -8,7 +8,8 @@ export const Resource = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
   z.object({ kind: z.literal("domain"), name: z.string() }),
   z.object({ kind: z.literal("file"), path: z.string() }),
-  z.object({ kind: z.literal("folder"), path: z.string() }),
+  /** With an `id` only the folder that has it: another one may have come to its path. */
+  z.object({ kind: z.literal("folder"), path: z.string(), id: z.string().optional() }),
   /** A parent directory that we created; it is removed only if empty, and is no leftover while it is not. */
   z.object({ kind: z.literal("parent"), path: z.string() }),
 ]);
@@ -26,7 +27,11 @@ export async function resourceExists(ctx: Context, resource: Resource): Promise<
     if (!(await pathExists(ctx, resource.path))) return false;
     return (await runProgram(ctx, ["ls", "-A", "--", resource.path])).stdout === "";
   }
-  if (resource.kind === "file" || resource.kind === "folder") return pathExists(ctx, resource.path);
+  if (resource.kind === "file" || resource.kind === "folder") {
+    if (!(await pathExists(ctx, resource.path))) return false;
+    const id = resource.kind === "folder" ? resource.id : undefined;
+    return id === undefined || id === (await folderId(ctx, resource.path));
+  }
   const lookup =
     resource.kind === "volume"
       ? ["vol-path", "--pool", resource.pool, "--vol", resource.name]
@@ -35,6 +40,17 @@ export async function resourceExists(ctx: Context, resource: Resource): Promise<
   if (outcome instanceof HyperError && outcome.code !== "not_found") throw outcome;
   return typeof outcome === "string";
 }
+
+/** Device and inode, which a folder keeps when it is renamed. */
+export async function folderId(ctx: Context, path: string): Promise<string> {
+  return (await runProgram(ctx, ["stat", "-c", "%d:%i", "--", path])).stdout.trim();
+}
+
+/** After these a removal may succeed later: the hypervisor could not be reached, or was at work on what is to go. */
+const LATER: ErrorCode[] = ["unreachable", "busy", "timed_out", "outcome_unknown"];
+
+export const isForLater = (error: unknown) =>
+  error instanceof HyperError && LATER.includes(error.code);
 
 /** Files may be put into the folder at any time, so rmdir decides; then it is no failure that the folder stays. */
 const REMOVE_EMPTY = ["sh", "-c", 'shift; rmdir -- "$1" || [ -n "$(ls -A -- "$1")" ]', "sh"];

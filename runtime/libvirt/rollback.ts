@@ -2,11 +2,12 @@
 import { HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { Journal } from "./journal.ts";
-import { describeResource, removeResource } from "./resource.ts";
+import { describeResource, isForLater, removeResource } from "./resource.ts";
 
 /** Called between steps: a caller who has disconnected wants none of the result. */
-export function throwIfCancelled({ signal }: Pick<Context, "signal">) {
-  if (signal.aborted) throw new HyperError("cancelled", "the client disconnected");
+export function throwIfCancelled({ signal, job }: Pick<Context, "signal" | "job">) {
+  if (!signal.aborted) return;
+  throw new HyperError("cancelled", job ? "the job was cancelled" : "the client disconnected");
 }
 
 /** Runs `steps`. If they fail, everything noted in the journal is removed, the last first. */
@@ -15,20 +16,27 @@ export async function withRollback<T>(
   operation: string,
   steps: (journal: Journal) => Promise<T>,
 ): Promise<T> {
-  const journal = new Journal(ctx.host, operation);
+  const journal = new Journal(ctx, operation);
   try {
     const result = await steps(journal);
-    journal.remove();
+    await journal.complete();
     return result;
   } catch (error) {
+    await journal.assertOurs(); // what is noted there may be another worker's by now
     const left: string[] = [];
+    let isReachable = true;
     for (const resource of journal.resources.toReversed()) {
-      await removeResource(ctx, resource).catch((why: Error) =>
-        left.push(`${describeResource(resource)} (${why.message})`),
+      ctx.log.info(
+        `The operation failed: ${describeResource(resource)} is removed, if it was made.`,
       );
+      await removeResource(ctx, resource).catch((why: Error) => {
+        left.push(`${describeResource(resource)} (${why.message})`);
+        if (isForLater(why)) isReachable = false;
+      });
     }
+    if (ctx.job && !isReachable) throw error; // the job ends once they can be removed
     if (left.length > 0) throw withLeft(error, `left behind: ${left.join(", ")}`, { left });
-    journal.remove();
+    await journal.remove();
     throw error;
   }
 }

@@ -17,7 +17,7 @@ export default defineFunction({
       .boolean()
       .default(false)
       .describe(
-        "also the writable volumes, and files in allowed folders, that are theirs alone: no CD-ROM, shared disk or base of another image",
+        "also the writable volumes, and files in allowed folders, that are theirs alone, and the seed of their cloud-init: no other CD-ROM, no shared disk nor base of another image",
       ),
     snapshots_only: z
       .boolean()

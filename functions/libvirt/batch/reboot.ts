@@ -2,6 +2,8 @@
 import * as z from "zod";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { Wait } from "#runtime/libvirt/domain/wait-for-guest.ts";
+import { rebootAndWait } from "#runtime/libvirt/domain/wait-reboot.ts";
 
 export default defineFunction({
   method: "POST",
@@ -10,14 +12,18 @@ export default defineFunction({
   input: z.strictObject({
     domains: Domains,
     force: z.boolean().default(false).describe("reset at once instead of asking the guest"),
+    wait: Wait.optional().describe("also wait until each has rebooted, and for its guest"),
   }),
   output: BatchResult,
   message: null,
   examples: [{ domains: ["vm1", "vm2"], force: false }],
 
-  async run({ domains, force }, ctx) {
+  async run({ domains, force, wait }, ctx) {
     return batch(ctx, "reboot", domains, (ctx) => async (domain) => {
-      await ctx.virsh([force ? "reset" : "reboot", "--domain", domain]);
+      const ask = () => ctx.virsh([force ? "reset" : "reboot", "--domain", domain]);
+      if (wait) return { guest: await rebootAndWait(ctx, domain, wait, ask) };
+      await ask();
+      return undefined;
     });
   },
 });

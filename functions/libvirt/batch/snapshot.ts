@@ -3,7 +3,8 @@ import * as z from "zod";
 import { timestamp } from "#runtime/core/time.ts";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import { takeSnapshot } from "#runtime/libvirt/domain/snapshot/take.ts";
+import { takeAndWait } from "#runtime/libvirt/domain/snapshot/take-and-wait.ts";
+import { Wait } from "#runtime/libvirt/domain/wait-for-guest.ts";
 import { Description, Name } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -19,6 +20,7 @@ export default defineFunction({
       .boolean()
       .default(false)
       .describe("the disks without the memory, in overlay files"),
+    wait: Wait.optional().describe("also wait until each that ran, and its guest, go on"),
   }),
   output: BatchResult,
   message: null,
@@ -32,11 +34,11 @@ export default defineFunction({
     },
   ],
 
-  async run({ domains, name_prefix, ...options }, ctx) {
+  async run({ domains, name_prefix, wait, ...options }, ctx) {
     const snapshot = `${name_prefix}-${timestamp().replace(/[-:]|\.\d+/g, "")}`;
     return batch(ctx, "snapshot", domains, (ctx) => async (domain) => {
-      await takeSnapshot(ctx, domain, { name: snapshot, ...options });
-      return { snapshot };
+      const guest = await takeAndWait(ctx, domain, { name: snapshot, ...options }, wait);
+      return { snapshot, ...(guest && { guest }) };
     });
   },
 });

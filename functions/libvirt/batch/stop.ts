@@ -1,10 +1,11 @@
 /** POST /libvirt/batch/stop: ask many domains to shut down, or switch them off. */
-import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
+import { watchChanges } from "#runtime/libvirt/domain/changes.ts";
+import { WaitOff, waitOff } from "#runtime/libvirt/domain/wait-off.ts";
 
 export default defineFunction({
   method: "POST",
@@ -21,35 +22,31 @@ export default defineFunction({
       .describe(
         "seconds to wait until the guest is off; without it the answer says that the guest was asked",
       ),
+    wait: WaitOff.optional().describe("the same with the words of other calls"),
   }),
   output: BatchResult,
   message: null,
   examples: [{ domains: ["vm1", "vm2", "vm3"], force: false }],
 
-  async run({ domains, force, timeout }, ctx) {
+  async run({ domains, force, timeout, wait }, ctx) {
+    if (wait && timeout !== undefined)
+      throw new HyperError("invalid_input", "timeout: is that of wait; give one of them");
+    const seconds = wait?.timeout ?? timeout;
     return batch(ctx, "stop", domains, (ctx) => async (domain) => {
-      await ctx.virsh([force ? "destroy" : "shutdown", "--domain", domain]);
-      if (force) return { state: "shut off" };
-      if (timeout === undefined) return { state: "shutdown requested" };
-      await untilOff(ctx, domain, timeout);
-      return { state: "shut off" };
+      if (force) await ctx.virsh(["destroy", "--domain", domain]);
+      else if (seconds !== undefined) await stopAndWait(ctx, domain, seconds);
+      else await ctx.virsh(["shutdown", "--domain", domain]);
+      return { state: force || seconds !== undefined ? "shut off" : "shutdown requested" };
     });
   },
 });
 
-async function untilOff({ virsh }: Context, domain: string, timeoutSeconds: number) {
-  const deadline = performance.now() + timeoutSeconds * 1000;
-  for (;;) {
-    const [state] = await virsh.settled([["domstate", "--domain", domain]]);
-    if (typeof state === "string" && state.trim() === "shut off") return;
-    if (state instanceof HyperError && state.code === "not_found") return; // it was transient
-    if (state instanceof HyperError) throw state;
-    if (performance.now() > deadline) {
-      throw new HyperError(
-        "timed_out",
-        `asked to shut down, but still ${state?.trim()} after ${timeoutSeconds} s`,
-      );
-    }
-    await sleep(Math.min(500, Math.max(1, deadline - performance.now())));
+async function stopAndWait(ctx: Context, domain: string, seconds: number) {
+  const changes = await watchChanges(ctx, domain);
+  try {
+    await ctx.virsh(["shutdown", "--domain", domain]);
+    await waitOff(ctx, domain, seconds, changes);
+  } finally {
+    changes.end();
   }
 }

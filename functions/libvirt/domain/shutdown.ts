@@ -1,20 +1,38 @@
 /** POST /libvirt/domain/shutdown: ask the guest to shut down; it may take its time, or refuse. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
+import { watchChanges } from "#runtime/libvirt/domain/changes.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
+import { WaitOff, waitOff } from "#runtime/libvirt/domain/wait-off.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
   method: "POST",
   access: "operate",
   summary: "Shut down a domain",
-  input: z.strictObject({ name: DomainName }),
-  output: z.object({ name: z.string() }),
-  message: ({ name }) => `Domain ${name} was asked to shut down`,
+  input: z.strictObject({
+    name: DomainName,
+    wait: WaitOff.optional().describe("also wait until the domain is off"),
+  }),
+  output: z.object({
+    name: z.string(),
+    state: z.string().optional().describe("shut off, where that was waited for"),
+    seconds: z.number().optional().describe("how long that took"),
+  }),
+  message: ({ name, state }) =>
+    state ? `Domain ${name} is ${state}` : `Domain ${name} was asked to shut down`,
   examples: [{ name: "my-vm" }],
 
-  async run({ name }, ctx) {
-    await ctx.virsh(["shutdown", "--domain", await domainRef(ctx, name)]);
-    return { name };
+  async run({ name, wait }, ctx) {
+    const domain = await domainRef(ctx, name);
+    const changes = wait && (await watchChanges(ctx, domain));
+    try {
+      await ctx.virsh(["shutdown", "--domain", domain]);
+      if (!wait || !changes) return { name };
+      const seconds = await waitOff(ctx, domain, wait.timeout, changes);
+      return { name, state: "shut off", seconds };
+    } finally {
+      changes?.end();
+    }
   },
 });

@@ -5,8 +5,9 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
 import { readAnswering, readDefinition } from "#runtime/libvirt/definitions.ts";
-import { domainRef, domainState } from "#runtime/libvirt/domain/domain.ts";
+import { domainState } from "#runtime/libvirt/domain/domain.ts";
 import { findInterface } from "#runtime/libvirt/domain/interface.ts";
+import { inTurn } from "#runtime/libvirt/domain/turn.ts";
 import { DomainName, Mac } from "#runtime/libvirt/names.ts";
 
 const Live = z
@@ -30,31 +31,35 @@ export default defineFunction({
       : `Interface ${mac} detached from ${vm_name}`,
   examples: [{ vm_name: "my-vm", mac: "52:54:00:12:34:56" }],
 
-  async run({ vm_name, mac }, ctx) {
-    const domain = await domainRef(ctx, vm_name);
-    const dominfo = await ctx.virsh(["dominfo", "--domain", domain]);
-    const present = await readAnswering(ctx, domain);
-    const stored = await readAnswering(ctx, domain, "--inactive");
-    const state = domainState(dominfo);
-    const running = state.live ? findInterface(present, mac) : undefined;
-    const persistent = state.persistent ? findInterface(stored, mac) : undefined;
-    const nic = running ?? persistent;
-    if (!nic)
-      throw new HyperError("not_found", `Interface not found: ${vm_name} has none with MAC ${mac}`);
-    const selection = ["--domain", domain, "--type", `${nic["@type"]}`, "--mac", mac];
-    const live = running !== undefined && (await detachLive(ctx, domain, mac, selection));
-    if (persistent) {
-      const command = ["detach-interface", ...selection, "--config"];
-      await ctx.virsh(command).catch((error: HyperError) => {
-        if (!live) throw error;
-        const done = live === "requested" ? "was asked to release" : "has lost";
-        const text = `${error.message}; the running domain ${done} the interface, its definition still has it`;
-        throw new HyperError(error.code, text, { cause: error });
-      });
-    }
-    return { vm_name, mac, live, persistent: persistent !== undefined };
-  },
+  run: ({ vm_name, mac }, ctx) =>
+    inTurn(ctx, vm_name, (domain, dominfo) => detach(ctx, { domain, dominfo, vm_name, mac })),
 });
+
+async function detach(
+  ctx: Context,
+  { domain, dominfo, vm_name, mac }: Record<"domain" | "dominfo" | "vm_name" | "mac", string>,
+) {
+  const present = await readAnswering(ctx, domain);
+  const stored = await readAnswering(ctx, domain, "--inactive");
+  const state = domainState(dominfo);
+  const running = state.live ? findInterface(present, mac) : undefined;
+  const persistent = state.persistent ? findInterface(stored, mac) : undefined;
+  const nic = running ?? persistent;
+  if (!nic)
+    throw new HyperError("not_found", `Interface not found: ${vm_name} has none with MAC ${mac}`);
+  const selection = ["--domain", domain, "--type", `${nic["@type"]}`, "--mac", mac];
+  const live = running !== undefined && (await detachLive(ctx, domain, mac, selection));
+  if (persistent) {
+    const command = ["detach-interface", ...selection, "--config"];
+    await ctx.virsh(command).catch((error: HyperError) => {
+      if (!live) throw error;
+      const done = live === "requested" ? "was asked to release" : "has lost";
+      const text = `${error.message}; the running domain ${done} the interface, its definition still has it`;
+      throw new HyperError(error.code, text, { cause: error });
+    });
+  }
+  return { vm_name, mac, live, persistent: persistent !== undefined };
+}
 
 /** The guest releases the interface. virsh reports success after 5 s even if it has not, so it gets 5 s more. */
 async function detachLive(ctx: Context, domain: string, mac: string, selection: string[]) {

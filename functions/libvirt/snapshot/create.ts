@@ -4,7 +4,8 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { readSnapshots, Snapshot } from "#runtime/libvirt/domain/snapshot/read.ts";
-import { takeSnapshot } from "#runtime/libvirt/domain/snapshot/take.ts";
+import { takeAndWait } from "#runtime/libvirt/domain/snapshot/take-and-wait.ts";
+import { Guest, Wait } from "#runtime/libvirt/domain/wait-for-guest.ts";
 import { Description, DomainName, Name } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -21,20 +22,21 @@ export default defineFunction({
       .default(false)
       .describe("the disks without the memory, in overlay files"),
     atomic: z.boolean().default(false).describe("all disks or none"),
+    wait: Wait.optional().describe("also wait until a domain that ran, and its guest, go on"),
   }),
-  output: Snapshot,
+  output: Snapshot.extend({ guest: Guest.optional() }),
   message: ({ name }, { domain_name }) => `Snapshot ${name} of ${domain_name} taken`,
   examples: [
     { domain_name: "my-vm", snapshot_name: "before-upgrade", description: "Before the upgrade" },
   ],
 
-  async run({ domain_name, snapshot_name, ...options }, ctx) {
+  async run({ domain_name, snapshot_name, wait, ...options }, ctx) {
     const domain = await domainRef(ctx, domain_name);
-    await takeSnapshot(ctx, domain, { name: snapshot_name, ...options });
+    const guest = await takeAndWait(ctx, domain, { name: snapshot_name, ...options }, wait);
     const snapshots = await readSnapshots(ctx, domain);
     const snapshot = snapshots.find(({ name }) => name === snapshot_name);
     if (!snapshot)
       throw new HyperError("not_found", `snapshot ${snapshot_name} was taken, and has gone since`);
-    return snapshot;
+    return { ...snapshot, ...(guest && { guest }) };
   },
 });

@@ -15,6 +15,7 @@ export default defineFunction({
   method: "POST",
   access: "admin",
   summary: "Make a template from a domain",
+  job: { repeat: true, reads: ["domain"] },
   status: 201,
   input: z.strictObject({
     domain: DomainName,

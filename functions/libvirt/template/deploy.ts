@@ -1,48 +1,34 @@
-/** POST /libvirt/template/deploy: a new domain from a template. Everything that is asked is done, or nothing is left. */
+/** POST /libvirt/template/deploy: new domains from a template. Of each everything that is asked is done, or nothing is left. */
+import pLimit from "p-limit";
 import * as z from "zod";
+import { settings } from "#runtime/core/settings.ts";
+import { BatchResult, batchNames } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import type { Context } from "#runtime/hypervisor/context.ts";
-import { cloneDomain } from "#runtime/libvirt/clone/clone.ts";
-import { Customize, customizeCommands } from "#runtime/libvirt/clone/customize.ts";
-import { runGuestfs } from "#runtime/libvirt/clone/guestfs.ts";
-import { DiskCopy } from "#runtime/libvirt/clone/plan.ts";
-import { setMemory, setNetwork, setVcpus } from "#runtime/libvirt/domain/edit.ts";
-import { assertEdited } from "#runtime/libvirt/domain/edited.ts";
+import { customizeCommands } from "#runtime/libvirt/clone/customize.ts";
+import {
+  awaitGuest,
+  Deployed,
+  deployDomain,
+  isMarkedTemplate,
+  nameOfNetwork,
+} from "#runtime/libvirt/clone/deploy.ts";
+import { DeployInput } from "#runtime/libvirt/clone/deploy-input.ts";
+import { fillIn, hashShared, type Values } from "#runtime/libvirt/cloud-init/placeholders.ts";
 import { needProgram } from "#runtime/libvirt/host.ts";
-import { DomainName, NetworkName, NewName } from "#runtime/libvirt/names.ts";
+import { throwIfCancelled } from "#runtime/libvirt/rollback.ts";
 
 export default defineFunction({
   method: "POST",
   access: "admin",
-  summary: "Deploy a domain from a template",
+  summary: "Deploy domains from a template",
+  job: { repeat: true, reads: ["template"] },
   status: 201,
-  input: z.strictObject({
-    template: DomainName,
-    name: NewName,
-    memory: z
-      .int()
-      .min(1)
-      .max(1 << 30)
-      .optional()
-      .describe("MiB; the template's unless given"),
-    vcpus: z.int().min(1).max(4096).optional().describe("the template's unless given"),
-    network: NetworkName.optional().describe("for the first interface"),
-    autostart: z.boolean().default(false).describe("start it now, and with the hypervisor"),
-    customize: Customize.default({}).describe("changes that virt-customize makes in the new disks"),
-    linked: z
-      .boolean()
-      .default(false)
-      .describe("overlays on the template's disks instead of copies"),
-  }),
-  output: z.object({
-    name: z.string(),
-    uuid: z.string(),
-    macs: z.array(z.string()),
-    disks: z.array(DiskCopy),
-    started: z.boolean(),
-  }),
-  message: ({ name, started }, { template }) =>
-    `Domain ${name} deployed from ${template}${started ? " and started" : ""}`,
+  input: DeployInput,
+  output: z.union([Deployed, BatchResult]),
+  message: (data, { template }) =>
+    "name" in data
+      ? `Domain ${data.name} deployed from ${template}${data.started ? " and started" : ""}`
+      : `${data.successful} of ${data.total} domains deployed from ${template}`,
   examples: [
     {
       template: "ubuntu-22-template",
@@ -53,50 +39,47 @@ export default defineFunction({
       autostart: true,
       customize: {},
     },
+    {
+      template: "ubuntu-22-template",
+      name_prefix: "web",
+      count: 3,
+      cloud_init: { hostname: "{{name}}", packages: ["nginx"] },
+    },
   ],
 
-  async run({ template, name, memory, vcpus, network, autostart, customize, linked }, ctx) {
-    const commands = customizeCommands(customize);
-    if (commands.length > 0)
-      await needProgram(ctx, "virt-customize", { field: "customize", package: "libguestfs-tools" });
-    const networkName = network && (await nameOfNetwork(ctx, network));
-    const clone = await cloneDomain(
-      ctx,
-      { source: template, target: name, linked },
-      {
-        edit(doc) {
-          if (memory) setMemory(doc, memory);
-          if (vcpus) setVcpus(doc, vcpus);
-          if (networkName) setNetwork(doc, networkName);
-        },
-        writes: commands.length > 0 ? "customize" : undefined,
-        async prepare(disks, journal) {
-          if (commands.length === 0) return;
-          const options = customize.packages?.length ? [] : ["--no-network"];
-          const file = ["--commands-from-file", "/dev/stdin"];
-          await runGuestfs(
-            ctx,
-            journal,
-            "virt-customize",
-            disks,
-            [...options, ...file],
-            `${commands.join("\n")}\n`,
-          );
-        },
-        async finish(domain) {
-          await assertEdited(ctx, domain, { memory, vcpus, network: networkName });
-          if (!autostart) return;
-          await ctx.virsh(["autostart", "--domain", domain]);
-          await ctx.virsh(["start", "--domain", domain]);
-        },
-      },
+  async run({ template, name, cloud_init, seed_pool, ...input }, ctx) {
+    const { name_prefix, count = 0, start_index = 1, network, customize } = input;
+    const several = Array.from({ length: count }, (_, i) => {
+      const index = start_index + i;
+      return { name: `${name_prefix}-${index}`, index };
+    });
+    const shared = cloud_init && hashShared(cloud_init);
+    const fill = (values: Values) => shared && fillIn(shared, values);
+    const wanted = new Map(
+      (name === undefined ? several : [{ name }]).map((values) => [values.name, fill(values)]),
     );
-    return { ...clone, started: autostart };
+    if (customizeCommands(customize).length > 0)
+      await needProgram(ctx, "virt-customize", { field: "customize", package: "libguestfs-tools" });
+    const mayLink = cloud_init !== undefined || count > 0;
+    const common = {
+      ...{ ...input, template, seedPool: seed_pool },
+      network: network && (await nameOfNetwork(ctx, network)),
+      linked: input.linked ?? (mayLink && (await isMarkedTemplate(ctx, template))),
+    };
+    if (name !== undefined) {
+      const asked = { ...common, name, cloudInit: wanted.get(name) };
+      return awaitGuest(ctx, await deployDomain(ctx, asked), asked);
+    }
+    const limit = pLimit(settings().batch.concurrency); // those that are waited for take no place
+    const work: Parameters<typeof batchNames>[3] = async (name, progress) => {
+      const asked = { ...common, name, cloudInit: wanted.get(name) };
+      const deployed = await limit(() => {
+        if (ctx.job) throwIfCancelled(ctx);
+        return deployDomain(ctx, asked, progress);
+      });
+      const { disks, ...rest } = await awaitGuest({ ...ctx, progress }, deployed, asked);
+      return { ...rest, disks: disks.map(({ path }) => path) };
+    };
+    return batchNames(ctx, "deploy", [...wanted.keys()], work, undefined, wanted.size);
   },
 });
-
-/** The caller may have given its UUID, which a definition cannot name. Throws `not_found`. */
-async function nameOfNetwork({ virsh }: Context, network: string): Promise<string> {
-  const info = await virsh(["net-info", "--network", network]);
-  return info.match(/^Name: {11}(.*)$/m)?.[1] ?? network;
-}

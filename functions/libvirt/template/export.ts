@@ -9,6 +9,7 @@ export default defineFunction({
   method: "POST",
   access: "admin",
   summary: "Export a template to files",
+  job: { repeat: true, reads: ["template"] },
   input: z.strictObject({
     template: DomainName,
     export_path: Path.describe(

@@ -5,7 +5,8 @@ import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readMark, TemplateMark } from "#runtime/libvirt/clone/template-mark.ts";
 import { readDefinitionFiles } from "#runtime/libvirt/definition-files.ts";
-import { forgetOthers, readChanged } from "#runtime/libvirt/definitions.ts";
+import { readHeads } from "#runtime/libvirt/definition-heads.ts";
+import { forgetOthers } from "#runtime/libvirt/definition-memory.ts";
 import { listDomains } from "#runtime/libvirt/domain/domain.ts";
 import { NameOfDomain } from "#runtime/libvirt/names.ts";
 import { parseXml } from "#runtime/libvirt/xml.ts";
@@ -37,11 +38,13 @@ export default defineFunction({
       readDefinitionFiles(ctx),
     ]);
     const shutOff = new Set(off.map(({ uuid }) => uuid));
-    const refs = all.map(({ uuid }) => uuid);
-    forgetOthers(ctx, refs);
-    const definitions = await readChanged(ctx, refs, "--inactive", files);
+    forgetOthers(
+      ctx,
+      all.map(({ uuid }) => uuid),
+    );
+    const heads = await readHeads(ctx, all, files);
     const templates = all.flatMap(({ uuid, name }, i) => {
-      const read = definitions[i];
+      const read = heads[i];
       const mark =
         read && "text" in read && read.text.includes("<hypersdk:template")
           ? readMark(parseXml(read.text, "domain"))

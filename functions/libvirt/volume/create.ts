@@ -2,7 +2,9 @@
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
+import { withRollback } from "#runtime/libvirt/rollback.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
+import { whileFilling } from "#runtime/libvirt/storage/allocation.ts";
 import {
   Format,
   IMAGE_TIMEOUT_MS,
@@ -16,6 +18,7 @@ export default defineFunction({
   method: "POST",
   access: "admin",
   summary: "Create a volume",
+  job: { repeat: true },
   status: 201,
   input: z
     .strictObject({
@@ -41,8 +44,20 @@ export default defineFunction({
     const file = ["--file", volumeXml({ name, capacity, allocation, format })];
     const create = ["vol-create", "--pool", pool, ...file, ...metadata];
     // preallocation writes the whole volume, so it gets a process and a timeout of its own
-    if (prealloc) await ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS });
-    else await ctx.virsh(create);
-    return readVolume(ctx, pool, name);
+    if (!prealloc) {
+      await ctx.virsh(create);
+      return readVolume(ctx, pool, name);
+    }
+    return withRollback(ctx, `creation of volume ${name}`, async (journal) => {
+      const total = allocation > 0 ? allocation : undefined;
+      const filling = { phase: "allocating", total, progress: ctx.progress };
+      ctx.log.info(`libvirtd makes volume ${name} of pool ${pool} and allocates it.`);
+      await journal.track({ kind: "volume", pool, name }, () =>
+        whileFilling(ctx, { pool, name }, filling, () =>
+          ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS }),
+        ),
+      );
+      return readVolume(ctx, pool, name);
+    });
   },
 });

@@ -51,6 +51,9 @@ export default defineFunction({
       const text = `volume ${volume} cannot shrink while ${running.domain} runs on it`;
       throw new HyperError("in_use", text);
     }
+    const sizes = `from ${before.capacity_bytes} to ${capacity} bytes`;
+    ctx.log.info(`${before.path} is resized ${sizes}${running ? ` by ${running.domain}` : ""}.`);
+    ctx.progress({ phase: "resizing", percent: null }); // nothing is allocated, so there is nothing to count
     if (running) await growLive(ctx, running, before, capacity);
     else await resizeStored(ctx, before, capacity, smaller);
     return readVolume(ctx, pool, volume);

@@ -81,7 +81,11 @@ export default defineFunction({
   },
 });
 
-async function overwrite({ virsh }: Context, { pool, name }: Volume, algorithm: string) {
+/** Neither libvirtd nor scrub tells how far it is, and the volume takes the same space all the time. */
+async function overwrite(ctx: Context, { pool, name, path }: Volume, algorithm: string) {
+  const { virsh } = ctx;
+  ctx.progress({ phase: `overwriting (${algorithm})`, percent: null });
+  ctx.log.info(`libvirtd overwrites ${path} by the algorithm ${algorithm}.`);
   const wipe = ["vol-wipe", "--pool", pool, "--vol", name, "--algorithm", algorithm];
   await virsh.oneShot(wipe, { timeout: IMAGE_TIMEOUT_MS });
 }
@@ -108,6 +112,8 @@ function isRecreated(volume: Volume, definition: string, algorithm: string): boo
 /** Makes the volume anew: by libvirtd, so that the owner and the mode are the old ones. */
 async function recreate(ctx: Context, volume: Volume, definition: string) {
   const { pool, name, capacity_bytes, encrypted } = volume;
+  ctx.progress({ phase: "making the volume anew", percent: null });
+  ctx.log.info(`Volume ${name} is deleted and made anew, empty.`);
   const fails = (left: string) => (error: HyperError) => {
     throw new HyperError(error.code, `volume ${name} is wiped, but ${left}: ${error.message}`);
   };
@@ -133,6 +139,8 @@ async function trim(ctx: Context, volume: Volume) {
   // the file that is made anew gives the blocks back
   if (type === "file" && !isOurs) return overwrite(ctx, volume, "zero");
   if (!isOurs) throw needsRoot(ctx, `trim writes to ${path}`);
+  ctx.progress({ phase: "trimming", percent: null });
+  ctx.log.info(`The blocks of ${path} are given back.`);
   const argv = type === "block" ? ["blkdiscard", path] : ["sh", "-c", ': >"$1"', "sh", path];
   const { exitCode, stderr } = await ctx.exec(argv, { timeout: IMAGE_TIMEOUT_MS });
   if (exitCode !== 0) throw new HyperError("unsupported", `trim: ${stderr.trim()}`);

@@ -1,7 +1,9 @@
 /** The clone engine: a new domain from another, with disks and an identity of its own. */
 import { posix } from "node:path";
 import { HyperError } from "../../core/errors.ts";
+import type { Progress } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { dropSeed } from "../cloud-init/attach-seed.ts";
 import { domainRef, listDomains } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
 import { loginOf } from "../login.ts";
@@ -10,7 +12,7 @@ import { throwIfCancelled, withRollback } from "../rollback.ts";
 import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
-import { assertPossible, makeDisks, retargetDisk } from "./disks.ts";
+import { assertPossible, makeDisks } from "./disks.ts";
 import {
   assignIdentity,
   type Identity,
@@ -19,17 +21,27 @@ import {
   siblingPath,
 } from "./identity.ts";
 import { type CloneRequest, type Copy, type Plan, planDisks } from "./plan.ts";
+import { retargetDisk } from "./retarget.ts";
 
 /** Further steps, of template/create and template/deploy. */
 export interface CloneSteps {
+  /** @default the call's */
+  progress?: Progress;
   /** Change the definition before it is stored. */
   edit?(doc: XmlDocument): void;
   /** The field of the request that has `prepare` write to the new disks. */
   writes?: string | undefined;
-  /** Work on the disks before the domain exists. */
-  prepare?(disks: Copy[], journal: Journal): Promise<void>;
+  /** Work on the disks before the domain exists; the definition may be changed once more. */
+  prepare?(disks: Copy[], journal: Journal, draft: Draft): Promise<void>;
   /** Work on the domain; a failure removes it. */
   finish?(domain: string): Promise<void>;
+}
+
+/** A domain that is not defined yet. */
+export interface Draft extends Identity {
+  doc: XmlDocument;
+  /** Of its first disk that is in a pool. */
+  pool: string | undefined;
 }
 
 export interface Clone extends Identity {
@@ -52,10 +64,13 @@ export async function cloneDomain(
     throw needsRoot(ctx, `${steps.writes}: this writes to the new disks`);
   const nvram = await planNvram(ctx, from.doc, request);
   return withRollback(ctx, `clone of ${source} to ${target}`, async (journal) => {
-    const identity = await build(ctx, journal, request, from, plans, nvram);
+    const { progress = ctx.progress } = steps;
+    const identity = await build(ctx, journal, request, from, plans, nvram, progress);
     steps.edit?.(from.doc);
     const disks = plans.map(({ target: disk, path, format }) => ({ target: disk, path, format }));
-    await steps.prepare?.(disks, journal);
+    const pool = plans.find((plan) => plan.pool)?.pool;
+    await steps.prepare?.(disks, journal, { ...identity, doc: from.doc, pool });
+    progress({ phase: "defining the domain", percent: 100 }); // all that can be measured is done
     await define(ctx, journal, identity.uuid, from.doc);
     await steps.finish?.(identity.uuid);
     throwIfCancelled(ctx);
@@ -96,8 +111,9 @@ async function build(
   { ref, state, doc }: Source,
   plans: Plan[],
   nvram: Nvram | undefined,
+  progress: Progress,
 ): Promise<Identity> {
-  await makeDisks(ctx, journal, plans, { linked, paused: state === "paused" });
+  await makeDisks(ctx, journal, plans, { linked, paused: state === "paused", progress });
   if ((await ctx.virsh(["domstate", "--domain", ref])).trim() !== state) {
     throw new HyperError("in_use", `source: domain ${source} went on while it was copied`);
   }
@@ -106,11 +122,13 @@ async function build(
   resolveConflicts(doc, source, target);
   for (const plan of plans) retargetDisk(doc, plan);
   for (const mark of doc.find("metadata", "hypersdk:template")) doc.remove(mark); // a clone is no template
+  dropSeed(doc); // it tells of the source, and goes with it
   return identity;
 }
 
 async function define(ctx: Context, journal: Journal, uuid: string, doc: XmlDocument) {
   throwIfCancelled(ctx);
+  ctx.log.info(`The domain is defined with the UUID ${uuid}.`);
   await journal.track({ kind: "domain", name: uuid }, () =>
     ctx.virsh(["define", "--file", { text: `${doc}` }]),
   );
@@ -151,6 +169,7 @@ async function planNvram(
 }
 
 async function copyNvram(ctx: Context, journal: Journal, { path, copy }: Nvram) {
+  ctx.log.info(`The firmware's variables are copied from ${path} to ${copy}.`);
   await journal.track({ kind: "file", path: copy }, () =>
     runProgram(ctx, ["cp", "-p", "--", path, copy]),
   );

@@ -1,29 +1,25 @@
 /** The disks of a clone: whole copies, a bounded number at once, or overlays on the source's disks. */
-import pLimit, { type LimitFunction } from "p-limit";
-import { settings } from "../../core/settings.ts";
+import { inParts, type Progress, unwatched } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
 import { throwIfCancelled } from "../rollback.ts";
-import { fillVolume } from "../storage/fill-volume.ts";
+import { whileFilling } from "../storage/allocation.ts";
+import { inCopyPlace } from "../storage/copy-place.ts";
+import { fillVolume, type Target } from "../storage/fill-volume.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
 import { assertCopyable, convertDisk } from "../storage/isolation-chain.ts";
 import { type DiskImage, isDevice } from "../storage/locate.ts";
-import { type Conversion, createOverlay } from "../storage/qemu-img.ts";
+import { createOverlay } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT_MS, type NewVolume, readVolume, volumeXml } from "../storage/volume.ts";
 import { shrinkVolume } from "../storage/volume-model.ts";
-import { xml } from "../xml.ts";
-import { descend, type Span, type XmlDocument } from "../xml-document.ts";
 import { assertCreatable, makeFile } from "./new-file.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan as DomainPlan } from "./plan.ts";
 
-const copyLimits = new Map<string, LimitFunction>();
-
-/** Bounds the copies at once on a hypervisor, whoever asked for them. */
-function copyLimit(host: string): LimitFunction {
-  const limit = copyLimits.get(host) ?? pLimit(settings().clone.copies);
-  copyLimits.set(host, limit);
-  return limit;
+/** One disk to be made; where its source stands in a definition does not matter. */
+export interface Plan extends Omit<DomainPlan, "span"> {
+  /** In bytes, where a copy is to be larger than its source; an overlay is not. */
+  capacity?: number;
 }
 
 /** Throws, before anything is made, if a disk can be copied neither by the login user nor by libvirtd. */
@@ -49,16 +45,39 @@ export async function assertPossible(
 const byLibvirt = (from: DiskImage, pool: string | undefined, paused: boolean) =>
   pool !== undefined && !paused && from.isSeenAlike;
 
+/** Of what is copied the bytes count, as far as they are known of all disks; else, and of overlays, the disks. */
+function progressOf(progress: Progress, plans: Plan[], linked: boolean): Progress[] {
+  const data = plans.flatMap(({ from }) => from.data ?? []);
+  if (!linked && data.length === plans.length) return inParts(progress, data, "bytes");
+  return inParts(
+    progress,
+    plans.map(({ from }) => (linked ? 1 : from.size)),
+  );
+}
+
 /** Makes the disks one after the other, so that a disconnected client is noticed between two. */
 export async function makeDisks(
   ctx: Context,
   journal: Journal,
   plans: Plan[],
-  { linked, paused }: { linked: boolean; paused: boolean },
+  { linked, paused, progress: told }: { linked: boolean; paused: boolean; progress: Progress },
 ) {
-  for (const plan of plans) {
-    if (linked) await makeOverlay(ctx, journal, plan);
-    else await copyLimit(ctx.host)(() => makeCopy(ctx, journal, plan, paused));
+  const parts = progressOf(told, plans, linked);
+  for (const [i, plan] of plans.entries()) {
+    const [{ target, path, from }, progress = unwatched] = [plan, parts[i]];
+    const phase = linked ? `making an overlay for disk ${target}` : `copying disk ${target}`;
+    if (linked) {
+      ctx.log.info(`Disk ${target} becomes an overlay on ${from.path}: ${path}.`);
+      await makeOverlay(ctx, journal, plan);
+    } else {
+      progress({ phase: `waiting to copy disk ${target}`, percent: 0 });
+      const copy = () => {
+        ctx.log.info(`Disk ${target} is copied from ${from.path} to ${path}.`);
+        return makeCopy(ctx, journal, plan, paused, (update) => progress({ ...update, phase }));
+      };
+      await inCopyPlace(ctx, copy);
+    }
+    progress({ phase, percent: 100 });
   }
 }
 
@@ -76,78 +95,56 @@ async function makeOverlay(ctx: Context, journal: Journal, { pool, name, from, p
 }
 
 /** Copies with qemu-img where possible: libvirtd's own copy cannot be cancelled, and needs a domain that is off. */
-async function makeCopy(ctx: Context, journal: Journal, plan: Plan, paused: boolean) {
+async function makeCopy(
+  ctx: Context,
+  journal: Journal,
+  plan: Plan,
+  paused: boolean,
+  progress: Progress,
+) {
   throwIfCancelled(ctx);
-  const { pool, name, from, path, format } = plan;
+  const { pool, name, from, path, format, capacity = from.size } = plan;
   const source = { source: from.path, sourceFormat: from.format, shared: paused };
   const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
-  const convert = async (into: Pick<Conversion, "target" | "targetFormat" | "existing">) => {
-    const result = await convertDisk(ctx, { ...source, ...into }, limits);
+  const convert = async (into: Target, told: Progress) => {
+    const onPercent = (percent: number) => told({ phase: "copying", percent });
+    const result = await convertDisk(ctx, { ...source, ...into }, { ...limits, onPercent });
     if (result.exitCode !== 0) throw programError("qemu-img convert", result);
   };
   if (!pool) {
-    const write = () => convert({ target: path, targetFormat: format });
+    const write = () => convert({ target: path, targetFormat: format }, progress);
     return makeFile(ctx, journal, path, from.path, write);
   }
-  const volume = { name, capacity: from.size, format };
+  const volume = { name, capacity, format };
   if (from.volume && !(await mayRead(ctx, from.path, from.format)))
-    return copyVolume(ctx, journal, pool, volume, from.volume);
+    return copyVolume(ctx, journal, plan, volume, progress);
   await createVolume(ctx, journal, pool, volume);
-  const made = { pool, ...volume, path, type: isDevice(path) ? "block" : "file" };
-  await fillVolume(ctx, journal, made, from.size, convert);
+  const made = { pool, ...volume, path, type: typeOf(path) };
+  await fillVolume(ctx, journal, made, from.size, convert, progress);
 }
 
 /** Has libvirtd copy a volume that the login user may not read, with everything below it. */
 async function copyVolume(
   ctx: Context,
   journal: Journal,
-  pool: string,
+  { pool = "", name, path, from }: Plan,
   volume: NewVolume,
-  from: { pool: string; name: string },
+  progress: Progress,
 ) {
-  const source = ["--vol", from.name, "--inputpool", from.pool];
+  const source = ["--vol", `${from.volume?.name}`, "--inputpool", `${from.volume?.pool}`];
   const create = ["vol-create-from", "--pool", pool, "--file", volumeXml(volume), ...source];
-  await journal.track({ kind: "volume", pool, name: volume.name }, () =>
-    ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS }),
+  const filling = { phase: "copying", total: from.data, progress };
+  await journal.track({ kind: "volume", pool, name }, () =>
+    whileFilling(ctx, { pool, name, type: typeOf(path) }, filling, () =>
+      ctx.virsh.oneShot(create, { timeout: IMAGE_TIMEOUT_MS }),
+    ),
   );
 }
+
+const typeOf = (path: string) => (isDevice(path) ? "block" : "file");
 
 /** Creates a new volume; libvirt refuses a name that is taken. */
 function createVolume(ctx: Context, journal: Journal, pool: string, volume: NewVolume) {
   const create = ["vol-create", "--pool", pool, "--file", volumeXml(volume)];
   return journal.track({ kind: "volume", pool, name: volume.name }, () => ctx.virsh(create));
-}
-
-/** Points a disk of the clone's definition to its copy. */
-export function retargetDisk(doc: XmlDocument, plan: Plan) {
-  const { span, from, pool, name, path, format } = plan;
-  const [source] = descend([span], ["source"]);
-  const [driver] = descend([span], ["driver"]);
-  if (source?.attributes.volume && pool) {
-    doc.setAttribute(source, "pool", pool);
-    doc.setAttribute(source, "volume", name);
-  } else if (source) pointToPath(doc, span, source, path);
-  if (driver && format !== from.format) doc.setAttribute(driver, "type", format);
-  for (const chain of descend([span], ["backingStore"])) doc.remove(chain); // libvirt detects the chain anew
-  if (plan.linked && from.format === "raw" && !from.isSeenAlike) nameBase(doc, span, from);
-}
-
-/** libvirt would take a raw base for encrypted if its guest has encrypted it, so that it is told what it is. */
-function nameBase(doc: XmlDocument, disk: Span, { path }: DiskImage) {
-  const [key, type] = isDevice(path) ? ["dev", "block"] : ["file", "file"];
-  const base = xml`<backingStore type="${type}"><format type="raw"/><source ${key}="${path}"/><backingStore/></backingStore>`;
-  for (const above of descend([disk], ["source"])) doc.after(above, `${base}`);
-}
-
-/** Points a disk to a file or a device. What else the source says stays, but for what only a LUN may have. */
-export function pointToPath(doc: XmlDocument, disk: Span, source: Span, path: string) {
-  const [key, other] = isDevice(path) ? ["dev", "file"] : ["file", "dev"];
-  doc.setAttribute(disk, "type", key === "dev" ? "block" : "file");
-  doc.setAttribute(source, key, path);
-  for (const name of [other, "pool", "volume", "mode"]) doc.setAttribute(source, name, undefined);
-  if (key === "dev") return;
-  for (const lun of descend([source], ["reservations"])) doc.remove(lun);
-  if (disk.attributes.device !== "lun") return;
-  doc.setAttribute(disk, "device", "disk");
-  for (const name of ["rawio", "sgio"]) doc.setAttribute(disk, name, undefined);
 }

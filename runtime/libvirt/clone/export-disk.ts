@@ -1,21 +1,24 @@
 /** The disks of an export: which are written, and how each becomes a file that stands on its own. */
 import { randomBytes } from "node:crypto";
 import { HyperError } from "../../core/errors.ts";
+import { inParts, type Progress } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import { type Disk, readDisk } from "../disk.ts";
 import type { Journal } from "../journal.ts";
 import { runProgram } from "../program.ts";
 import { removeResource } from "../resource.ts";
+import { whileFilling } from "../storage/allocation.ts";
 import { downloadVolume } from "../storage/fill-volume.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
 import { assertCopyable, convertDisk } from "../storage/isolation-chain.ts";
 import { findVolume } from "../storage/locate.ts";
+import { dataOf, readImageInfo } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT_MS, parseVolume, type Volume } from "../storage/volume.ts";
 import { volumeLike } from "../storage/volume-model.ts";
 import { parseXml } from "../xml.ts";
 import { descend, type Span, type XmlDocument } from "../xml-document.ts";
-import { pointToPath } from "./disks.ts";
+import { pointToPath } from "./retarget.ts";
 
 export interface ExportedDisk {
   span: Span;
@@ -26,6 +29,8 @@ export interface ExportedDisk {
   /** Of the file that is written. */
   name: string;
   format: string;
+  /** What its file takes, in bytes; undefined for an image that stands on others. */
+  data: number | undefined;
   /** libvirtd reads the image, as the login user may not. */
   through?: { volume: Volume; definition: string };
 }
@@ -50,9 +55,9 @@ export async function planExport(
     const format = compress ? "qcow2" : from;
     assertConvertible(disk, source, format);
     const path = await pathOf(ctx, disk);
-    const through = (await mayRead(ctx, path, from))
-      ? {}
-      : { through: await readThroughLibvirt(ctx, disk, path, from) };
+    const read = (await mayRead(ctx, path, from))
+      ? { data: await readData(ctx, path, from) }
+      : await readThroughLibvirt(ctx, disk, path, from);
     plans.push({
       span,
       source,
@@ -60,7 +65,7 @@ export async function planExport(
       from,
       name: `${target || "disk"}.${format}`,
       format,
-      ...through,
+      ...read,
     });
   }
   return plans;
@@ -91,8 +96,13 @@ async function readThroughLibvirt(ctx: Context, { target }: Disk, path: string, 
   if (!found || !volume || (from !== "raw" && volume.format !== from))
     throw needsRoot(ctx, `disk ${target}: an export reads ${path}`);
   if (from !== "raw") await assertCopyable(ctx, volume);
-  return { volume, definition: found.text };
+  const data = volume.backing ? undefined : volume.allocation_bytes;
+  return { data, through: { volume, definition: found.text } };
 }
+
+/** Undefined also for an image that cannot be read: its copy tells why. */
+const readData = (ctx: Context, path: string, format: string) =>
+  readImageInfo(ctx.exec, path, format).then(dataOf, () => undefined);
 
 /** Writes a disk into the folder. */
 export async function writeDisk(
@@ -100,15 +110,18 @@ export async function writeDisk(
   journal: Journal,
   plan: ExportedDisk,
   folder: string,
-  compress: boolean,
+  { compress, progress }: { compress: boolean; progress: Progress },
 ) {
-  const { path, from, format, through } = plan;
-  const file = `${folder}/${plan.name}`;
-  if (through && !compress) return download(ctx, journal, plan, through, file);
+  const { path, from, format, through, name } = plan;
+  const file = `${folder}/${name}`;
+  ctx.log.info(`${path} is written to ${file}${compress ? ", compressed" : ""}.`);
+  if (through && !compress) return download(ctx, journal, plan, through, file, progress);
   const image = through ? `${folder}/image.part` : path;
-  if (through) await download(ctx, journal, plan, through, image);
+  const [first = progress, last = progress] = through ? inParts(progress, [1, 1]) : []; // the same bytes twice
+  if (through) await download(ctx, journal, plan, through, image, first);
   const files = { source: image, sourceFormat: from, target: file, targetFormat: format };
-  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
+  const onPercent = (percent: number) => last({ phase: "writing", percent });
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal, onPercent };
   const result = await convertDisk(ctx, { ...files, compress }, limits);
   if (result.exitCode !== 0) throw programError("qemu-img", result);
   if (through) await runProgram(ctx, ["rm", "--", image]);
@@ -121,22 +134,25 @@ async function download(
   { from }: ExportedDisk,
   { volume, definition }: NonNullable<ExportedDisk["through"]>,
   file: string,
+  progress: Progress,
 ) {
   const { pool, backing, type } = volume;
   if (from === "raw" || !backing) {
-    await downloadVolume(ctx, volume, file);
+    await downloadVolume(ctx, volume, file, progress);
     return;
   }
   const name = `hypersdk-${randomBytes(8).toString("hex")}`;
   const flat = { kind: "volume" as const, pool, name };
   const source = ["--vol", volume.name, "--inputpool", pool];
-  const model = volumeLike(definition, name);
+  const create = ["vol-create-from", "--pool", pool, "--file", volumeLike(definition, name)];
+  const filling = { phase: "flattening", total: undefined, progress };
+  ctx.log.info(`libvirtd copies volume ${volume.name}, with all below it, to volume ${name}.`);
   await journal.track(flat, () =>
-    ctx.virsh.oneShot(["vol-create-from", "--pool", pool, "--file", model, ...source], {
-      timeout: IMAGE_TIMEOUT_MS,
-    }),
+    whileFilling(ctx, { pool, name, type }, filling, () =>
+      ctx.virsh.oneShot([...create, ...source], { timeout: IMAGE_TIMEOUT_MS }),
+    ),
   );
-  await downloadVolume(ctx, { pool, name, type }, file);
+  await downloadVolume(ctx, { pool, name, type }, file, progress);
   await removeResource(ctx, flat);
 }
 

@@ -1,19 +1,23 @@
 /** Exports a domain as self-contained files: its definition, its disks without backing files, a manifest. */
 import { randomBytes } from "node:crypto";
 import { HyperError } from "../../core/errors.ts";
+import { inParts, type Progress, type ProgressUpdate, unwatched } from "../../core/progress.ts";
 import { timestamp } from "../../core/time.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import type { ExecOptions } from "../../hypervisor/transport.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
+import { dropSeed } from "../cloud-init/attach-seed.ts";
 import { domainRef } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
 import { pathExists, runProgram } from "../program.ts";
+import { folderId } from "../resource.ts";
 import { withRollback } from "../rollback.ts";
+import { inCopyPlace } from "../storage/copy-place.ts";
 import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
 import { allowedPath } from "../storage/import-image.ts";
 import { IMAGE_TIMEOUT_MS } from "../storage/volume.ts";
 import { XmlDocument } from "../xml-document.ts";
-import { planExport, retargetExport, writeDisk } from "./export-disk.ts";
+import { type ExportedDisk, planExport, retargetExport, writeDisk } from "./export-disk.ts";
 import { nvramFile } from "./identity.ts";
 
 interface ExportedFile {
@@ -27,7 +31,14 @@ const taken = (path: string) =>
 
 /** Writes beside the final place and moves there when complete, so that the name never holds half an export. */
 export async function exportDomain(ctx: Context, name: string, folder: string, compress: boolean) {
-  const doc = new XmlDocument(await readDefinition(ctx, name));
+  const ref = await domainRef(ctx, name);
+  const [state = "", text = ""] = await ctx.virsh.all([
+    ["domstate", "--domain", ref],
+    ["dumpxml", "--domain", ref, "--inactive", "--security-info"],
+  ]);
+  assertOff(name, state);
+  const doc = new XmlDocument(text);
+  dropSeed(doc);
   const real = await allowedPath(ctx, `${folder}/${name}`, "export_path");
   if (await pathExists(ctx, real)) throw taken(real);
   const disks = await planExport(ctx, doc, compress);
@@ -38,10 +49,18 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
     await journal.track({ kind: "folder", path: partial }, () =>
       run(ctx, ["mkdir", "-m", "700", "--", partial]),
     );
-    for (const disk of disks) {
-      await writeDisk(ctx, journal, disk, partial, compress);
+    const parts = progressOf(ctx, disks);
+    for (const [i, disk] of disks.entries()) {
+      const [progress = unwatched, phase] = [parts[i], `writing ${disk.name}`];
+      const told = (update: ProgressUpdate) => progress({ ...update, phase });
+      progress({ phase: `waiting to write ${disk.name}`, percent: 0 });
+      await inCopyPlace(ctx, () =>
+        writeDisk(ctx, journal, disk, partial, { compress, progress: told }),
+      );
+      progress({ phase, percent: 100 });
       retargetExport(doc, disk, real);
     }
+    assertOff(name, await ctx.virsh(["domstate", "--domain", ref])); // the disks may have waited for long
     if (nvram) await run(ctx, ["cp", "--", nvram.path, `${partial}/nvram.fd`]);
     nvram?.set(`${real}/nvram.fd`);
     await write(ctx, `${partial}/domain.xml`, `${doc}`);
@@ -49,19 +68,31 @@ export async function exportDomain(ctx: Context, name: string, folder: string, c
     const files = await describeFiles(ctx, partial, names);
     const manifest = { template: name, created: timestamp(), compressed: compress, files };
     await write(ctx, `${partial}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);
-    await runProgram(ctx, ["sh", "-c", MOVE, "sh", partial, real], { signal: ctx.signal }, "mv");
-    if (await pathExists(ctx, partial)) throw taken(real); // another export came first
+    // a job that is killed after this is done again, and would find its own export in its place
+    const id = await folderId(ctx, partial);
+    await journal.track({ kind: "folder", path: real, id }, async () => {
+      const argv = ["sh", "-c", MOVE, "sh", partial, real];
+      await runProgram(ctx, argv, { signal: ctx.signal }, "mv");
+      if (await pathExists(ctx, partial)) throw taken(real); // another export came first
+    });
     return { template: name, path: real, files };
   });
 }
 
-async function readDefinition(ctx: Context, name: string): Promise<string> {
-  const ref = await domainRef(ctx, name);
-  const [state = "", text = ""] = await ctx.virsh.all([
-    ["domstate", "--domain", ref],
-    ["dumpxml", "--domain", ref, "--inactive", "--security-info"],
-  ]);
-  if (state.trim() === "shut off") return text;
+/** The bytes of the disks count as far as they are known of all; else each disk counts alike. */
+function progressOf({ progress }: Context, disks: ExportedDisk[]): Progress[] {
+  const data = disks.flatMap((disk) => disk.data ?? []);
+  const isKnown = data.length === disks.length;
+  return isKnown
+    ? inParts(progress, data, "bytes")
+    : inParts(
+        progress,
+        disks.map(() => 1),
+      );
+}
+
+function assertOff(name: string, state: string) {
+  if (state.trim() === "shut off") return;
   throw new HyperError("in_use", `template: domain ${name} is ${state.trim()}; shut it down first`);
 }
 
@@ -117,10 +148,14 @@ async function describeFiles(
   names: string[],
 ): Promise<ExportedFile[]> {
   const paths = names.map((name) => `${folder}/${name}`);
+  const sizes = (await run(ctx, ["stat", "-c", "%s", "--", ...paths])).stdout.split("\n");
+  const total = sizes.reduce((sum, size) => sum + Number(size), 0);
+  // sha256sum tells nothing while it reads a file
+  ctx.progress({ phase: "computing checksums", percent: null, bytes: 0, total });
+  ctx.log.info(`SHA-256 is computed of ${total} bytes in ${folder}.`);
   const hashing = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const sums = await runProgram(ctx, ["sh", "-c", HASH, "sh", ...paths], hashing, "sha256sum");
   const sha256 = sums.stdout.split("\n");
-  const sizes = (await run(ctx, ["stat", "-c", "%s", "--", ...paths])).stdout.split("\n");
   return names.map((name, i) => ({
     name,
     size: Number(sizes[i]),

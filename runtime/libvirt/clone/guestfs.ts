@@ -1,8 +1,8 @@
-/** virt-sysprep and virt-customize: changes within a domain's disks, made in a virtual machine of libguestfs. */
+/** virt-sysprep, virt-customize and virt-v2v: changes within a domain's disks, made in a virtual machine of libguestfs. */
 import { randomUUID } from "node:crypto";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import type { ExecResult } from "../../hypervisor/transport.ts";
+import type { ExecOptions, ExecResult } from "../../hypervisor/transport.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
 import { runProgram } from "../program.ts";
@@ -45,7 +45,34 @@ const RUN = `[ -x "$LIBGUESTFS_TMPDIR/hv" ] && [ -x "$LIBGUESTFS_TMPDIR/qemu" ] 
 cat | "$@"`;
 
 /** The fields of a request that ask for a program. */
-const FIELDS: Record<string, string> = { "virt-sysprep": "seal", "virt-customize": "customize" };
+const FIELDS: Record<string, string> = {
+  "virt-sysprep": "seal",
+  "virt-customize": "customize",
+  "virt-v2v-in-place": "drivers",
+};
+
+const PHASES: Record<string, string> = {
+  "virt-sysprep": "sealing",
+  "virt-customize": "customizing",
+  "virt-v2v-in-place": "putting drivers in",
+};
+
+/**
+ * Reads the steps that both programs print, such as "[  12.3] Setting the hostname: web1", without what follows the
+ * colon: it can be a command of the caller's, with a password in it.
+ */
+export function stepReader(onStep: (step: string) => void): NonNullable<ExecOptions["onOutput"]> {
+  let rest = "";
+  return (text, stream) => {
+    if (stream !== "stdout") return;
+    const lines = (rest + text).split("\n");
+    rest = (lines.pop() ?? "").slice(0, 1000);
+    for (const line of lines) {
+      const [, step] = /^\[ *\d+\.\d+\] ([^:]+)/.exec(line) ?? [];
+      if (step) onStep(step.trim());
+    }
+  };
+}
 
 function guestfsError(program: string, result: ExecResult): HyperError {
   if (!/no operating systems were found/.test(result.stderr)) return programError(program, result);
@@ -54,7 +81,7 @@ function guestfsError(program: string, result: ExecResult): HyperError {
 }
 
 /** Runs virt-sysprep or virt-customize. `commands` go through standard input, so no secret is in an argv. */
-export async function runGuestfs(
+export function runGuestfs(
   ctx: Context,
   journal: Pick<Journal, "track">,
   program: string,
@@ -63,6 +90,23 @@ export async function runGuestfs(
   commands = "",
 ) {
   const images = disks.flatMap(({ path, format }) => ["--format", format, "-a", path]);
+  return runInGuestfs(
+    ctx,
+    journal,
+    { program, argv: [program, ...images, ...options] },
+    disks,
+    commands,
+  );
+}
+
+/** Runs any program of libguestfs; in its environment `LIBGUESTFS_TMPDIR` is a folder that goes with it. */
+export async function runInGuestfs(
+  ctx: Context,
+  journal: Pick<Journal, "track">,
+  { program, argv: command }: { program: string; argv: string[] },
+  disks: Pick<Copy, "path">[],
+  input: string,
+) {
   // an interrupted libguestfs leaves its temporary files: in this folder they are found and removed
   const folder = `/tmp/hypersdk-${randomUUID()}`;
   await journal.track({ kind: "folder", path: folder }, () =>
@@ -70,8 +114,16 @@ export async function runGuestfs(
   );
   const places = [`LIBGUESTFS_TMPDIR=${folder}`, `XDG_RUNTIME_DIR=${folder}`];
   const env = ["env", "LIBGUESTFS_BACKEND=direct", ...places];
-  const argv = [...env, "sh", "-c", RUN, "sh", program, "--quiet", ...images, ...options];
-  const limits = { timeout: GUESTFS_TIMEOUT_MS, signal: ctx.signal, input: commands };
+  const argv = [...env, "sh", "-c", RUN, "sh", ...command];
+  const phase = PHASES[program] ?? program;
+  const onStep = (step: string) => {
+    ctx.progress({ phase: `${phase}: ${step}`, percent: null });
+    ctx.log.info(`${program}: ${step}`);
+  };
+  ctx.progress({ phase, percent: null });
+  ctx.log.info(`${program} opens ${disks.map(({ path }) => path).join(", ")}.`);
+  const onOutput = stepReader(onStep);
+  const limits = { timeout: GUESTFS_TIMEOUT_MS, signal: ctx.signal, input, onOutput };
   const result = await ctx.exec(argv, limits);
   const { stdout: event } = await ctx.exec(["cat", `${folder}/error`]);
   const [, reason] = event.match(/"reason": "([^"]*)"/) ?? [];

@@ -6,8 +6,9 @@ import { assertDeletable, basesIn, cachedBackingFiles } from "../storage/backing
 import { deleteVolume, type Kept } from "../storage/delete-volume.ts";
 import { removeLooseFile } from "../storage/loose-files.ts";
 import { readStorage, type Storage } from "../storage/usage.ts";
-import { type DomainState, domainState } from "./domain.ts";
-import { type OwnVolumes, ownVolumes, readSnapshotImages } from "./own-volumes.ts";
+import { readBelongings } from "./belongings.ts";
+import { type DomainState, domainState, nameIn } from "./domain.ts";
+import { type OwnVolumes, ownVolumes } from "./own-volumes.ts";
 
 /** Reading all domains and volumes costs too much to repeat for each domain of a large batch. */
 const STORAGE_CACHE_MS = 5000;
@@ -41,12 +42,12 @@ export async function deleteDomain(
   snapshot: ReturnType<typeof storageSnapshot>,
 ) {
   const dominfo = await ctx.virsh(["dominfo", "--domain", domain]);
-  const name = dominfo.match(/^Name: {11}(.*)$/m)?.[1] ?? domain; // the caller may have given its UUID
+  const name = nameIn(dominfo) ?? domain; // the caller may have given its UUID
   await assertDeletable(ctx, domain, name, snapshot.bases);
   const storage = await snapshot.storage();
   const volumes =
     storage &&
-    (await ownVolumes(ctx, storage, name, await readSnapshotImages(ctx, domain), snapshot.gone));
+    (await ownVolumes(ctx, storage, name, await readBelongings(ctx, domain), snapshot.gone));
   await undefineDomain(ctx, domain, domainState(dominfo));
   snapshot.gone.add(name);
   return volumes && removeVolumes(ctx, storage, volumes, snapshot.gone);

@@ -34,6 +34,9 @@ export function domainState(dominfo: string): DomainState {
   return { live: State !== "shut off" && State !== "crashed", persistent: Persistent === "yes" };
 }
 
+/** The name as it is, with spaces at its end, from the text of `dominfo`. */
+export const nameIn = (dominfo: string) => dominfo.match(/^Name: {11}(.*)$/m)?.[1];
+
 /** The virsh options for a change: `--live`, `--config` or both. */
 export function affectFlags({ live, persistent }: DomainState): string[] {
   return [...(live ? ["--live"] : []), ...(persistent ? ["--config"] : [])];

@@ -5,12 +5,12 @@ import { descend, type Span, type XmlDocument } from "../xml-document.ts";
 import { kibibytesOf, scaleCells, shareCpus } from "./numa.ts";
 
 /**
- * Sets the memory in MiB; all of it is in use from the start. libvirt computes the memory of a domain with NUMA cells
- * as the sum of the cells and memory devices, so the cells are scaled.
+ * Sets the memory in MiB, of which `current` is in use from the start. libvirt computes the memory of a domain with
+ * NUMA cells as the sum of the cells and memory devices, so the cells are scaled.
  */
-export function setMemory(doc: XmlDocument, mebibytes: number) {
-  for (const span of [...doc.find("memory"), ...doc.find("currentMemory")])
-    setKibibytes(doc, span, mebibytes * 1024);
+export function setMemory(doc: XmlDocument, mebibytes: number, current = mebibytes) {
+  for (const span of doc.find("memory")) setKibibytes(doc, span, mebibytes * 1024);
+  setCurrentMemory(doc, current);
   for (const span of doc.find("maxMemory"))
     if (kibibytesOf(doc, span) < mebibytes * 1024) setKibibytes(doc, span, mebibytes * 1024);
   const devices = doc.find("devices", "memory").flatMap((device) => ({
@@ -26,22 +26,31 @@ export function setMemory(doc: XmlDocument, mebibytes: number) {
   scaleCells(doc, cells, mebibytes - plugged);
 }
 
+export function setCurrentMemory(doc: XmlDocument, mebibytes: number) {
+  for (const span of doc.find("currentMemory")) setKibibytes(doc, span, mebibytes * 1024);
+}
+
 function setKibibytes(doc: XmlDocument, span: Span, kibibytes: number) {
   doc.setAttribute(span, "unit", "KiB");
   doc.setText(span, `${kibibytes}`);
 }
 
 /**
- * Sets the number of vCPUs. A topology would have to multiply to the same number, so QEMU makes its own. NUMA cells
- * share them as they did before.
+ * Sets the number of vCPUs, of which `current` are there from the start. A topology would have to multiply to the
+ * same number, so QEMU makes its own. NUMA cells share them as they did before.
  */
-export function setVcpus(doc: XmlDocument, count: number) {
-  for (const span of doc.find("vcpu")) {
-    doc.setAttribute(span, "current", undefined);
-    doc.setText(span, `${count}`);
-  }
-  for (const span of [...doc.find("cpu", "topology"), ...doc.find("vcpus")]) doc.remove(span);
+export function setVcpus(doc: XmlDocument, count: number, current = count) {
+  for (const span of doc.find("vcpu")) doc.setText(span, `${count}`);
+  setCurrentVcpus(doc, current === count ? undefined : current);
+  for (const span of doc.find("cpu", "topology")) doc.remove(span);
   shareCpus(doc, doc.find("cpu", "numa", "cell"), count);
+}
+
+/** How many of the vCPUs are there from the start; undefined is all of them. libvirt chooses which. */
+export function setCurrentVcpus(doc: XmlDocument, count: number | undefined) {
+  for (const span of doc.find("vcpu"))
+    doc.setAttribute(span, "current", count === undefined ? undefined : `${count}`);
+  for (const span of doc.find("vcpus")) doc.remove(span);
 }
 
 /** The parts of an interface that belong to the guest's device; all others belong to its connection. */

@@ -9,16 +9,17 @@ const UNITS: Record<string, number> = {
   ...{ G: 2 ** 30, GiB: 2 ** 30, T: 2 ** 40, TiB: 2 ** 40 },
 };
 
-const toKibibytes = (number: string | undefined, unit = "KiB") =>
+/** A size as libvirt writes it, in KiB. */
+export const kibibytes = (number: string | undefined, unit = "KiB") =>
   (Number(number) * (UNITS[unit] ?? Number.NaN)) / 1024;
 
 /** The size that is an element's text. */
 export const kibibytesOf = (doc: XmlDocument, span: Span) =>
-  toKibibytes(doc.textOf(span), span.attributes.unit);
+  kibibytes(doc.textOf(span), span.attributes.unit);
 
 /** Gives the cells `mebibytes` in all, each its share of before and at least one. libvirt counts whole MiB. */
 export function scaleCells(doc: XmlDocument, cells: Span[], mebibytes: number) {
-  const before = cells.map(({ attributes }) => toKibibytes(attributes.memory, attributes.unit));
+  const before = cells.map(({ attributes }) => kibibytes(attributes.memory, attributes.unit));
   for (const [i, size] of shares(before, mebibytes).entries()) {
     const cell = cells[i] as Span;
     doc.setAttribute(cell, "memory", `${size * 1024}`);

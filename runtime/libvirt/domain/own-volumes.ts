@@ -1,14 +1,13 @@
 /** Which volumes and files of no pool are a domain's own, so that they go with it, and why the others stay. */
 import type { Context } from "../../hypervisor/context.ts";
-import { readDisks } from "../disk.ts";
+import type { SeedMark } from "../cloud-init/attach-seed.ts";
 import { pathExists } from "../program.ts";
 import type { Kept } from "../storage/delete-volume.ts";
 import { type LooseFile, NO_POOL, readLooseFiles } from "../storage/loose-files.ts";
 import { realPaths } from "../storage/real-paths.ts";
 import type { Storage } from "../storage/usage.ts";
 import type { Use } from "../storage/uses.ts";
-import { lines } from "../virsh-output.ts";
-import { attribute, children, type Element, parseXml } from "../xml.ts";
+import type { Belongings, SnapshotImages } from "./belongings.ts";
 
 type Image = Storage["images"][number] | LooseFile;
 
@@ -17,47 +16,12 @@ export interface OwnVolumes {
   kept: Kept[];
 }
 
-/** The images that a domain's own snapshots name. */
-interface SnapshotImages {
-  /** What external snapshots have made. */
-  overlays: string[];
-  /** What the domain wrote to when a snapshot was taken. */
-  disks: string[];
-}
-
-/** Snapshot metadata goes with the domain, so it must be read before. */
-export async function readSnapshotImages({ virsh }: Context, ref: string): Promise<SnapshotImages> {
-  const names = lines(await virsh(["snapshot-list", "--domain", ref, "--name"]));
-  const texts = await virsh.all(
-    names.map((name) => ["snapshot-dumpxml", "--domain", ref, "--snapshotname", name]),
-  );
-  const snapshots = texts.map((text) => parseXml(text, "domainsnapshot"));
-  const external = snapshots.flatMap((snapshot) =>
-    children(snapshot, "disks", "disk").filter((disk) => disk["@snapshot"] === "external"),
-  );
-  const file = (disk: Element) =>
-    attribute(disk, "file", "source") ?? attribute(disk, "dev", "source") ?? [];
-  const definitions = snapshots.flatMap((snapshot) => [
-    ...children(snapshot, "domain"),
-    ...children(snapshot, "inactiveDomain"),
-  ]);
-  return {
-    overlays: external.flatMap(file),
-    disks: external.length > 0 ? definitions.flatMap(writableDisks) : [],
-  };
-}
-
-const writableDisks = (definition: Element) =>
-  readDisks(definition)
-    .filter(({ device, readonly, shareable }) => device === "disk" && !readonly && !shareable)
-    .flatMap(({ path }) => path ?? []);
-
 /** A volume that may belong to others too is kept, with the reason. `gone`: domains and images that count no more. */
 export async function ownVolumes(
   ctx: Context,
   storage: Storage,
   domain: string,
-  snapshots: SnapshotImages,
+  { snapshots, seed }: Belongings,
   gone: Set<string>,
 ): Promise<OwnVolumes> {
   const candidates = new Map<string, Image>();
@@ -82,7 +46,8 @@ export async function ownVolumes(
     const image = imageOf(use);
     const stays = use.shared || staying.has(use.target);
     if (use.below) addBelow(use.path, stays);
-    else if (use.shared) kept.set(image?.path ?? use.path, "it is a CD-ROM, read-only or shared");
+    else if (use.shared && !isSeed(use, image, seed))
+      kept.set(image?.path ?? use.path, "it is a CD-ROM, read-only or shared");
     else if (image) candidates.set(image.path, image);
     else kept.set(use.path, whyOutside(use.path));
     // the definition of a domain that is off does not name the images below
@@ -94,6 +59,8 @@ export async function ownVolumes(
     if (image) for (const below of storage.backingChainOf(image)) addBelow(below, false);
     else if (await pathExists(ctx, path).catch(() => true)) kept.set(path, whyOutside(path));
   }
+  const idle = seed && storage.images.find((image) => isNamed(image, seed));
+  if (idle && !uses.some((use) => imageOf(use) === idle)) kept.set(idle.path, IDLE_SEED);
   for (const path of kept.keys()) candidates.delete(path);
   keepUsed(storage, domain, { candidates, kept }, gone);
   return {
@@ -101,6 +68,15 @@ export async function ownVolumes(
     kept: [...kept].map(([path, reason]) => ({ path, reason })),
   };
 }
+
+const IDLE_SEED = "it was made for the domain's cloud-init, and is in no drive of it any more";
+
+const isNamed = (image: Image | undefined, { pool, volume }: SeedMark) =>
+  image?.pool === pool && image.name === volume;
+
+/** The drive still has what was made for it, and not another CD-ROM of the caller's. */
+const isSeed = ({ target }: Use, image: Image | undefined, seed: SeedMark | undefined) =>
+  seed?.target === target && isNamed(image, seed);
 
 type Named = Pick<Use, "path" | "pool" | "volume">;
 

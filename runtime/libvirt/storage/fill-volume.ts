@@ -1,14 +1,17 @@
 /** Fills a volume that libvirt has just made with an image: in place, or through libvirtd where that needs root. */
 import { randomUUID } from "node:crypto";
+import { inParts, type Progress, unwatched } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import type { Journal } from "../journal.ts";
 import { runProgram } from "../program.ts";
 import { removeResource } from "../resource.ts";
+import { watched } from "../watch.ts";
+import { allocatedBytes, filled, whileFilling } from "./allocation.ts";
 import { mayWrite } from "./image-access.ts";
 import { type Conversion, intoVolume } from "./qemu-img.ts";
 import { IMAGE_TIMEOUT_MS, type Volume } from "./volume.ts";
 
-type Target = Pick<Conversion, "target" | "targetFormat" | "existing">;
+export type Target = Pick<Conversion, "target" | "targetFormat" | "existing">;
 type New = Pick<Volume, "pool" | "name" | "path" | "type" | "format">;
 
 /**
@@ -20,37 +23,48 @@ export async function fillVolume(
   journal: Pick<Journal, "track">,
   volume: New,
   size: number,
-  convert: (into: Target) => Promise<unknown>,
+  convert: (into: Target, progress: Progress) => Promise<unknown>,
+  progress: Progress,
 ) {
   const into = intoVolume(volume, size);
   if (await mayWrite(ctx, volume.path)) {
-    await convert(into);
+    await convert(into, progress);
     return;
   }
+  const [converting = unwatched, uploading = unwatched] = inParts(progress, [1, 1]); // the same bytes twice
   const folder = { kind: "folder" as const, path: `/var/tmp/hypersdk-${randomUUID()}` };
   await journal.track(folder, () => runProgram(ctx, ["mkdir", "-m", "700", "--", folder.path]));
   const file = `${folder.path}/image`;
-  await convert({ target: file, targetFormat: into.targetFormat });
-  await uploadVolume(ctx, volume, file);
+  await convert({ target: file, targetFormat: into.targetFormat }, converting);
+  ctx.log.info(`libvirtd takes the image from ${file} into volume ${volume.name}.`);
+  await uploadVolume(ctx, volume, file, uploading);
   await removeResource(ctx, folder);
 }
 
 const sparse = (type: string) => (type === "file" ? ["--sparse"] : []);
 
 /** Has libvirtd write a file of the login user's, byte for byte, to a volume. */
-const uploadVolume = ({ virsh, signal }: Context, { pool, name, type }: New, file: string) =>
-  virsh.oneShot(["vol-upload", "--pool", pool, "--vol", name, "--file", file, ...sparse(type)], {
-    timeout: IMAGE_TIMEOUT_MS,
-    signal,
-  });
+export async function uploadVolume(ctx: Context, volume: New, file: string, progress: Progress) {
+  const { pool, name, type } = volume;
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
+  const upload = ["vol-upload", "--pool", pool, "--vol", name, "--file", file, ...sparse(type)];
+  const filling = { phase: "uploading", total: await allocatedBytes(ctx, [file]), progress };
+  await whileFilling(ctx, volume, filling, () => ctx.virsh.oneShot(upload, limits));
+}
 
 /** Has libvirtd write a volume, byte for byte, to a file of the login user's. */
-export const downloadVolume = (
-  { virsh, signal }: Context,
-  { pool, name, type }: Pick<Volume, "pool" | "name" | "type">,
+export async function downloadVolume(
+  ctx: Context,
+  { pool, name, type, allocation_bytes }: Omit<New, "path" | "format"> & Partial<Volume>,
   file: string,
-) =>
-  virsh.oneShot(["vol-download", "--pool", pool, "--vol", name, "--file", file, ...sparse(type)], {
-    timeout: IMAGE_TIMEOUT_MS,
-    signal,
-  });
+  progress: Progress,
+) {
+  const phase = "downloading";
+  const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
+  const download = ["vol-download", "--pool", pool, "--vol", name, "--file", file, ...sparse(type)];
+  const look = async () => {
+    const bytes = await allocatedBytes(ctx, [file]);
+    return bytes === undefined ? undefined : filled(phase, bytes, allocation_bytes);
+  };
+  await watched({ log: ctx.log, progress }, look, () => ctx.virsh.oneShot(download, limits));
+}

@@ -13,6 +13,10 @@ export interface SourceImage {
   virtualSize: number;
   /** Device, inode, size and time of change: another value means another file, or one that was written to. */
   id: string;
+  /** The words by which messages name it, the field first: `source_path: "/data/x"`. */
+  label: string;
+  /** Its first sector. */
+  head: Buffer;
 }
 
 /** The path by which a program reads the image. */
@@ -66,5 +70,5 @@ export const onImage =
     runOnImage(ctx, image, argv, options);
 
 /** The error for an image that is refused, and why. */
-export const refusedImage = (path: string, why: string) =>
-  new HyperError("invalid_input", `source_path: ${JSON.stringify(path)} ${why}`);
+export const refusedImage = (label: string, why: string) =>
+  new HyperError("invalid_input", `${label} ${why}`);

@@ -61,40 +61,57 @@ export async function inspectImage(
   expected?: SourceFormat,
 ): Promise<SourceImage> {
   const path = await allowedPath(ctx, source, "source_path");
+  return inspectFile(ctx, path, `source_path: ${JSON.stringify(source)}`, expected);
+}
+
+/** The same for a file of ours, by its real path. */
+export async function inspectFile(
+  ctx: Context,
+  path: string,
+  label: string,
+  expected?: SourceFormat,
+): Promise<SourceImage> {
   const look = await ctx.exec(["sh", "-c", LOOK, "sh", path]);
-  if (look.exitCode !== 0) throw refusedImage(source, look.stderr.trim().replace(/^sh: \d+: /, ""));
+  if (look.exitCode !== 0) throw refusedImage(label, look.stderr.trim().replace(/^sh: \d+: /, ""));
   const [id = "", head = "", tail = "", ...opened] = look.stdout.split("\n");
-  if (opened.join("\n") !== path) throw refusedImage(source, "was replaced by a link");
+  if (opened.join("\n") !== path) throw refusedImage(label, "was replaced by a link");
   const size = Number(id.split(":")[2]);
   const ends = { head: Buffer.from(head, "hex"), tail: Buffer.from(tail, "hex"), size };
   const problem = size === 0 ? "is empty" : headerProblem(ends);
-  if (problem) throw refusedImage(source, problem);
+  if (problem) throw refusedImage(label, problem);
 
-  const info = await describeImage(onImage(ctx, { path, id }), source, ends, expected);
+  const info = await describeImage(onImage(ctx, { path, id }), label, ends, expected);
   const reason = infoProblem(info, expected) ?? rawProblem(info, ends.head, expected);
-  if (reason) throw refusedImage(source, reason);
-  const image = { path, format: info.format, virtualSize: info["virtual-size"], id };
-  await assertWhole(ctx, image, { source, ...ends });
+  if (reason) throw refusedImage(label, reason);
+  const image = {
+    path,
+    format: info.format,
+    virtualSize: info["virtual-size"],
+    id,
+    label,
+    head: ends.head,
+  };
+  await assertWhole(ctx, image, size);
   return image;
 }
 
 /** Describes the image as qemu-img detects it, except for VHDs: QEMU knows not all of them, nor their real size. */
 async function describeImage(
   exec: Exec,
-  source: string,
+  label: string,
   ends: Ends,
   expected: SourceFormat | undefined,
 ): Promise<ImageInfo> {
-  const info = await probe(exec, source, IMAGE_FD);
+  const info = await probe(exec, label, IMAGE_FD);
   const isVhd = info.format === "raw" && expected !== "raw" && isFixedVhd(ends);
   if (info.format !== "vpc" && !isVhd) return info;
-  return probe(exec, source, imageNode({ format: "vpc" }));
+  return probe(exec, label, imageNode({ format: "vpc" }));
 }
 
-async function probe(exec: Exec, source: string, image: string): Promise<ImageInfo> {
+async function probe(exec: Exec, label: string, image: string): Promise<ImageInfo> {
   const result = await probeImage(exec, IMAGE_FD, image);
   if (result.exitCode !== 0)
-    throw refusedImage(source, `is not a readable image: ${firstLine(result.stderr)}`);
+    throw refusedImage(label, `is not a readable image: ${firstLine(result.stderr)}`);
   return JSON.parse(result.stdout);
 }
 
@@ -119,8 +136,8 @@ const rawProblem = ({ format }: ImageInfo, head: Buffer, expected: SourceFormat 
 const firstLine = (text: string) => text.split("\n")[0]?.replace(/Could not open '.*': /, "");
 
 /** The error of a failed conversion: a read error of QEMU is the image's fault, all else is not. */
-export function conversionError(source: string, result: ExecResult): HyperError {
+export function conversionError(label: string, result: ExecResult): HyperError {
   return /error while reading /.test(result.stderr)
-    ? refusedImage(source, `is damaged or truncated: ${firstLine(result.stderr)}`)
+    ? refusedImage(label, `is damaged or truncated: ${firstLine(result.stderr)}`)
     : programError("qemu-img convert", result);
 }

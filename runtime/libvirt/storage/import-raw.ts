@@ -30,10 +30,15 @@ export const seenFormat = (hex: string) =>
 const HEAD = `head -c 512 "$1" | od -An -v -tx1 | tr -d ' \\n'`;
 
 /** Throws `invalid_input` for a raw volume that libvirt would take for another image. */
-export async function assertSeenAsRaw(ctx: Context, path: string, source: string) {
+export async function assertSeenAsRaw(ctx: Context, path: string, label: string) {
   const head = await runProgram(ctx, ["sh", "-c", HEAD, "sh", path], {}, "reading the volume");
-  const seen = seenFormat(head.stdout);
+  refuseSeen(head.stdout, label);
+}
+
+/** The same by its first bytes. */
+export function refuseSeen(hex: string, label: string) {
+  const seen = seenFormat(hex);
   if (!seen) return;
   const text = `holds a disk that begins like a ${seen} image, as which libvirt would take a raw volume of it`;
-  throw refusedImage(source, `${text}; import it in another format, such as qcow2`);
+  throw refusedImage(label, `${text}; import it in another format, such as qcow2`);
 }

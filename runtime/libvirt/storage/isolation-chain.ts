@@ -6,19 +6,18 @@ import { dirname } from "node:path";
 import { HyperError } from "../../core/errors.ts";
 import { settings } from "../../core/settings.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import type { ExecOptions } from "../../hypervisor/transport.ts";
 import { runProgram } from "../program.ts";
 import { mayRead, needsRoot } from "./image-access.ts";
 import { dataFileOf, readImageChain } from "./image-chain.ts";
 import { findVolume } from "./locate.ts";
-import { type Conversion, convertImage } from "./qemu-img.ts";
+import { type Conversion, type CopyOptions, convertImage } from "./qemu-img.ts";
 import { parseVolume, type Volume } from "./volume.ts";
 
 /** Copies a disk of a domain as an image without a backing file; the caller judges the exit code. */
 export async function convertDisk(
   ctx: Context,
   conversion: Omit<Conversion, "reads"> & { sourceFormat: string },
-  options: Partial<ExecOptions>,
+  options: CopyOptions,
 ) {
   const { source, sourceFormat } = conversion;
   const reads = await readFilesOf(ctx, source, sourceFormat);

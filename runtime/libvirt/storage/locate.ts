@@ -8,7 +8,7 @@ import { pathExists } from "../program.ts";
 import { parseXml, textOf } from "../xml.ts";
 import { mayRead, needsRoot } from "./image-access.ts";
 import { listPools } from "./pools.ts";
-import { readImageInfo } from "./qemu-img.ts";
+import { dataOf, readImageInfo } from "./qemu-img.ts";
 import { realPaths } from "./real-paths.ts";
 import { parseVolume } from "./volume.ts";
 
@@ -17,6 +17,8 @@ export interface DiskImage {
   /** As the source's guest sees it. */
   format: string;
   size: number;
+  /** What its file takes, in bytes; undefined for an image that stands on others, or has its data elsewhere. */
+  data: number | undefined;
   /** The volume that it is, of an active pool. */
   volume?: { pool: string; name: string };
   /** libvirtd, which detects the format from the data, would copy what the guest sees. */
@@ -39,8 +41,7 @@ export async function findImage(ctx: Context, disk: Disk, source: string): Promi
   }
   const found = await findVolume(ctx, path);
   if (found) return volumeImage(ctx, found.pool, found.text, format);
-  const size = await sizeOf(ctx, path, format);
-  return { path, format, size, isSeenAlike: false };
+  return { path, format, ...(await sizesOf(ctx, path, format)), isSeenAlike: false };
 }
 
 /** The volume of a path. A pool that has not seen the file yet is refreshed. */
@@ -73,22 +74,25 @@ async function volumeImage(
   text: string,
   format: string,
 ): Promise<DiskImage> {
-  const { path, name, capacity_bytes, format: detected } = parseVolume(pool, text);
+  const { path, name, capacity_bytes, format: detected, ...found } = parseVolume(pool, text);
   const physical = Number(textOf(parseXml(text, "volume"), "physical") ?? 0);
   const volume = { pool, name };
   const isDetected = format === (detected ?? "raw");
   if (format === "raw" && physical > 0) {
     const size = Math.ceil(physical / 512) * 512; // QEMU's sectors
-    return { path, format, size, volume, isSeenAlike: isDetected && physical === capacity_bytes };
+    const isSeenAlike = isDetected && physical === capacity_bytes;
+    return { path, format, size, data: found.allocation_bytes, volume, isSeenAlike };
   }
-  const size = isDetected ? capacity_bytes : await sizeOf(ctx, path, format);
-  return { path, format, size, volume, isSeenAlike: isDetected };
+  const data = found.backing ? undefined : found.allocation_bytes;
+  const sizes = isDetected ? { size: capacity_bytes, data } : await sizesOf(ctx, path, format);
+  return { path, format, ...sizes, volume, isSeenAlike: isDetected };
 }
 
-async function sizeOf(ctx: Context, path: string, format: string): Promise<number> {
+async function sizesOf(ctx: Context, path: string, format: string) {
   if (!(await mayRead(ctx, path, format))) throw needsRoot(ctx, `the size of ${path} must be read`);
   if (!(await pathExists(ctx, path))) throw new HyperError("not_found", `${path} does not exist`);
-  return (await readImageInfo(ctx.exec, path, format))["virtual-size"];
+  const info = await readImageInfo(ctx.exec, path, format);
+  return { size: info["virtual-size"], data: dataOf(info) };
 }
 
 /** The pool of a folder by any name of it, and all folders in which files may be made. */

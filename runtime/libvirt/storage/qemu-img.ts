@@ -2,6 +2,7 @@
 import type { ExecOptions, ExecResult } from "../../hypervisor/transport.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import { assertIsolated, type Files, isolate } from "../isolation.ts";
+import { percentReader } from "./qemu-img-percent.ts";
 
 /** How qemu-img is run: `ctx.exec`, or one that opens a foreign image's file for it (import-file.ts). */
 export type Exec = (argv: string[], options?: Partial<ExecOptions>) => Promise<ExecResult>;
@@ -23,12 +24,20 @@ export interface ImageInfo {
   filename: string;
   format: string;
   "virtual-size": number;
+  /** What its own file takes, in bytes. */
+  "actual-size"?: number;
   "backing-filename"?: string;
   "full-backing-filename"?: string;
   "backing-filename-format"?: string;
   encrypted?: boolean;
   "format-specific"?: { data?: { "data-file"?: string; extents?: { filename: string }[] } };
 }
+
+/** What the image takes; undefined for one that stands on others, or has its data elsewhere. */
+export const dataOf = (info: ImageInfo): number | undefined =>
+  info["backing-filename"] || info["format-specific"]?.data?.["data-file"]
+    ? undefined
+    : info["actual-size"];
 
 /** Describes an image, also while a guest writes to it. qemu-img detects the format only if it is undefined. */
 export async function readImageInfo(
@@ -61,6 +70,18 @@ export const probeImage = (exec: Exec, path: string, image = path) =>
 /** Checks an image's metadata; the exit code tells the kind of damage. */
 export const checkImage = (exec: Exec, path: string, format: string, timeout: number) =>
   run(exec, { reads: [path] }, ["check", "--output=json", "-f", format, path], { timeout });
+
+/** What an image will take as a copy of another format, in bytes. `reads`: its file and those below it. */
+export async function measureImage(
+  exec: Exec,
+  { path, format, reads }: { path: string; format: string; reads: string[] },
+  target: string,
+): Promise<number> {
+  const words = ["measure", "--output=json", "-U", "-f", format, "-O", target, path];
+  const result = await run(exec, { reads }, words);
+  if (result.exitCode !== 0) throw programError("qemu-img measure", result);
+  return JSON.parse(result.stdout).required;
+}
 
 export interface Conversion {
   /** A path, or a `json:` description of one. */
@@ -106,13 +127,23 @@ export function createOverlay(
   return run(exec, { writes: [path] }, words);
 }
 
+/** `onPercent` is told how far the copy is, 0 to 100. */
+export interface CopyOptions extends Partial<ExecOptions> {
+  onPercent?: (percent: number) => void;
+}
+
 /** Copies an image as one without a backing file; the caller judges the exit code. */
 export function convertImage(
   exec: Exec,
   { source, reads, sourceFormat, target, targetFormat, existing, shared, compress }: Conversion,
-  options: Partial<ExecOptions>,
+  { onPercent, ...options }: CopyOptions,
 ) {
+  const percent = onPercent && percentReader(onPercent);
+  const told = percent && {
+    onOutput: (text: string, stream: string) => stream === "stdout" && percent(text),
+  };
   const flags = [
+    ...(told ? ["-p"] : []),
     ...(existing ? ["-n"] : []),
     ...(shared ? ["-U"] : []),
     ...(existing?.zero ? ["--target-is-zero"] : []),
@@ -121,7 +152,7 @@ export function convertImage(
     ...(sourceFormat ? ["-f", sourceFormat] : []),
   ];
   const words = ["convert", ...flags, "-O", targetFormat, source, target];
-  return run(exec, { reads: reads ?? [source], writes: [target] }, words, options);
+  return run(exec, { reads: reads ?? [source], writes: [target] }, words, { ...options, ...told });
 }
 
 /** Where the last grain of a VMDK ends. Compressed grains are not told; they have checksums. */

@@ -3,7 +3,8 @@ import { HyperError } from "../../core/errors.ts";
 import { memoizePerObject } from "../../core/memoize.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { readDefinitionFiles } from "../definition-files.ts";
-import { type Definition, forgetOthers, readChanged } from "../definitions.ts";
+import { type Definition, forgetOthers } from "../definition-memory.ts";
+import { readChanged } from "../definitions.ts";
 import { type Disk, readDisks } from "../disk.ts";
 import { lines } from "../virsh-output.ts";
 import { type Element, parseXml, textOf } from "../xml.ts";
@@ -19,6 +20,8 @@ export interface Use {
   below: boolean;
   /** It is read-only, meant for several domains, or a CD-ROM. */
   shared: boolean;
+  /** The domain can write to it, unlike to a CD-ROM or a read-only disk. */
+  writes: boolean;
   /** Empty where the definition names a volume of a pool instead. */
   path: string;
   format: string | undefined;
@@ -66,6 +69,7 @@ export function disksOf(domain: Element, running: boolean): Use[] {
   return readDisks(domain).flatMap((disk) =>
     [disk, ...disk.backingChain].map(({ path = "", format, pool, volume }, depth) => ({
       ...{ domain: name, running, target: disk.target, below: depth > 0, shared: isShared(disk) },
+      writes: depth === 0 && !disk.readonly && disk.device !== "cdrom",
       ...{ path, format, pool, volume },
     })),
   );

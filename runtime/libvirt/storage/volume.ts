@@ -13,6 +13,12 @@ const FileName = Name.refine((name) => name !== "." && name !== "..", 'must not 
 /** The name of a new volume. */
 export const VolumeName = FileName.regex(...PRINTABLE).describe("name of the new volume");
 
+/** The same for a name whose field takes names of existing volumes too. */
+export function checkNewName(name: string, field: string) {
+  const problem = VolumeName.safeParse(name).error?.issues[0];
+  if (problem) throw new HyperError("invalid_input", `${field}: ${problem.message}`);
+}
+
 /** The name of an existing volume. */
 export const KnownVolume = FileName.meta({
   "x-libvirt": "volume",
@@ -23,6 +29,8 @@ export const KnownVolume = FileName.meta({
 export const Format = z
   .enum(["qcow2", "raw", "vmdk", "vdi", "vpc", "qed", "qcow"])
   .describe("of the volume");
+
+export type Format = z.output<typeof Format>;
 
 /** Upper bound for copying or wiping an image, against hung processes. */
 export const IMAGE_TIMEOUT_MS = 24 * 3600 * 1000;

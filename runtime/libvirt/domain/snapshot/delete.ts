@@ -3,6 +3,8 @@ import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
 import { IMAGE_TIMEOUT_MS } from "../../storage/volume.ts";
 import { lines } from "../../virsh-output.ts";
+import { children, parseXml } from "../../xml.ts";
+import { whileBlockJobs } from "../job-progress.ts";
 import { assertChainNotShared } from "./guards.ts";
 import { explainJobName } from "./job-name.ts";
 
@@ -15,9 +17,21 @@ export async function deleteSnapshot(
 ) {
   const command = ["snapshot-delete", "--domain", domain, "--snapshotname", name];
   const options = children ? ["--children"] : [];
-  await ctx.virsh
-    .oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS })
-    .catch(explainJobName);
+  const remove = () => ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS });
+  const [phase, disks] = [`deleting snapshot ${name}`, await overlaidDisks(ctx, domain, name)];
+  const merged = disks.length > 0 ? `; disks ${disks.join(", ")} are merged` : "";
+  ctx.log.info(`Snapshot ${name} of domain ${domain} is deleted${merged}.`);
+  await whileBlockJobs(ctx, { domain, disks, phase }, remove).catch(explainJobName);
+}
+
+/** The disks of which an external snapshot made overlays; none of an internal one, which blocks the monitor. */
+async function overlaidDisks(ctx: Context, domain: string, name: string): Promise<string[]> {
+  const read = ["snapshot-dumpxml", "--domain", domain, "--snapshotname", name];
+  const [definition] = await ctx.virsh.settled([read]);
+  if (typeof definition !== "string" || definition === "") return []; // the deletion tells why
+  return children(parseXml(definition, "domainsnapshot"), "disks", "disk")
+    .filter((disk) => disk["@snapshot"] === "external")
+    .map((disk) => `${disk["@name"]}`);
 }
 
 /** Children before their parents. Throws `in_use`, before anything, when images of others stand on the chain. */

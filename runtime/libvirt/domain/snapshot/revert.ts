@@ -24,6 +24,8 @@ export async function revertToSnapshot(
 async function revert(ctx: Context, domain: string, name: string, state?: "running" | "paused") {
   const command = ["snapshot-revert", "--domain", domain, "--snapshotname", name];
   const options = state ? [`--${state}`] : [];
+  ctx.log.info(`Domain ${domain} is reverted to snapshot ${name}.`);
+  ctx.progress({ phase: "reverting", percent: null }); // libvirt and QEMU tell nothing of it
   try {
     await ctx.virsh.oneShot([...command, ...options], { timeout: IMAGE_TIMEOUT_MS });
   } catch (error) {

@@ -3,7 +3,9 @@ import { HyperError } from "../../../core/errors.ts";
 import type { Context } from "../../../hypervisor/context.ts";
 import { readAnswering } from "../../definitions.ts";
 import { readDisks } from "../../disk.ts";
+import { allocatedBytes } from "../../storage/allocation.ts";
 import { IMAGE_TIMEOUT_MS, readVolume } from "../../storage/volume.ts";
+import { watched } from "../../watch.ts";
 import { parseXml } from "../../xml.ts";
 import { explainJobName } from "./job-name.ts";
 
@@ -26,7 +28,36 @@ export async function takeSnapshot(
     ...(atomic ? ["--atomic"] : []),
   ];
   const command = ["snapshot-create-as", "--domain", domain, "--name", name, ...options];
-  await ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS }).catch(explainJobName);
+  const take = () => ctx.virsh.oneShot(command, { timeout: IMAGE_TIMEOUT_MS });
+  const what = disk_only ? "of the disks alone" : "of the disks, and of the memory if it runs";
+  ctx.log.info(`Snapshot ${name} of domain ${domain} is taken: ${what}.`);
+  ctx.progress({ phase: "taking the snapshot", percent: null });
+  await (disk_only ? take() : whileSaving(ctx, domain, take)).catch(explainJobName);
+}
+
+/**
+ * The memory of a running domain goes into one of its images. QEMU tells nothing meanwhile, and how much it will write
+ * nobody knows; what it has written is seen by the space that the images take.
+ */
+async function whileSaving<T>(ctx: Context, domain: string, take: () => Promise<T>): Promise<T> {
+  const paths = await writtenImages(ctx, domain).catch(() => []);
+  if (paths.length === 0) return take();
+  const before = allocatedBytes(ctx, paths).catch(() => undefined);
+  const look = async () => {
+    const [first, now] = [await before, await allocatedBytes(ctx, paths)];
+    if (first === undefined || now === undefined) return undefined;
+    return { phase: "saving the memory", percent: null, bytes: Math.max(0, now - first) };
+  };
+  return watched(ctx, look, take);
+}
+
+/** The files of the disks that a running domain writes to; none of one that is off. */
+async function writtenImages(ctx: Context, domain: string): Promise<string[]> {
+  const definition = parseXml(await readAnswering(ctx, domain), "domain");
+  if (definition["@id"] === undefined) return [];
+  return readDisks(definition)
+    .filter(({ device, readonly }) => device === "disk" && !readonly)
+    .flatMap(({ path }) => path ?? []);
 }
 
 /**

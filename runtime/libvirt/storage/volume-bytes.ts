@@ -1,0 +1,53 @@
+/** The bytes of a volume's file or device, as they are: an overlay's without those of its backing file. */
+import type { BytesOut } from "../../core/bytes.ts";
+import { HyperError } from "../../core/errors.ts";
+import { outputOf } from "../../hypervisor/byte-flow.ts";
+import type { Context } from "../../hypervisor/context.ts";
+import { programError } from "../../hypervisor/virsh-errors.ts";
+import { parseXml, textOf } from "../xml.ts";
+import { mayRead } from "./image-access.ts";
+import { readStorage } from "./usage.ts";
+import { assertImage, IMAGE_TIMEOUT_MS, parseVolume, type Volume } from "./volume.ts";
+
+/** Prints a part of a file. BusyBox's dd may not count bytes; its tail and head do. */
+const PART = `if dd if=/dev/null of=/dev/null bs=512 iflag=skip_bytes,count_bytes skip=1 count=1 2>/dev/null
+then exec dd if="$1" bs=256k iflag=skip_bytes,count_bytes skip="$2" count="$3" status=none
+else tail -c "+$(($2 + 1))" -- "$1" | head -c "$3"; fi`;
+
+/** The same by libvirtd. virsh opens its output by a path, which has none where it is a socket, as sshd's can be. */
+const THROUGH_LIBVIRT = `{ virsh -q -c "$LIBVIRT_DEFAULT_URI" vol-download --pool "$1" --vol "$2" --offset "$3" \\
+  --length "$4" --file /dev/stdout; } | cat`;
+
+/** Throws `in_use` for a volume that a running domain may be writing to. */
+export async function volumeBytes(ctx: Context, pool: string, name: string): Promise<BytesOut> {
+  const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", name]);
+  const volume = parseVolume(pool, definition);
+  assertImage(volume, "volume");
+  await assertQuiet(ctx, volume);
+  const element = parseXml(definition, "volume");
+  const size = Number(textOf(element, "physical") ?? volume.capacity_bytes);
+  const changed = textOf(element, "target", "timestamps", "mtime");
+  const isRead = volume.type !== "network" && (await mayRead(ctx, volume.path, "raw"));
+  return {
+    size,
+    name,
+    ...(changed && { version: `${changed}-${size}` }),
+    async stream({ first, length } = { first: 0, length: size }) {
+      const words = isRead ? [PART, "sh", volume.path] : [THROUGH_LIBVIRT, "sh", pool, name];
+      const argv = ["sh", "-c", ...words, `${first}`, `${length}`];
+      const running = await ctx.spawn(argv, { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal });
+      running.stdin.end();
+      return outputOf(running, length, (result) =>
+        programError(`reading volume ${name}, which is shorter by now`, result),
+      );
+    },
+  };
+}
+
+async function assertQuiet(ctx: Context, { path, pool, name }: Volume) {
+  const { disksUsing } = await readStorage(ctx);
+  const writer = disksUsing({ path, pool, name }).find((use) => use.running && use.writes);
+  if (!writer) return;
+  const text = `volume: ${name} is used by the running domain ${writer.domain}, so its bytes would be torn; shut it down first`;
+  throw new HyperError("in_use", text, { details: { domains: [writer.domain] } });
+}
