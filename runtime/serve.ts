@@ -2,23 +2,27 @@
 
 import { log } from "./core/log.ts";
 import { settings } from "./core/settings.ts";
-import { loadFunctions } from "./function/load.ts";
 import { createContext } from "./hypervisor/context.ts";
+import { listDomains } from "./libvirt/domain/domain.ts";
 import { reach } from "./libvirt/host.ts";
+import { firstGuest } from "./server/first-guest.ts";
+import { createGradualRouter } from "./server/gradual.ts";
 import { cannotStart, startServer } from "./server/start.ts";
+import { workWhenNeeded } from "./server/worker.ts";
 
 if (!process.env.LOG_LEVEL) log.level = "info";
 
 async function main() {
   const { default_host } = settings();
-  const functions = await loadFunctions();
-  const { url } = await startServer(functions);
-  log.info(`${functions.length} functions on ${url()}`);
-  const { uri, reachable, libvirt, hypervisor, error } = await reach(
-    createContext({ host: default_host }),
-  );
-  if (reachable) log.info(`${default_host} (${uri}): libvirt ${libvirt}, ${hypervisor}`);
-  else log.warn(`${default_host} (${uri}) cannot be used yet: ${error}`);
+  const router = await createGradualRouter();
+  const { url } = await startServer(router, { changes: true });
+  log.info(`${router.paths.length} functions on ${url()}`);
+  workWhenNeeded();
+  const ctx = createContext({ host: default_host });
+  const { uri, reachable, libvirt, hypervisor, error } = await reach(ctx);
+  if (!reachable) return log.warn(`${default_host} (${uri}) cannot be used yet: ${error}`);
+  log.info(`${default_host} (${uri}): libvirt ${libvirt}, ${hypervisor}`);
+  if ((await listDomains(ctx, "--all")).length === 0) log.info(firstGuest(`${url()}`));
 }
 
 await main().catch(cannotStart);

@@ -1,14 +1,20 @@
 /** A caller who is limited to some domains: the fields of a function that name domains, and the lists that hold them. */
 import * as z from "zod";
+import type { Methods } from "../core/method.ts";
+import type { Stream } from "../core/stream.ts";
 import { type Access, type Caller, checkDomain, forbidden, maySee } from "./caller.ts";
 
 /** The part of a function's declaration that decides who may call it. */
 export interface Declaration {
-  method: "GET" | "POST";
+  method: Methods;
   access: Access;
   input: z.ZodObject;
   output: z.ZodType;
+  body?: "stream";
+  stream?: Stream;
   scope?: "server" | "fleet";
+  /** A WebSocket to its path is a console, which a ticket opens too. */
+  upgrade?: unknown;
 }
 
 interface DomainFields {
@@ -41,12 +47,19 @@ export function checkDomains(caller: Caller, path: string, spec: Declaration, in
     const text = `may not call ${path}, which is not about domains alone; it is limited to ${caller.domains.join(", ")}`;
     throw forbidden(caller, `function:${path}`, text);
   }
-  for (const field of fields) {
-    const names = [(input as Record<string, unknown>)[field]].flat();
-    // a batch names a domain of another hypervisor as `host/name`
-    for (const name of names)
-      if (typeof name === "string") checkDomain(caller, name.replace(/^[^/]*\//, ""));
-  }
+  for (const name of namedDomains(spec, input)) checkDomain(caller, name);
+}
+
+/** The domains that the input names. */
+export const namedDomains = (spec: Declaration, input: object): string[] =>
+  hostedDomains(spec, input).map((name) => name.replace(/^[^/]*\//, ""));
+
+/** As the input names them: a batch names one of another hypervisor as `host/name`. */
+export function hostedDomains(spec: Declaration, input: object): string[] {
+  const values = domainFields(spec).fields.flatMap(
+    (field) => (input as Record<string, unknown>)[field],
+  );
+  return values.filter((value) => typeof value === "string");
 }
 
 /** The answer without the domains that are not the caller's. `total` is counted anew. */

@@ -3,9 +3,10 @@
  * If the file is unreadable, or writable by others, no token is accepted.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, type Stats, statSync } from "node:fs";
+import { readFileSync, type Stats } from "node:fs";
 import * as z from "zod";
 import { inputError } from "../core/errors.ts";
+import { fileStatus } from "../core/file-status.ts";
 import { log } from "../core/log.ts";
 import { configFolder } from "../core/paths.ts";
 import { settings } from "../core/settings.ts";
@@ -54,8 +55,8 @@ const NONE: Tokens = { exist: false, byHash: new Map() };
 let cached: { stamp: string; tokens: Tokens } | undefined;
 
 /** All tokens, as the file has them now. Throws when the file's existence cannot be determined. */
-export function readTokens(path = tokenFile()): Tokens {
-  const stat = statSync(path, { throwIfNoEntry: false });
+export async function readTokens(path = tokenFile()): Promise<Tokens> {
+  const stat = await fileStatus(path);
   // a file that is replaced is another inode, whatever its clock says
   const stamp = stat ? `${path} ${stat.ino} ${stat.ctimeMs} ${stat.size} ${stat.mode}` : path;
   if (cached?.stamp === stamp) return cached.tokens;

@@ -1,11 +1,31 @@
 /** The API description (OpenAPI 3.1), made from the functions' own schemas. */
 import * as z from "zod";
+import { type Method, methodsOf } from "../core/method.ts";
 import type { Spec } from "../function/define.ts";
 import type { Loaded } from "../function/load.ts";
+import {
+  BASE64,
+  bytesBody,
+  bytesResponses,
+  givesBytes,
+  isPicture,
+  pictureContent,
+  rangeParameters,
+  takesBytes,
+} from "./openapi-bytes.ts";
 import { errorAnswers, errorName, errorStatuses } from "./openapi-errors.ts";
+import { isKeyed, jobParameters, jobResponse, usedParameters } from "./openapi-jobs.ts";
+import {
+  body,
+  ID,
+  parameters,
+  pathParameter,
+  withoutId,
+  withoutOthers,
+} from "./openapi-parameters.ts";
 import { type JsonSchema, jsonSchema } from "./openapi-schema.ts";
 
-const ABOUT = `GET functions read the query, POST functions a JSON body (\`Content-Type: application/json\`).
+const ABOUT = `GET functions read the query, POST and PUT functions a JSON body (\`Content-Type: application/json\`), or bytes and the query.
 A success is \`{ status, message, data, timestamp }\`; operations on many domains answer with a result for each.
 Each function works on the hypervisor that \`?host=\` or the header \`X-Hypervisor\` names.
 
@@ -24,10 +44,12 @@ export function describeApi(functions: Loaded[], version: string) {
     one ? [{ path, spec: one.spec as Spec }] : [],
   );
   const tag = tagger(loaded.map(({ path }) => path));
-  const paths = loaded.map(({ path, spec }) => [
-    path,
-    { [spec.method.toLowerCase()]: operation(path, tag(path), spec, schemas) },
-  ]);
+  const paths = loaded.flatMap(({ path, spec }) =>
+    [path, ...(spec.alias ? [spec.alias.replace(":id", ID)] : [])].map((one) => [
+      one,
+      operations(one, tag(path), spec, schemas),
+    ]),
+  );
   const tags = [...new Set(loaded.map(({ path }) => tag(path)))].sort();
   return {
     openapi: "3.1.1",
@@ -57,70 +79,91 @@ export function describeApi(functions: Loaded[], version: string) {
           description: "the same; `host` wins",
           schema: { type: "string" },
         },
+        ...usedParameters(loaded.map(({ spec }) => spec)),
       },
       securitySchemes: {
         token: { type: "http", scheme: "bearer" },
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "the same token" },
       },
-      responses: errorAnswers(schemas),
+      responses: errorAnswers(
+        schemas,
+        loaded.some(({ spec }) => givesBytes(spec, "GET")),
+      ),
       schemas,
     },
   };
 }
 
-function operation(path: string, tag: string, spec: Spec, shared: Shared) {
-  const input = jsonSchema(spec.input, "input", shared);
-  const named = Object.keys(input.properties ?? {}).length > 0;
-  const errors = errorStatuses({ method: spec.method, named }).map((status) => [
-    status,
-    { $ref: `#/components/responses/${errorName(status)}` },
-  ]);
-  const get = spec.method === "GET";
+/** One for each method; the first has the path's name as its ID. */
+function operations(path: string, tag: string, spec: Spec, shared: Shared) {
+  const made = methodsOf(spec).map((method, i) => {
+    const name = path.replace(ID, "by-id");
+    const operationId = camelCase(i === 0 ? name : `${name}/${method.toLowerCase()}`);
+    return [method.toLowerCase(), { operationId, ...operation(path, method, tag, spec, shared) }];
+  });
+  return Object.fromEntries(made);
+}
+
+function operation(path: string, method: Method, tag: string, spec: Spec, shared: Shared) {
+  const whole = withoutOthers(jsonSchema(spec.input, "input", shared), method);
+  const inPath = path.endsWith(ID) ? [pathParameter(whole, spec.examples)] : [];
+  const [input, examples] =
+    inPath.length > 0 ? withoutId(whole, spec.examples) : [whole, spec.examples];
+  const named = Object.keys(whole.properties ?? {}).length > 0;
+  const [takes, gives] = [takesBytes(spec, method), givesBytes(spec, method)];
+  const inBody = method === "GET" ? undefined : takes ? "bytes" : "json";
+  const errors = errorStatuses({
+    ...{ body: inBody, ranges: gives, named, keyed: isKeyed(spec) },
+  }).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }]);
+  const inQuery = inBody !== "json";
   return {
-    operationId: camelCase(path),
     tags: [tag],
     summary: spec.summary,
-    parameters: [...(get ? parameters(input, spec.examples) : []), ...HOST],
-    ...(!get && { requestBody: body(input, spec.examples) }),
-    responses: { [spec.status ?? 200]: answer(spec, shared), ...Object.fromEntries(errors) },
-  };
-}
-
-type Examples = Spec["examples"];
-
-/** The fields of a query; an example of one goes with the examples of the others that have its name. */
-function parameters({ properties = {}, required = [] }: JsonSchema, examples: Examples) {
-  return Object.entries(properties).map(([name, field]) => {
-    const { description, ...schema } = field as JsonSchema;
-    const given = named((examples ?? []).map((example) => example[name]));
-    return {
-      name,
-      in: "query",
-      required: required.includes(name),
-      description,
-      schema,
-      ...(Object.keys(given).length > 0 && { examples: given }),
-    };
-  });
-}
-
-function body(schema: JsonSchema, examples: Examples) {
-  return {
-    required: true,
-    content: {
-      "application/json": { schema, ...(examples && { examples: named(examples) }) },
+    parameters: [
+      ...inPath,
+      ...(inQuery ? parameters(input, examples) : []),
+      ...HOST,
+      ...(gives ? rangeParameters() : []),
+      ...jobParameters(spec),
+    ],
+    ...(takes && { requestBody: bytesBody() }),
+    ...(!inQuery && { requestBody: body(input, examples) }),
+    responses: {
+      ...(gives ? bytesResponses(spec) : { [spec.status ?? 200]: answer(spec, shared) }),
+      ...jobResponse(spec, shared, spec.status === 202 ? success(spec, shared) : undefined),
+      ...Object.fromEntries(errors),
     },
   };
 }
 
-const named = (values: unknown[]) =>
-  Object.fromEntries(
-    values.flatMap((value, i) => (value === undefined ? [] : [[`example${i + 1}`, { value }]])),
-  );
+const success = ({ output, message }: Spec, shared: Shared) =>
+  jsonSchema(message === null ? output : envelope(output), "output", shared);
 
-function answer({ output, message, media = "application/json", summary }: Spec, shared: Shared) {
-  const schema = jsonSchema(message === null ? output : envelope(output), "output", shared);
-  return { description: summary, content: { [media.replace(/;.*/, "")]: { schema } } };
+function answer(spec: Spec, shared: Shared) {
+  const { media = "application/json", summary, stream } = spec;
+  const schema = success(spec, shared);
+  const one = stream === "sse" ? {} : { [media.replace(/;.*/, "")]: { schema } };
+  if (isPicture(spec)) {
+    Object.assign(one, pictureContent(media, jsonSchema(envelope(BASE64), "output", shared)));
+  }
+  const told = stream && stream !== "bytes" ? events(spec, shared) : {};
+  return { description: summary, content: { ...one, ...told } };
+}
+
+/** OpenAPI 3.1 has no word for the items of a stream: the string is the `data` of each event. */
+function events({ output, stream }: Spec, shared: Shared) {
+  const asked = typeof stream === "object" ? ` (with \`${stream.when}\`)` : "";
+  const schema = {
+    type: "string",
+    description: `the \`data\` of each event${asked}; the last one of a stream that fails is \`event: error\``,
+    contentMediaType: "application/json",
+    contentSchema: jsonSchema(
+      typeof stream === "object" ? stream.events : output,
+      "output",
+      shared,
+    ),
+  };
+  return { "text/event-stream": { schema } };
 }
 
 const envelope = (data: z.ZodType) =>
@@ -131,8 +174,13 @@ const envelope = (data: z.ZodType) =>
     timestamp: z.iso.datetime(),
   });
 
-const tagText = (tag: string) =>
-  tag === "server" ? "This server" : `Functions under \`/libvirt/${tag}\``;
+const tagText = (tag: string) => {
+  if (tag === "server") return "This server";
+  if (tag === "console") return "Screens and serial consoles";
+  return tag === "jobs"
+    ? "Calls that run in the background"
+    : `Functions under \`/libvirt/${tag}\``;
+};
 
 /** `/libvirt/network/create` → `libvirtNetworkCreate` */
 const camelCase = (path: string) =>
@@ -143,6 +191,8 @@ function tagger(paths: string[]) {
   const words = new Set(paths.map((path) => path.split("/")[2]));
   return (path: string): string => {
     const [, first, second] = path.split("/");
+    if (first === "job" || first === "jobs") return "jobs";
+    if (first === "console") return "console";
     if (first !== "libvirt" || !second) return "server";
     const singular = second.replace(/s$/, "");
     return words.has(singular) ? singular : second;

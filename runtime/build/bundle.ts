@@ -6,6 +6,7 @@ import { FUNCTIONS } from "../function/load.ts";
 import { LAZY_REQUIRE } from "./lazy.ts";
 import { describe, describeFile, type Manifest } from "./manifest.ts";
 import type { Selection } from "./select.ts";
+import { WITHOUT_CONSOLES } from "./without-consoles.ts";
 
 const RUNTIME = join(import.meta.dirname, "..");
 
@@ -23,7 +24,7 @@ export async function bundle(
   mkdirSync(folder, { recursive: true });
   const made = mkdtempSync(join(folder, ".build-"));
   try {
-    const config = options(paths);
+    const config = options(paths, await pagesModule(paths));
     const { outputs } = await build(config);
     for (const output of outputs) {
       const end = output.kind === "bytecode" ? ".js.jsc" : ".js";
@@ -55,12 +56,17 @@ function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
   });
 }
 
-function options(paths: string[]): Bun.BuildConfig {
+function options(paths: string[], pages: string): Bun.BuildConfig {
   return {
     entrypoints: [join(RUNTIME, "program/program.ts")],
     files: {
       [join(RUNTIME, "function/load.ts")]: functionsModule(paths),
       [join(RUNTIME, "core/config-defaults.ts")]: defaultsModule(),
+      [join(RUNTIME, "console/assets.ts")]: pages,
+      ...(paths.some((path) => path.startsWith("/console/")) ? {} : withoutConsoles()),
+      [join(RUNTIME, "http/durable.ts")]: withoutJobs("once", "respondAsync"),
+      [join(RUNTIME, "cli/submit.ts")]: withoutJobs("checkJob", "submit"),
+      [join(RUNTIME, "server/worker.ts")]: "export const stopWorker = async () => {};", // it has no jobs
     },
     target: "bun",
     format: "cjs", // bytecode needs CommonJS
@@ -97,6 +103,27 @@ const withoutUnused: Bun.BunPlugin = {
 /** Replaces ../core/config-defaults.ts: the schema of the settings would cost half of a start. */
 const defaultsModule = () =>
   `export const defaultSettings = () => (${JSON.stringify(defaultSettings())});`;
+
+const withoutConsoles = () =>
+  Object.fromEntries(
+    Object.entries(WITHOUT_CONSOLES).map(([file, source]) => [join(RUNTIME, file), source]),
+  );
+
+/** Replaces ../console/assets.ts: a bundle has no sources that it could build the pages of. */
+async function pagesModule(paths: string[]): Promise<string> {
+  const { KINDS } = await import("../console/paths.ts");
+  const { assetsOf } = await import("../console/assets.ts");
+  const kinds = KINDS.filter((kind) => paths.includes(`/console/${kind}`));
+  const made = await Promise.all(kinds.map(async (kind) => [kind, await assetsOf(kind)]));
+  return `const pages = ${JSON.stringify(Object.fromEntries(made))};
+export const assetsOf = async (kind) => pages[kind];`;
+}
+
+/** The source of a module in the place of one that needs the database, which a function on its own has not. */
+const withoutJobs = (...exported: string[]) => `import { HyperError } from "../core/errors.ts";
+const text = "a function deployed on its own keeps neither jobs nor keys; call a server that has all functions";
+const unavailable = () => { throw new HyperError("function_unavailable", text); };
+export { ${exported.map((name) => `unavailable as ${name}`).join(", ")} };`;
 
 /** The source of the module that replaces ../function/load.ts in a bundle. */
 function functionsModule(paths: string[]): string {

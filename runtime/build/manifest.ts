@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { methodText } from "../core/method.ts";
 import { version } from "../core/version.ts";
 import type { Spec } from "../function/define.ts";
 import { loadFunction } from "../function/load.ts";
@@ -10,7 +11,7 @@ import type { Selection } from "./select.ts";
 export interface Described {
   name: string;
   version: string;
-  functions: ({ path: string } & Pick<Spec, "method" | "access" | "summary">)[];
+  functions: ({ path: string; method: string } & Pick<Spec, "access" | "summary">)[];
 }
 
 export interface Manifest extends Described {
@@ -22,8 +23,9 @@ export interface Manifest extends Described {
 /** Throws the error of a function that does not load. */
 export async function describe({ name, paths }: Selection): Promise<Described> {
   const functions = paths.map(async (path) => {
-    const { method, access, summary } = (await loadFunction(path)).spec;
-    return { path, method, access, summary };
+    const { spec } = await loadFunction(path);
+    const { access, summary } = spec;
+    return { path, method: methodText(spec), access, summary };
   });
   return { name, version, functions: await Promise.all(functions) };
 }

@@ -1,24 +1,34 @@
 /** `hypersdk call FUNCTION --help`, from the function's schema. */
-import type { Spec } from "../function/define.ts";
-import { type Field, fieldsOf, kindOf, type Schema, schemaOf } from "./input/fields.ts";
 
-export function help(name: string, { method, summary, input, examples = [] }: Spec): string {
+import { type Schema, schemaOf } from "../core/json-schema.ts";
+import { methodsOf } from "../core/method.ts";
+import type { Spec } from "../function/define.ts";
+import { type Field, fieldsOf, kindOf } from "./input/fields.ts";
+
+export function help(name: string, spec: Spec): string {
+  const { summary, input, examples = [] } = spec;
   const fields = fieldsOf(schemaOf(input));
   const usage = fields.map(({ name, required }) => (required ? `${name}=…` : `[${name}=…]`));
   const [example] = examples;
   const rows = fields.flatMap((field) => describe(field));
   const width = Math.max(0, ...rows.map(([name]) => name.length));
   return [
-    `${summary} (${method} /${name})`,
-    `Usage: ${["hypersdk call", name, ...usage].join(" ")}`,
+    `${summary} (${methodsOf(spec).join(" or ")} /${name})`,
+    `Usage: ${["hypersdk call", name, ...usage, ...files(spec)].join(" ")}`,
     rows.length > 0 &&
       `Fields (* required):\n${rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join("\n")}`,
     example && `Example:\n  hypersdk call ${[name, ...words(example)].join(" ")}`,
-    "Options: --host, --server, --token, --json; see hypersdk call --help",
+    "Options: --host, --server, --token, --async, --json; see hypersdk call --help",
   ]
     .filter(Boolean)
     .join("\n\n");
 }
+
+/** Where bytes come from, and where they go. */
+const files = ({ body, stream }: Spec) => [
+  ...(body ? [stream === "bytes" ? "[< FILE]" : "< FILE"] : []),
+  ...(stream === "bytes" ? ["[> FILE]"] : []),
+];
 
 /** The rows of a field: its own, and those of the fields of an object. */
 function describe({ name, required, schema }: Field): [string, string][] {

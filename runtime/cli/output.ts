@@ -1,4 +1,5 @@
 /** Prints the answer of a call: a table at a terminal, JSON in a pipe. */
+import type { Events } from "../core/stream.ts";
 
 type Row = Record<string, unknown>;
 
@@ -8,10 +9,21 @@ export function print(
 ) {
   const { json = !process.stdout.isTTY, message } = options;
   if (typeof data === "string") return console.log(data); // a page
+  if (data instanceof Uint8Array) return void process.stdout.write(data);
   if (json) return console.log(JSON.stringify(data, null, 2));
   const text = render(listOf(data), process.stdout.columns || 80);
   console.log([text, message].filter(Boolean).join("\n\n"));
 }
+
+/** One line for each event; a text as it is at a terminal. */
+export async function printEvents(events: Events, { json = !process.stdout.isTTY }) {
+  for await (const one of events) {
+    if (json) console.log(JSON.stringify(one));
+    else console.log([one.event, line(one.data)].filter(Boolean).join("  "));
+  }
+}
+
+const line = (data: unknown) => (typeof data === "string" ? show(data) : JSON.stringify(data));
 
 /** `{ networks: […], total }` is shown as its list. */
 function listOf(data: unknown): unknown {
@@ -45,7 +57,7 @@ function renderList(list: unknown[], width: number): string {
 }
 
 /** Undefined if the table would be too wide, or a cell is an object. */
-function renderTable(rows: object[], width: number): string | undefined {
+export function renderTable(rows: object[], width: number): string | undefined {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (rows.some((row) => Object.values(row).some(isDeep))) return undefined;
   const cells = rows.map((row) => names.map((name) => show((row as Row)[name])));

@@ -17,3 +17,9 @@ export function report(error: Error, json = false): 0 | 1 | 2 {
   process.stderr.write(`${text}\n`); // Bun's console colours it
   return wrong ? 2 : 1;
 }
+
+/** A batch in which some domains failed has an answer all the same. */
+export function reportParts(data: unknown) {
+  const { failed } = (data ?? {}) as { failed?: unknown };
+  if (typeof failed === "number" && failed > 0) process.exitCode = 1;
+}

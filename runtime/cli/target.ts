@@ -1,5 +1,7 @@
 /** Where a call goes: to a hypervisor, from this process, or to a server. */
-import type { CallOptions } from "../client/types.ts";
+import type { Command } from "commander";
+import type { Access } from "../access/caller.ts";
+import type { Call, CallOptions, JobOptions } from "../client/types.ts";
 
 export interface Target {
   /** An alias or a libvirt URI; `kvm1,kvm2` or `*` for a read of several. */
@@ -9,9 +11,25 @@ export interface Target {
   token?: string;
 }
 
-type AnyCall = (endpoint: string, input: object, options?: CallOptions) => Promise<unknown>;
+export type AnyCall = (
+  endpoint: string,
+  input: object,
+  options?: CallOptions | JobOptions,
+) => Promise<unknown>;
 
-export async function caller(target: Target): Promise<AnyCall> {
+/** The options of a command that may ask a server. */
+export const withServer = (command: Command, alone: string) =>
+  command
+    .option("--server <url>", `of this server; without it ${alone}`)
+    .option("--token <token>", "for the server; HYPERSDK_TOKEN unless given")
+    .option("--json", "JSON, as when piped");
+
+/** Calls that are about no hypervisor, with the types of the endpoints. */
+export const typedCaller = async (target: Pick<Target, "server" | "token">) =>
+  (await caller(target)) as Call;
+
+/** `access` is that of the functions to be called: several hypervisors are only read. */
+export async function caller(target: Target, access: Access = "read"): Promise<AnyCall> {
   const { host, server, token = process.env.HYPERSDK_TOKEN } = target;
   if (server) {
     const { createClient } = await import("../client/client.ts");
@@ -25,7 +43,7 @@ export async function caller(target: Target): Promise<AnyCall> {
   // as a server does with `?host=kvm1,kvm2`
   return async (endpoint, input, options) => {
     const aliases = severalHosts(host) ?? [];
-    if (!endpoint.startsWith("GET ")) throw oneHypervisorOnly();
+    if (access !== "read") throw oneHypervisorOnly();
     return onEach(aliases, async (alias) =>
       (await caller({ host: alias }))(endpoint, input, options),
     );

@@ -5,10 +5,13 @@ import { uriProblem } from "../core/libvirt-uri.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
 import { loadFunction } from "../function/load.ts";
 import { closeHypervisors } from "../hypervisor/registry.ts";
-import type { Call, CallOptions } from "./types.ts";
+import { createClient } from "./client.ts";
+import { followEvents } from "./follow-events.ts";
+import { openJob } from "./job.ts";
+import type { Call, CallOptions, JobOptions } from "./types.ts";
 
-export type { Api, Call, CallOptions, Data, Endpoint, Input } from "./types.ts";
-export { HyperError };
+export type * from "./types.ts";
+export { HyperError, openJob };
 
 export interface ConnectOptions {
   /** An alias of the configuration; its `default_host` unless given. With `uri`: any name for it. */
@@ -24,6 +27,20 @@ export interface Connection extends Call, AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Hypervisors that only this process knows. */
+const unconfigured = new Set<string>();
+
+/**
+ * What needs the database, a job or a key, is done by the function as it answers a server's client; the request does
+ * not leave this process.
+ */
+const served = createClient("http://localhost", {
+  async fetch(url, init) {
+    const one = await loadFunction(new URL(url).pathname);
+    return one.fetch(new Request(url, init));
+  },
+});
+
 /** Connects with the first call. Throws `invalid_input` for an alias that is not configured. */
 export function connect({ uri, host }: ConnectOptions = {}): Connection {
   const alias = host ?? uri ?? settings().default_host;
@@ -34,14 +51,35 @@ export function connect({ uri, host }: ConnectOptions = {}): Connection {
     if ((hosts[alias]?.uri ?? uri) !== uri) {
       throw new HyperError("invalid_input", `host: ${alias} is already ${hosts[alias]?.uri}`);
     }
+    if (!Object.hasOwn(hosts, alias)) unconfigured.add(alias);
     hosts[alias] = { uri };
   }
   if (!Object.hasOwn(hosts, alias)) throw unknownHypervisor([alias]);
-  const call = async (endpoint: string, input = {}, options: CallOptions = {}) => {
+  const call = async (endpoint: string, input = {}, options: CallOptions | JobOptions = {}) => {
+    const { host = alias, signal, wait, idempotencyKey } = options;
+    const { body } = options as CallOptions;
+    if (wait === false && unconfigured.has(host)) {
+      const text = "a job needs one of the configuration, where its worker finds it";
+      throw new HyperError("invalid_input", `host: ${text}`);
+    }
+    if (wait === false || idempotencyKey !== undefined) {
+      return served(endpoint as "POST /jobs/submit", input, { ...options, host } as CallOptions);
+    }
     const one = await loadFunction(`${endpoint.split(" ")[1]}`);
-    const { host = alias, signal } = options;
-    return one(input, { host, ...(signal && { signal }) });
+    const { progress } = options;
+    if (one.spec.body && !body && !endpoint.startsWith("GET "))
+      throw new HyperError("invalid_input", "body: required");
+    const given = {
+      ...(signal && { signal }),
+      ...(progress && { progress }),
+      ...(body && { body }),
+    };
+    return one(input, { host, ...given });
   };
   const close = () => closeHypervisors(alias);
-  return Object.assign(call as Call, { host: alias, close, [Symbol.asyncDispose]: close });
+  const made = Object.assign(call as Call, {
+    events: (...filter: Parameters<Call["events"]>) => followEvents(made, ...filter),
+    ...{ host: alias, close, [Symbol.asyncDispose]: close },
+  });
+  return made;
 }

@@ -1,12 +1,16 @@
 /** The schema of hypersdk.toml with its defaults. Loaded with the first file, because it costs half of a bundle's start. */
 import * as z from "zod";
-import { LISTENING } from "./config-listening.ts";
+import { listenProblem, portProblem } from "./config-listening.ts";
 import { uriProblem } from "./libvirt-uri.ts";
 
-const libvirtUri = z.string().superRefine((uri, ctx) => {
-  const message = uriProblem(uri);
-  if (message) ctx.addIssue({ code: "custom", message });
-});
+const without =
+  <T>(problem: (value: T) => string | undefined) =>
+  (value: T, ctx: z.RefinementCtx) => {
+    const message = problem(value);
+    if (message) ctx.addIssue({ code: "custom", message });
+  };
+const libvirtUri = z.string().superRefine(without(uriProblem));
+const port = z.coerce.number(portProblem(Number.NaN)).superRefine(without(portProblem));
 const alias = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
@@ -18,14 +22,24 @@ const address = z.union(
 const origin = z
   .string()
   .regex(/^https?:\/\/[^/]+$/, "must be an origin such as https://ui.example");
+const imageHost = z
+  .string()
+  .toLowerCase()
+  .regex(
+    /^(\*\.)?([a-z0-9_-]+\.)*[a-z0-9_-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/,
+    'must be a host such as "cloud.debian.org", "*.example.org" or "10.0.0.5:8000"',
+  );
+const database = z
+  .string()
+  .regex(/^postgres(ql)?:\/\/\S+$/, "must be a URL such as postgres://user@db.example/hypersdk");
 const positive = z.int().min(1);
 const count = z.int().min(0);
 const seconds = z.number().positive();
 
 export const Settings = z.strictObject({
-  host: LISTENING.host.default("127.0.0.1"),
-  port: LISTENING.port.default(8080),
-  listen: LISTENING.listen.optional(),
+  host: z.string().min(1).default("127.0.0.1"),
+  port: port.default(8080),
+  listen: z.string().superRefine(without(listenProblem)).optional(),
   /** The hypervisor of a call that names none. */
   default_host: alias.default("local"),
   hosts: z
@@ -92,6 +106,22 @@ export const Settings = z.strictObject({
         .default(["/data", "/backups", "/srv", "/mnt", "/media", "/var/lib/libvirt"]),
     })
     .prefault({}),
+  images: z
+    .strictObject({
+      /** Hosts of URLs that images may be downloaded from; with no port, those of http and https. */
+      hosts: z.array(imageHost).default([]),
+      /** Whether a name among them may lead to an address of a private network. One that is listed by address may always. */
+      private: z.boolean().default(false),
+    })
+    .prefault({}),
+  database: z
+    .strictObject({
+      /** A PostgreSQL server; unless given, this process runs a private one once it needs it. */
+      url: database.optional(),
+      /** The folder of the private one's programs, where they are neither Debian's nor on the PATH. */
+      binaries: absolutePath.optional(),
+    })
+    .prefault({}),
   batch: z
     .strictObject({
       /** Domains that one batch works on at once. */
@@ -100,8 +130,44 @@ export const Settings = z.strictObject({
     .prefault({}),
   clone: z
     .strictObject({
-      /** Disks that are copied at once on a hypervisor. */
+      /** Images that are copied at once on a hypervisor: disks of clones and exports, volumes. */
       copies: positive.max(16).default(2),
+    })
+    .prefault({}),
+  jobs: z
+    .strictObject({
+      /** Jobs that a worker has at work at once. */
+      concurrency: positive.max(1000).default(32),
+      /** Jobs at work at once on a hypervisor, across all workers. */
+      per_host: positive.max(1000).default(16),
+      /** Whether the server runs jobs, and not only `hypersdk worker`. */
+      workers: z.boolean().default(true),
+      /** Days that a job that has ended is kept. */
+      keep_days: positive.default(30),
+    })
+    .prefault({}),
+  notifications: z
+    .strictObject({
+      /** Hosts that messages may be sent to; `*.example.com` stands for all below it. */
+      hosts: z.array(z.string().regex(/^(\*\.)?[^*\s/]+$/, "must be a host name")).default([]),
+      /** Addresses and networks that may be connected to although they are not public. */
+      private: z.array(address).default([]),
+      /** PEM file of the authorities that sign the receivers' certificates, besides the well-known ones. */
+      ca: absolutePath.optional(),
+    })
+    .prefault({}),
+  alerts: z
+    .strictObject({
+      /** Seconds between two measurements of what rules are about. */
+      period: seconds.min(1).max(3600).default(15),
+    })
+    .prefault({}),
+  console: z
+    .strictObject({
+      /** Consoles that are open at once. */
+      open: positive.max(10_000).default(500),
+      /** Seconds until one is closed in which no byte has passed. */
+      idle: seconds.default(3600),
     })
     .prefault({}),
   ssh: z

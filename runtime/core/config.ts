@@ -1,8 +1,8 @@
 /** Settings: `hypersdk.toml` (or `$HYPERSDK_CONFIG`), and PORT, HOST, LISTEN and LIBVIRT_DEFAULT_URI from the environment. */
 import { readFileSync } from "node:fs";
-import * as z from "zod";
+import type * as z from "zod";
 import { defaultSettings } from "./config-defaults.ts";
-import { LISTENING } from "./config-listening.ts";
+import { listenProblem, portProblem } from "./config-listening.ts";
 import type { Config } from "./config-schema.ts";
 import { inputError } from "./errors.ts";
 import { uriProblem } from "./libvirt-uri.ts";
@@ -10,20 +10,35 @@ import { mayExist } from "./paths.ts";
 
 export type { Config };
 
-export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
-  const path = env.HYPERSDK_CONFIG || "hypersdk.toml";
-  const hasFile = env.HYPERSDK_CONFIG || mayExist(path);
+/** The file that is read if it exists, in the folder that the process was started in. */
+export const DEFAULT_FILE = "hypersdk.toml";
+
+export function loadConfig(
+  env: Record<string, string | undefined> = process.env,
+  exists = (path: string) => mayExist(path),
+): Config {
+  const path = env.HYPERSDK_CONFIG || DEFAULT_FILE;
+  const hasFile = env.HYPERSDK_CONFIG || exists(path);
   const fromFile = hasFile ? readSettings(path) : defaultSettings();
-  const given = { host: env.HOST, port: env.PORT, listen: env.LISTEN };
-  const set = Object.fromEntries(Object.entries(given).filter(([, text]) => text));
-  const shape = Object.entries(LISTENING).filter(([key]) => Object.hasOwn(set, key));
-  const environment = check(z.object(Object.fromEntries(shape)), set, "environment");
-  const config: Config = { ...fromFile, ...environment };
+  const config: Config = { ...fromFile, ...readEnvironment(env) };
   config.hosts.local ??= { uri: defaultUri(env.LIBVIRT_DEFAULT_URI) };
   if (Object.hasOwn(config.hosts, config.default_host)) return config;
   const known = Object.keys(config.hosts).join(", ");
   throw new Error(`${path}: default_host: no [hosts.${config.default_host}]; there are: ${known}`);
 }
+
+function readEnvironment(env: Record<string, string | undefined>) {
+  const { HOST: host, PORT, LISTEN: listen } = env;
+  const port = Number(PORT);
+  const wrong = [
+    PORT && named("port", portProblem(port)),
+    listen && named("listen", listenProblem(listen)),
+  ].filter(Boolean);
+  if (wrong.length > 0) throw new Error(`environment: ${wrong.join("; ")}`);
+  return { ...(host && { host }), ...(PORT && { port }), ...(listen && { listen }) };
+}
+
+const named = (name: string, problem: string | undefined) => problem && `${name}: ${problem}`;
 
 function check<S extends z.ZodType>(schema: S, given: unknown, where: string): z.output<S> {
   const result = schema.safeParse(given, { jitless: true });
@@ -48,6 +63,8 @@ function readToml(path: string): Record<string, unknown> {
   try {
     return parse(readFileSync(path, "utf8"));
   } catch (cause) {
-    throw new Error(`${path}: ${(cause as Error).message}`, { cause });
+    // it quotes the lines around the mistake, and a URL there may hold a password
+    const message = (cause as Error).message.replace(/:\/\/[^\s@"]*@/g, "://***@");
+    throw new Error(`${path}: ${message}`);
   }
 }

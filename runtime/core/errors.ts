@@ -8,8 +8,11 @@ export const STATUS = {
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
+  idempotency_conflict: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
+  idempotency_mismatch: 422,
   rate_limited: 429,
   headers_too_large: 431,
   already_exists: 500,
@@ -22,6 +25,7 @@ export const STATUS = {
   virsh_failed: 500,
   command_failed: 500,
   outcome_unknown: 500,
+  superseded: 500,
   internal: 500,
   busy: 503,
   unreachable: 503,
@@ -32,6 +36,11 @@ export const STATUS = {
 } as const;
 
 export type ErrorCode = keyof typeof STATUS;
+
+/** The hypervisor was away, or was lost in the middle of a command. */
+const LOST: unknown[] = ["unreachable", "outcome_unknown"] satisfies ErrorCode[];
+
+export const isLost = (code: unknown) => LOST.includes(code);
 
 /** An error whose message may be shown to the caller. The `cause` is for the log alone. */
 export class HyperError extends Error {

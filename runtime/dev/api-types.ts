@@ -21,15 +21,16 @@ export async function apiTypes(folder = FUNCTIONS): Promise<string> {
   const lines = paths.flatMap((path) => {
     const source = readFileSync(join(folder, `${path}.ts`), "utf8");
     if (/^\s*media:/m.test(source)) return []; // a text, such as a page, is fetched and not called
-    return `  "${methodOf(source, path)} ${path}": typeof import("${FROM_API_FILE}${path}.ts").default;\n`;
+    const type = `typeof import("${FROM_API_FILE}${path}.ts").default`;
+    return methodsOf(source, path).map((method) => `  "${method} ${path}": ${type};\n`);
   });
   return `${HEADER}${lines.join("")}}\n`;
 }
 
-/** The contract (test/contract.test.ts) holds the first line to the method that the function declares. */
-function methodOf(source: string, path: string): string {
-  const [, method, url] = /^\/\*\* ([A-Z]+) (\/[^\s?:]*)/.exec(source) ?? [];
-  if (method && url === path) return method;
+/** The contract (test/contract.test.ts) holds the first line to the methods that the function declares. */
+function methodsOf(source: string, path: string): string[] {
+  const [, methods, url] = /^\/\*\* ([A-Z]+(?:, [A-Z]+)*) (\/[^\s?:]*)/.exec(source) ?? [];
+  if (methods && url === path) return methods.split(", ");
   throw new Error(
     `functions${path}.ts: its first line must be /** METHOD ${path}: what it does. */`,
   );

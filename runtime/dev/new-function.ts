@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Access } from "../access/caller.ts";
 import { HyperError } from "../core/errors.ts";
+import { type Methods, methodsOf } from "../core/method.ts";
 import { writeApiTypes } from "./api-types.ts";
 import { functionText, type NewFunction, testText } from "./templates.ts";
 
@@ -11,7 +12,7 @@ const ROOT = join(import.meta.dirname, "../..");
 export interface NewRequest {
   /** As a person writes it: `libvirt/domain/rename`, `/libvirt/…` or `functions/libvirt/….ts`. */
   name: string;
-  method: "GET" | "POST";
+  method: Methods;
   access?: Access | undefined;
   summary?: string | undefined;
 }
@@ -53,28 +54,29 @@ function check({ name, method, access, summary }: NewRequest): NewFunction {
     const rule = `words of lower-case letters, digits, "-" and "_", each beginning with a letter`;
     throw refusal(`${name}: a path is ${rule}, separated by "/", such as libvirt/domain/rename`);
   }
-  if (method === "GET" && (access ?? "read") !== "read") {
+  const reads = methodsOf({ method }).includes("GET");
+  if (reads && (access ?? "read") !== "read") {
     throw refusal(
       `--access ${access}: a GET only reads, which is --access read; use --method POST`,
     );
   }
-  if (method === "POST" && access !== "operate" && access !== "admin") {
+  if (!reads && access !== "operate" && access !== "admin") {
     const meaning = "operate changes what runs; admin creates, destroys or touches files";
-    throw refusal(`--access: a POST needs operate or admin (${meaning})`);
+    throw refusal(`--access: a ${method} needs operate or admin (${meaning})`);
   }
   if (summary !== undefined && !/^[A-Z][^"\\`*\n]*[^.\s"\\`*]$/.test(summary)) {
     throw refusal("--summary: one line that begins with a capital, without quotes and final dot");
   }
-  return { path, method, access: access ?? "read", summary: summary ?? summaryOf(path, method) };
+  return { path, method, access: access ?? "read", summary: summary ?? summaryOf(path, reads) };
 }
 
 /** `/libvirt/domain/rename` → "Rename a domain", `GET /libvirt/domain/age` → "Show domain age". */
-function summaryOf(path: string, method: string): string {
+function summaryOf(path: string, reads: boolean): string {
   const words = path.replaceAll(/[-_]/g, " ").split("/").slice(1);
   const [object = "", ...rest] =
     words[0] === "libvirt" && words.length > 1 ? words.slice(1) : words;
   const last = rest.pop();
-  if (method === "GET" || last === undefined) {
+  if (reads || last === undefined) {
     return `Show ${[object, ...rest, last].filter(Boolean).join(" ")}`;
   }
   const noun = [object, ...rest].join(" ");

@@ -1,10 +1,11 @@
 /** The text of a new function and of its test: one virsh command, to be replaced by the real one. */
 import type { Access } from "../access/caller.ts";
+import { type Methods, methodsOf, methodText } from "../core/method.ts";
 
 export interface NewFunction {
   /** Such as `/libvirt/domain/rename`. */
   path: string;
-  method: "GET" | "POST";
+  method: Methods;
   access: Access;
   summary: string;
 }
@@ -29,16 +30,18 @@ const kindOf = (path: string) => path.split("/").find((word) => Object.hasOwn(KI
 export function functionText({ path, method, access, summary }: NewFunction): string {
   const kind = kindOf(path);
   const sentence = summary[0]?.toLowerCase() + summary.slice(1);
-  const query = kind && method === "GET" ? "?name=" : "";
+  const methods = methodsOf({ method });
+  const query = kind && methods.includes("GET") ? "?name=" : "";
+  const literals = methods.map((one) => `"${one}"`).join(", ");
   const { imports, input, output, message, examples, run } = kind
     ? named(kind, KINDS[kind] as Kind)
     : UNNAMED;
-  return `/** ${method} ${path}${query}: ${sentence}. */
+  return `/** ${methodText({ method })} ${path}${query}: ${sentence}. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 ${imports}
 export default defineFunction({
-  method: "${method}",
+  method: ${methods.length > 1 ? `[${literals}]` : literals},
   access: "${access}",
   summary: "${summary}",
   input: z.strictObject({${input}}),
@@ -89,7 +92,7 @@ export function testText({ path, method }: NewFunction): string {
   const bad = kind
     ? `{}, { name: "" }, { name: "--all" }, { name: "a/b" }, { name: "x", more: 1 }`
     : `{ more: 1 }, { name: "x" }`;
-  return `/** ${method} ${path} */
+  return `/** ${methodText({ method })} ${path} */
 import { expect, test } from "vitest";
 import call from "${up}functions${path}.ts";
 import { answering } from "${up.slice("../".length)}fixtures/fake.ts";

@@ -2,11 +2,15 @@
 import pLimit from "p-limit";
 import * as z from "zod";
 import { HyperError, INTERNAL } from "../core/errors.ts";
+import { goDuration } from "../core/go-duration.ts";
+import { plural } from "../core/plural.ts";
+import { inParts, type Progress, unwatched } from "../core/progress.ts";
 import { settings } from "../core/settings.ts";
 import { timestamp } from "../core/time.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { domainRef } from "../libvirt/domain/domain.ts";
 import { DomainName } from "../libvirt/names.ts";
+import { throwIfCancelled } from "../libvirt/rollback.ts";
 
 /** `vm1`, or `kvm1/vm1` for a domain of another hypervisor. A name holds no slash. */
 const Hosted = z
@@ -78,20 +82,25 @@ export async function batchNames(
   operation: string,
   names: string[],
   // biome-ignore lint/suspicious/noConfusingVoidType: the type of an async function without return
-  work: (name: string) => Promise<Extra | undefined | void>,
+  work: (name: string, progress: Progress) => Promise<Extra | undefined | void>,
   mayFollow: MayFollow = () => false,
+  concurrency = settings().batch.concurrency,
 ): Promise<z.input<typeof BatchResult>> {
   const [start, begun] = [timestamp(), performance.now()];
-  const limit = pLimit(settings().batch.concurrency);
+  const limit = pLimit(concurrency);
   const failed = new Map<string, unknown>();
+  const count = counted(ctx.progress, operation, names);
   const run = async (name: string) => {
     try {
-      const extra = await work(name);
+      if (ctx.job) throwIfCancelled(ctx); // a client that leaves stops no batch
+      const extra = await work(name, count.progressOf(name));
       failed.delete(name);
       return { domain: name, success: true, ...extra };
     } catch (error) {
       failed.set(name, error);
       return { domain: name, success: false, ...failure(ctx, name, error) };
+    } finally {
+      count.done(name);
     }
   };
   const results = await limit.map(names, run);
@@ -104,6 +113,8 @@ export async function batchNames(
   }
   const successful = results.filter(({ success }) => success).length;
   const total = names.length;
+  if (ctx.job && ctx.signal.aborted && successful < total)
+    throw stopped(`${operation}: ${successful} of ${total} were done`, results);
   const duration = goDuration(performance.now() - begun);
   return {
     operation,
@@ -114,6 +125,25 @@ export async function batchNames(
     start_time: start,
     end_time: timestamp(),
     duration,
+  };
+}
+
+/** Domains count alike; what the work on one of them tells is its part, and its bytes are not added up. */
+function counted(progress: Progress, operation: string, names: string[]) {
+  const done = new Set<string>();
+  const phase = () => `${operation}: ${done.size} of ${plural(names.length, "domain")} done`;
+  const whole = inParts(
+    (update) => progress({ ...update, phase: phase() }),
+    names.map(() => 1),
+  );
+  const progressOf = (name: string): Progress => whole[names.indexOf(name)] ?? unwatched;
+  whole[0]?.({ phase: operation, percent: 0 });
+  return {
+    progressOf,
+    done(name: string) {
+      done.add(name);
+      progressOf(name)({ phase: operation, percent: 100 });
+    },
   };
 }
 
@@ -135,14 +165,17 @@ export async function batch(
   const workFor = (text: string) => {
     const host = text.includes("/") ? text.slice(0, text.indexOf("/")) : ctx.host;
     const hostCtx = host === ctx.host ? ctx : ctx.forHost(host); // throws for an unknown host, before any work begins
-    const entry = hosts.get(host) ?? { ctx: hostCtx, work: onHost(hostCtx) };
+    const entry = hosts.get(host) ?? {
+      ctx: hostCtx,
+      work: onHost({ ...hostCtx, progress: unwatched }),
+    };
     hosts.set(host, entry);
     return entry;
   };
   const fullNames = names.map((text) => `${workFor(text).ctx.host}/${nameOf(text)}`);
   const repeated = fullNames.find((text, i) => fullNames.indexOf(text) !== i);
-  if (repeated)
-    throw new HyperError("invalid_input", `domains: must not name a domain twice: ${repeated}`);
+  const twice = `domains: must not name a domain twice: ${repeated}`;
+  if (repeated) throw new HyperError("invalid_input", twice);
   const run = async (text: string) => {
     const { ctx: hostCtx, work } = workFor(text);
     return work(await domainRef(hostCtx, nameOf(text)), nameOf(text));
@@ -150,20 +183,13 @@ export async function batch(
   return batchNames(ctx, operation, names, run, mayFollow);
 }
 
+const stopped = (what: string, results: object[]) =>
+  new HyperError("cancelled", `the job was cancelled; ${what}`, { details: { results } });
+
 /** One domain's failure does not stop the others. An unexpected error goes to the log alone. */
 function failure({ log }: Context, domain: string, error: unknown) {
   if (error instanceof HyperError)
     return { error: error.message, code: error.code, ...error.details };
   log.error({ domain, error }, "batch");
   return { error: INTERNAL, code: "internal" };
-}
-
-/** As the Go original writes a duration: `340ms`, `1.2s`, `2m5s`, `1h0m3s`. */
-export function goDuration(ms: number): string {
-  if (ms < 999.5) return `${Math.round(ms)}ms`;
-  const tenths = Math.round(ms / 100);
-  if (tenths < 600) return `${tenths / 10}s`;
-  const seconds = Math.round(ms / 1000);
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  return `${hours > 0 ? `${hours}h` : ""}${minutes}m${seconds % 60}s`;
 }

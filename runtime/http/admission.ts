@@ -12,6 +12,7 @@ import { countCall } from "./limits.ts";
 import { crossOrigin } from "./origin.ts";
 import { type Arrival, clientAddress, type Peer, peerOf } from "./peer.ts";
 import { reportAnswer } from "./report.ts";
+import { ticketHolder } from "./ticket-holder.ts";
 
 /**
  * The outermost step of every answer, so that whatever comes of a request is on record. A request without an
@@ -31,10 +32,15 @@ export function admission(spec?: Declaration): MiddlewareHandler<Env> {
       c.res = failure(c.error, c);
     } finally {
       c.res.headers.set("X-Request-Id", call.id);
-      reportAnswer(call, c.res.status, c.error);
-      callAnswered(call);
+      if (call.sending) call.sending.then((error) => over(call, c.res.status, error));
+      else over(call, c.res.status, c.error);
     }
   };
+}
+
+function over(call: Call, status: number, error?: Error) {
+  reportAnswer(call, status, error);
+  callAnswered(call);
 }
 
 function admitProcess(c: Context<Env>, next: Next, spec: Declaration | undefined) {
@@ -53,13 +59,16 @@ async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) 
   call.address = clientAddress(c.req.raw, peer, proxies);
   checkHeaders(c, settings.limits.max_headers);
   if (proxies.length > 0) checkPlain(arrival, peer);
-  const allowPage = crossOrigin(c, settings.cors.origins);
+  // a console connects by itself and takes the keys: another site's link to it needs a ticket
+  const mayFollow = !spec?.upgrade || c.req.query("ticket") !== undefined;
+  const allowPage = crossOrigin(c, settings.cors.origins, mayFollow);
   const preflight = await allowPage?.(c, async () => {});
   if (preflight) {
     c.res = preflight;
     return;
   }
-  const caller = await authenticate(c, settings.access, arrival, peer);
+  const caller =
+    (await ticketHolder(c, call)) ?? (await authenticate(c, settings.access, arrival, peer));
   const source = caller.kind === "socket" ? call.address : caller.name;
   countCall(`${caller.kind} ${source}`, settings.limits.rate);
   call.caller = caller;

@@ -8,6 +8,7 @@ import type { Caller } from "../access/caller.ts";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
 import { stateFolder } from "../core/paths.ts";
+import { redact } from "../core/redact.ts";
 import { settings } from "../core/settings.ts";
 
 export interface Entry {
@@ -22,11 +23,21 @@ export interface Entry {
   host: string;
   /** Null when the call was answered before they were read. */
   arguments: unknown;
-  /** unknown: the server ended before the call did. */
-  result: "done" | "failed" | "refused" | "unknown";
+  /** Of a job's begin and end; `request_id` is the job's ID then. */
+  job?: string;
+  /** Of a job that a schedule has submitted: the schedule's name. */
+  schedule?: string;
+  /** unknown: the server ended before the call did. From "submitted" on a job's, the last two a console's. */
+  result:
+    | ("done" | "failed" | "refused" | "unknown")
+    | ("submitted" | "started" | "taken over" | "cancelled")
+    | ("opened" | "closed");
   status: number | null;
   code?: string;
   error?: string;
+  /** Of a console that is closed: bytes of the caller's, and of the guest's. */
+  bytes_in?: number;
+  bytes_out?: number;
   /** Of a batch: how many. */
   successful?: number;
   failed?: number;
@@ -78,21 +89,4 @@ function flush() {
   append(text);
   torn = false;
   waiting.length = 0;
-}
-
-const SECRET = /pass|secret|token|credential|private/i;
-const MAX_TEXT_CHARACTERS = 4096;
-
-/** Hides the fields whose names say that they are secret, and cuts very long texts. */
-export function redact(value: unknown): unknown {
-  if (typeof value === "string" && value.length > MAX_TEXT_CHARACTERS) {
-    return `${value.slice(0, MAX_TEXT_CHARACTERS).toWellFormed()}… (${value.length} characters)`;
-  }
-  if (Array.isArray(value)) return value.map(redact);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).map(([key, one]) => [
-    key,
-    SECRET.test(key) ? "[redacted]" : redact(one),
-  ]);
-  return Object.fromEntries(entries);
 }

@@ -22,7 +22,7 @@ export async function authenticate(
   arrival: Arrival,
   peer: Peer,
 ): Promise<Caller> {
-  const tokens = readTokens(tokenFile(access));
+  const tokens = await readTokens(tokenFile(access));
   const token = tokenOf(c);
   if (token !== undefined) return holder(c, token, tokens);
   // unless configured, local users and the Unix socket need no token while there is neither token nor proxy

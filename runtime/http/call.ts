@@ -2,7 +2,9 @@
 import type { Context } from "hono";
 import type { Caller } from "../access/caller.ts";
 import type { Declaration } from "../access/domain-scope.ts";
+import type { BytesIn } from "../core/bytes.ts";
 import { type Logger, log, logOf } from "../core/log.ts";
+import { methodsOf } from "../core/method.ts";
 import { settings } from "../core/settings.ts";
 import type { Arrival } from "./peer.ts";
 
@@ -11,6 +13,8 @@ export interface Env {
   Bindings: {
     /** Undefined for a request that this process has made itself. */
     arrival?: Arrival | undefined;
+    /** Fields of the input that the path of an alias has given. */
+    fields?: Record<string, string> | undefined;
     call: Call;
   };
 }
@@ -44,6 +48,10 @@ export class Call {
   /** The validated input, and the function's answer. */
   input: unknown = null;
   data: unknown;
+  /** The bytes that the call brings. */
+  body: BytesIn | undefined;
+  /** Resolves when all bytes of the answer are on their way, to what has cut them off. */
+  sending: Promise<Error | undefined> | undefined;
 
   constructor(c: Context, arrival: Arrival | undefined, spec?: Declaration) {
     const { raw, method } = c.req;
@@ -65,8 +73,9 @@ export class Call {
 
   /** Whether the call changes something: then it stands in the audit log. */
   get changes(): boolean {
+    const { spec, method } = this;
     return (
-      this.spec !== undefined && this.spec.access !== "read" && this.spec.method === this.method
+      spec !== undefined && spec.access !== "read" && methodsOf(spec).some((one) => one === method)
     );
   }
 }

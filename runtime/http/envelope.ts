@@ -11,22 +11,35 @@ export function success(message: string, data: unknown) {
   return { status: "success", message, data, timestamp: timestamp() };
 }
 
-/** The caller sees a safe message, the log sees everything. */
+/** The body of a successful answer, in the envelope or without. */
+export function successBody(
+  { message }: { message: string | null | ((data: never, input: never) => string) },
+  input: unknown,
+  data: unknown,
+): Record<string, unknown> {
+  if (message === null) return data as Record<string, unknown>;
+  const text = typeof message === "string" ? message : message(data as never, input as never);
+  return success(text, data);
+}
+
 export function failure(error: Error, c: Context): Response {
+  const { known, body } = failureBody(error, c);
+  if (known.code === "busy" || known.code === "rate_limited") {
+    c.header("Retry-After", `${known.details.retry_after ?? 1}`);
+  }
+  return c.json(body, known.status as ContentfulStatusCode);
+}
+
+/** The caller sees a safe message, the log sees everything. */
+export function failureBody(error: Error, c: Context) {
   const known = knownError(error);
   const level = known.code === "internal" ? "error" : known.status >= 500 ? "warn" : "debug";
   const { method, path } = c.req;
   const seen = known.code === "internal" ? { error: known.cause ?? error } : { cause: known.cause };
   const call: Call | undefined = c.env?.call;
   (call?.log ?? log)[level]({ method, path, code: known.code, ...seen }, known.message);
-  if (known.code === "busy" || known.code === "rate_limited") {
-    c.header("Retry-After", `${known.details.retry_after ?? 1}`);
-  }
   const request_id = call?.arrival && call.id;
-  return c.json(
-    { ...errorFields(known), request_id, timestamp: timestamp() },
-    known.status as ContentfulStatusCode,
-  );
+  return { known, body: { ...errorFields(known), request_id, timestamp: timestamp() } };
 }
 
 /** The error that the caller is told. Hono throws its own for a body that is no JSON. */

@@ -26,6 +26,10 @@ export const isSeveral = (text = "") => text === "*" || text.includes(",");
 export const oneHypervisorOnly = () =>
   new HyperError("invalid_input", "host: a call that changes something takes one hypervisor");
 
+/** The error of an answer that cannot stand among those of others: a stream, or a page. */
+export const oneOnly = ({ stream }: { stream?: unknown }) =>
+  new HyperError("invalid_input", `host: a ${stream ? "stream" : "page"} takes one hypervisor`);
+
 /** One hypervisor that fails costs the others nothing. */
 export async function onEach<T>(
   hosts: string[],

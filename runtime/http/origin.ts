@@ -5,23 +5,33 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { HyperError } from "../core/errors.ts";
+import { METHODS } from "../core/method.ts";
 import { isLoopback } from "./peer.ts";
 
 /** For pages of the configured origins; without such, no other origin's page reads an answer. */
 const allowed = cors({
   origin: (origin) => origin,
-  allowMethods: ["GET", "POST"],
-  allowHeaders: ["Authorization", "Content-Type", "X-API-Key", "X-Hypervisor", "X-Request-Id"],
-  exposeHeaders: ["Retry-After", "X-Request-Id"],
+  allowMethods: [...METHODS],
+  allowHeaders: [
+    ...["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
+    ...["X-API-Key", "X-Hypervisor", "X-Request-Id"],
+  ],
+  exposeHeaders: ["Location", "Retry-After", "X-Request-Id"],
   maxAge: 600,
 });
 
 /** The CORS step for a page of a configured origin; undefined for no page, or our own. Throws `forbidden` for others. */
-export function crossOrigin(c: Context, origins: string[]): MiddlewareHandler | undefined {
+export function crossOrigin(
+  c: Context,
+  origins: string[],
+  mayFollow: boolean,
+): MiddlewareHandler | undefined {
   const origin = c.req.header("Origin");
   if (origin !== undefined && origins.includes(origin)) return allowed;
   const site = c.req.header("Sec-Fetch-Site");
-  const ours = site ? site === "same-origin" || site === "none" || followed(c) : isOwn(c, origin);
+  const ours = site
+    ? site === "same-origin" || site === "none" || (mayFollow && followed(c))
+    : isOwn(c, origin);
   if (ours) return undefined;
   const text = `pages of ${origin ?? "other origins"} may not call this server; [cors] origins allows some`;
   throw new HyperError("forbidden", text, { details: { missing: "origin" } });

@@ -9,6 +9,8 @@ export interface Server {
   readonly protocol: string | null;
   readonly url: URL;
   requestIP(request: Request): { address: string; port: number } | null;
+  /** Makes the request's connection a WebSocket; false if it is none. */
+  upgrade(request: Request, options: { data: never; headers?: Record<string, string> }): boolean;
 }
 
 /** A request's way to us, for the function that it has come to. */
@@ -28,9 +30,18 @@ export interface Peer {
   proxy: boolean;
 }
 
+/** Bun's server forgets its port when it is told to stop, while requests still come over open connections. */
+const ports = new WeakMap<Server, number>();
+
+/** Undefined for a server on a Unix socket. */
+function portOf(server: Server): number | undefined {
+  if (server.port) ports.set(server, server.port);
+  return ports.get(server) ?? server.port;
+}
+
 /** Undefined when the connection is closed by now. */
 export function peerOf(request: Request, { server }: Arrival, proxies: string[]): Peer | undefined {
-  if (server.port === undefined)
+  if (portOf(server) === undefined)
     return { address: undefined, port: 0, loopback: false, proxy: false };
   const found = server.requestIP(request);
   if (!found) return undefined;
@@ -55,10 +66,10 @@ export function clientAddress(
 export function peerUser({ address = "", port, loopback }: Peer, { server }: Arrival) {
   if (!loopback) return undefined;
   const six = address.includes(":");
-  const { port: to = 0, hostname: host = "" } = server;
+  const { hostname: host = "" } = server;
   const ours = isLoopback(host) && host !== "localhost" && host.includes(":") === six;
   const own = ours ? host : six ? "::1" : "127.0.0.1";
-  return ownerOf({ address, port }, { address: own, port: to });
+  return ownerOf({ address, port }, { address: own, port: portOf(server) ?? 0 });
 }
 
 export const isLoopback = (name: string) =>

@@ -1,6 +1,8 @@
 /** The end of a call in the log, in the metrics and in the audit log. */
 import { describeCaller } from "../access/caller.ts";
+import { hostedDomains } from "../access/domain-scope.ts";
 import { observer } from "../events/bus.ts";
+import { publish } from "../events/hub.ts";
 import { audit, type Entry } from "./audit.ts";
 import type { Call } from "./call.ts";
 import { knownError } from "./envelope.ts";
@@ -20,7 +22,7 @@ export function reportAnswer(call: Call, status: number, error?: Error) {
     call.log[level](fields, `${method} ${path} ${status}`);
   }
   const refused = REFUSED.includes(status) || code === "audit_failed";
-  const result = status < 400 ? "done" : refused ? "refused" : "failed";
+  const result = status < 400 && !error ? "done" : refused ? "refused" : "failed";
   record(call, { result, status, ...(code && { code, error: message }), duration_ms: ms });
 }
 
@@ -38,6 +40,7 @@ function record(call: Call, outcome: Outcome) {
   if (!call.changes || !call.caller) return;
   const { kind, name } = call.caller;
   const { successful, failed } = (call.data ?? {}) as { successful?: unknown; failed?: unknown };
+  tell(call, outcome);
   audit({
     time: call.time.toISOString(),
     request_id: call.id,
@@ -49,4 +52,27 @@ function record(call: Call, outcome: Outcome) {
     ...outcome,
     ...(typeof failed === "number" && { successful: Number(successful), failed }),
   });
+}
+
+/** Those who follow what happens hear of changes, also of those that may have failed halfway. */
+function tell(call: Call, { result, code, error }: Outcome) {
+  const { spec, input, path, host, caller } = call;
+  if (result === "refused" || !spec || !caller) return;
+  const { kind, name } = caller;
+  const named = hostedDomains(spec, (input ?? {}) as object);
+  const hostOf = (one: string) => /^([^/]*)\//.exec(one)?.[1] ?? host;
+  for (const at of new Set(named.length > 0 ? named.map(hostOf) : [host])) {
+    const own = named.filter((one) => hostOf(one) === at);
+    publish({
+      kind: "call",
+      host: at,
+      object: path,
+      event: result,
+      detail: error ?? null,
+      domains: own.map((one) => one.replace(/^[^/]*\//, "")),
+      request_id: call.id,
+      who: { kind, name },
+      ...(code && { code }),
+    });
+  }
 }

@@ -5,20 +5,59 @@ import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
 import type { Declaration } from "../access/domain-scope.ts";
 import { HyperError, inputError } from "../core/errors.ts";
+import { fromText, schemaOf, wantsList, within } from "../core/json-schema.ts";
+import { memoizePerObject } from "../core/memoize.ts";
+import { isOf, type Method } from "../core/method.ts";
 import { settings } from "../core/settings.ts";
+import { takeBytes } from "./bytes-in.ts";
+import type { Env } from "./call.ts";
 
-/** The steps before a function's handler; `c.req.valid("query")` or `("json")` is the input then. */
-export function validation(spec: Declaration): MiddlewareHandler[] {
-  const validate = zValidator(
-    spec.method === "GET" ? "query" : "json",
-    spec.input,
-    (result) => {
-      if (!result.success) throw unknownKeys(spec, inputError(result.error));
-    },
-    // zValidator's types want a schema of known shape
-    { validationFunction: (schema, value) => schema.safeParse(withoutHost(spec, value)) as never },
-  );
-  return spec.method === "GET" ? [validate] : [checkBody, limitBody, validate];
+const inputSchema = memoizePerObject(schemaOf);
+
+/** The steps before a function's handler of one method, which leave the input in the call. */
+export function validation(spec: Declaration, method: Method): MiddlewareHandler<Env>[] {
+  const bytes = method !== "GET" && spec.body === "stream";
+  const query = method === "GET" || bytes;
+  const prepare = (value: unknown, { fields }: Env["Bindings"]) => {
+    const given = query ? withoutHost(value) : value;
+    const all = fields ? withFields(given, fields) : given;
+    return query ? typed(all, spec.input) : all;
+  };
+  const resumes = "last_event_id" in spec.input.shape;
+  const validate: MiddlewareHandler<Env> = (c, next) =>
+    zValidator(
+      query ? "query" : "json",
+      spec.input,
+      (result) => {
+        if (!result.success) throw unknownKeys(spec, inputError(result.error));
+        checkMethod(spec, method, result.data);
+        c.env.call.input = result.data;
+      },
+      // zValidator's types want a schema of known shape
+      {
+        validationFunction: (schema, value) =>
+          schema.safeParse(
+            prepare(resumes ? { ...(value as object), ...lastEvent(c) } : value, c.env),
+          ) as never,
+      },
+    )(c as never, next);
+  if (query) return bytes ? [takeBytes, validate] : [validate];
+  return [checkBody, limitBody, validate];
+}
+
+/** A browser sends it when it connects again to the same address, whatever that says. */
+function lastEvent({ req }: Context) {
+  const id = req.header("Last-Event-ID");
+  return id === undefined ? {} : { last_event_id: id };
+}
+
+/** Throws for a field that the other method of the path has alone. */
+export function checkMethod({ input }: { input: z.ZodObject }, method: Method, given: object) {
+  const schema = inputSchema(input);
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined || isOf(within(schema, key), method)) continue;
+    throw new HyperError("invalid_input", `${key}: is no field of a ${method}`);
+  }
 }
 
 /** An unknown key is named beside those that are allowed. */
@@ -62,8 +101,29 @@ function limitBody(c: Context, next: Next) {
 }
 
 /** `?host=` chooses the hypervisor and is no input of the function. */
-function withoutHost({ method }: Declaration, value: unknown): unknown {
-  if (method !== "GET") return value;
+function withoutHost(value: unknown): unknown {
   const { host, ...input } = value as Record<string, unknown>;
   return input;
+}
+
+/** The texts of a query as the schema wants them: numbers, booleans, and lists, whose key may be repeated. */
+function typed(query: unknown, input: z.ZodObject): unknown {
+  const entries = Object.entries(query as Record<string, string | string[]>);
+  if (entries.length === 0) return query;
+  const schema = inputSchema(input);
+  return Object.fromEntries(
+    entries.map(([key, value]) => {
+      const field = within(schema, key);
+      if (typeof value === "string" && !wantsList(field)) return [key, fromText(value, field)];
+      return [key, [value].flat().map((one) => fromText(one, within(field, "")))];
+    }),
+  );
+}
+
+/** The path of an alias gives a field, which must not be given again. */
+function withFields(value: unknown, fields: Record<string, string>): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const twice = Object.keys(fields).find((key) => Object.hasOwn(value, key));
+  if (twice) throw new HyperError("invalid_input", `${twice}: is given by the path already`);
+  return { ...value, ...fields };
 }

@@ -18,7 +18,7 @@ export interface RunningProgram {
 
 export function collectOutput(
   { name, stdout, stderr, exitCode, begin, end }: RunningProgram,
-  { timeout, signal }: Pick<ExecOptions, "timeout" | "signal">,
+  { timeout, signal, onOutput }: Omit<ExecOptions, "input">,
 ): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const output = { stdout: "", stderr: "" };
@@ -40,6 +40,7 @@ export function collectOutput(
     for (const [stream, readable] of [["stdout", stdout] as const, ["stderr", stderr] as const]) {
       readable.setEncoding("utf8").on("data", (text: string) => {
         output[stream] += text;
+        onOutput?.(text, stream);
         if (output[stream].length <= MAX_OUTPUT) return;
         const tooMuch = `${name} printed more than ${MAX_OUTPUT} bytes`;
         cutOff(new HyperError("command_failed", tooMuch));

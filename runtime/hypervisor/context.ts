@@ -1,13 +1,29 @@
 /** What a function's `run` may touch. Tests and scripts may replace any part of it. */
+import type { Duplex } from "node:stream";
 import { type Caller, checkDomain, checkHost, mayUse, PROCESS } from "../access/caller.ts";
+import type { BytesIn } from "../core/bytes.ts";
 import { toHyperError } from "../core/errors.ts";
 import { type Logger, log } from "../core/log.ts";
+import { type Progress, unwatched } from "../core/progress.ts";
 import { settings, uriOf } from "../core/settings.ts";
+import type { Filter, Listener } from "../events/listener.ts";
+import type { JobScope } from "../jobs/scope.ts";
 import { diagnose } from "./diagnose.ts";
-import type { Arg, CallOptions, Hypervisor } from "./hypervisor.ts";
+import type { CallOptions, Hypervisor } from "./hypervisor.ts";
 import { type Outcome, unwrap } from "./outcomes.ts";
 import { openHypervisor } from "./registry.ts";
-import type { ExecOptions, ExecResult } from "./transport.ts";
+import type { Arg } from "./text-arguments.ts";
+import type {
+  ExecOptions,
+  ExecResult,
+  OneShotOptions,
+  Spawned,
+  SpawnOptions,
+  StreamOptions,
+  StreamTarget,
+  Terminal,
+  TerminalOptions,
+} from "./transport.ts";
 
 export interface Virsh {
   /** Run one short command on a warm session; resolves to what it printed. Throws `HyperError`. */
@@ -17,7 +33,7 @@ export interface Virsh {
   /** The same, but a failure takes its command's place in the answer. */
   settled(commands: Arg[][], options?: CallOptions): Promise<Outcome[]>;
   /** Run one in a process of its own, ended at `timeout` (milliseconds) or when the signal says so. */
-  oneShot(command: Arg[], options: { timeout: number; signal?: AbortSignal }): Promise<string>;
+  oneShot(command: Arg[], options: OneShotOptions): Promise<string>;
 }
 
 export interface Context {
@@ -27,9 +43,26 @@ export interface Context {
   virsh: Virsh;
   /** Run another program on the hypervisor, such as qemu-img. The caller judges its exit code. */
   exec(argv: string[], options?: Partial<ExecOptions>): Promise<ExecResult>;
+  /**
+   * Writes over a file of the hypervisor that has exactly this length, without a process there. False where the login
+   * may not, or sees no such file.
+   */
+  overwrite(path: string, content: Uint8Array): Promise<boolean>;
+  /** Start another program there whose input or output is a stream of bytes. Needs a timeout (milliseconds). */
+  spawn(argv: string[], options: SpawnOptions): Promise<Spawned>;
+  /** What happens on this hypervisor, until the listener is closed; undefined where a test brings its own virsh. */
+  follow?(filter: Omit<Filter, "hosts">): Promise<Listener>;
+  /** Connect to a TCP port or a Unix socket there; the caller destroys the stream. */
+  openStream(target: StreamTarget, options: StreamOptions): Promise<Duplex>;
+  /** Start `virsh console` and its like on a terminal; the caller kills it. */
+  virshTerminal(words: string[], options: TerminalOptions): Promise<Terminal>;
+  /** The bytes that the call brings; undefined for one that brings none. */
+  body?: BytesIn | undefined;
   /** Aborted when the client disconnects. */
   signal: AbortSignal;
   log: Logger;
+  /** Tells whoever waits for the call how far it is. */
+  progress: Progress;
   /** Who calls, and what they may do. */
   caller: Caller;
   /** Throws `forbidden` for a domain that is not the caller's: for names that the function makes up. */
@@ -37,13 +70,28 @@ export interface Context {
   /** The aliases of all hypervisors that they may use, and the same context on another of them. */
   hosts: string[];
   forHost(host: string): Context;
+  /** Only where the call runs as a job. */
+  job?: JobScope | undefined;
   /** What the caller named: nothing, one alias, or, for a function of scope "fleet", several. */
   requestedHosts?: string | string[];
 }
 
 /** What a script or a test may choose. */
 export type ContextOptions = Partial<
-  Pick<Context, "host" | "uri" | "virsh" | "exec" | "signal" | "log">
+  Pick<
+    Context,
+    | "host"
+    | "uri"
+    | "virsh"
+    | "exec"
+    | "spawn"
+    | "openStream"
+    | "virshTerminal"
+    | "body"
+    | "signal"
+    | "log"
+    | "progress"
+  >
 >;
 
 /** What the server knows of a call; a script's call has none of it. */
@@ -53,6 +101,7 @@ export interface CallScope {
   requestedHosts?: string | string[] | undefined;
   /** Waits until the call may begin on a hypervisor. Throws `busy`. */
   admit?: (host: string) => Promise<void>;
+  job?: JobScope | undefined;
   /**
    * Commands end when the signal says so. A function that changes something runs to its end when its client
    * disconnects, and hands `ctx.signal` only to what it can undo.
@@ -62,10 +111,12 @@ export interface CallScope {
 }
 
 export function createContext(options: ContextOptions = {}, scope: CallScope = {}): Context {
-  const { host = settings().default_host, signal = new AbortController().signal } = options;
-  const { caller = PROCESS, requestedHosts, admit, cancellable = true } = scope;
+  const { host = settings().default_host, progress = unwatched } = options;
+  const { signal = new AbortController().signal } = options;
+  const { caller = PROCESS, requestedHosts, admit, job, cancellable = true } = scope;
   const callLog = options.log ?? log;
-  const common = cancellable ? { signal, log: callLog } : { log: callLog };
+  const variables = job && { variables: { [JOB_VARIABLE]: job.id } };
+  const common = { ...(cancellable && { signal }), log: callLog, ...variables };
   const at = (alias: string, ready: () => Promise<void>): Context => {
     let target: Hypervisor | undefined; // a context whose hypervisor was closed stays closed
     const hypervisor = async () => {
@@ -77,7 +128,19 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
       virsh: virshOf(hypervisor, common),
       exec: async (argv, given) =>
         (await hypervisor()).exec(argv, { timeout: EXEC_TIMEOUT_MS, ...common, ...given }),
-      ...{ host: alias, uri: uriOf(alias), signal, log: callLog, caller, requestedHosts },
+      overwrite: async (path, content) => (await hypervisor()).overwrite(path, content),
+      spawn: async (argv, given) => (await hypervisor()).spawn(argv, { ...common, ...given }),
+      async follow(filter) {
+        const { follow } = await import("./events/follow.ts"); // few calls wait for something
+        return follow({ ...filter, hosts: [alias] }, signal);
+      },
+      openStream: async (target, given) => (await hypervisor()).transport.openStream(target, given),
+      virshTerminal: async (words, given) => {
+        const { transport } = await hypervisor();
+        return transport.openTerminal(["virsh", "-c", transport.uri, ...words], given);
+      },
+      ...{ host: alias, uri: uriOf(alias), signal, log: callLog, progress },
+      ...{ caller, requestedHosts, job },
       checkDomain: (name) => checkDomain(caller, name),
       get hosts() {
         return Object.keys(settings().hosts).filter((alias) => mayUse(caller, alias));
@@ -95,9 +158,9 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
   );
   // a test that brings its own virsh needs no configured hypervisor
   if (options.virsh) {
-    const own = { signal, log: callLog, caller, hosts: [host], forHost };
+    const own = { signal, log: callLog, progress, caller, hosts: [host], forHost, overwrite };
     const check = { checkDomain: (name: string) => checkDomain(caller, name) };
-    return { ...own, ...check, ...replaced, host } as Context;
+    return { ...own, ...check, ...replaced, host } as unknown as Context;
   }
   return Object.assign(
     at(host, async () => {}),
@@ -105,7 +168,13 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
   );
 }
 
+/** Of a test that brings its own virsh. */
+const overwrite = async () => false;
+
 const EXEC_TIMEOUT_MS = 30_000;
+
+/** In the environment of every program that a job starts, so that another worker can end them. */
+export const JOB_VARIABLE = "HYPERSDK_JOB";
 
 function virshOf(hypervisor: () => Promise<Hypervisor>, common: CallOptions): Virsh {
   const settled: Virsh["settled"] = async (commands, options) => {
@@ -119,7 +188,7 @@ function virshOf(hypervisor: () => Promise<Hypervisor>, common: CallOptions): Vi
     settled,
     all: async (commands: Arg[][], options?: CallOptions) =>
       (await settled(commands, options)).map(unwrap),
-    oneShot: async (command: Arg[], options: CallOptions & { timeout: number }) => {
+    oneShot: async (command: Arg[], options: OneShotOptions) => {
       const target = await hypervisor();
       const run = target.oneShot(command, { ...common, ...options });
       const outcome = await run.catch(toHyperError);

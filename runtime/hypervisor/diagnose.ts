@@ -1,8 +1,9 @@
 /** Looks for the code of a failure whose message is not recognised. */
 import { HyperError } from "../core/errors.ts";
 import { checksOf, type Probe } from "./diagnose-checks.ts";
-import type { Arg, CallOptions, Hypervisor } from "./hypervisor.ts";
+import type { CallOptions, Hypervisor } from "./hypervisor.ts";
 import type { Outcome } from "./outcomes.ts";
+import type { Arg } from "./text-arguments.ts";
 
 const isUnknown = (outcome: Outcome): outcome is HyperError =>
   outcome instanceof HyperError && outcome.code === "virsh_failed";
@@ -26,11 +27,14 @@ export async function diagnose(
   );
 }
 
+/** Of a word that becomes a file: its text, which bytes have not. */
+const textOf = (arg: Exclude<Arg, string | number>) => ("text" in arg ? arg.text : "");
+
 async function codeOf(hypervisor: Hypervisor, command: Arg[], options: CallOptions) {
-  const [verb, ...words] = command.map((arg) => (typeof arg === "object" ? arg.text : `${arg}`));
+  const [verb, ...words] = command.map((arg) => (typeof arg === "object" ? textOf(arg) : `${arg}`));
   const probe: Probe = {
     option: (name) => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined),
-    text: command.map((arg) => (typeof arg === "object" ? arg.text : "")).join(""),
+    text: command.map((arg) => (typeof arg === "object" ? textOf(arg) : "")).join(""),
     ask: async (...read) => {
       const [outcome] = await hypervisor.virsh([read], options);
       return typeof outcome === "string" ? outcome : "";

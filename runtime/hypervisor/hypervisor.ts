@@ -5,6 +5,7 @@ import { observer } from "../events/bus.ts";
 import { type HypervisorSettings, isTestDriver, lanePools } from "./lane-pools.ts";
 import { isRead, type Lane, laneOf } from "./lanes.ts";
 import {
+  failureOf,
   isLost,
   lostMidway,
   nameHypervisor,
@@ -16,13 +17,17 @@ import {
 import { type Session, SessionLost } from "./session.ts";
 import { MAX_COMMANDS_PER_FRAME } from "./session-frames.ts";
 import type { Pool } from "./session-pool.ts";
-import { execWithSudo } from "./sudo.ts";
-import type { ExecOptions, ExecResult, TextFile, Transport } from "./transport.ts";
-import { outcomeUnknown, virshError, virshMessages } from "./virsh-errors.ts";
+import { execWithSudo, spawnWithSudo } from "./sudo.ts";
+import { type Arg, withTexts } from "./text-arguments.ts";
+import type {
+  ExecOptions,
+  ExecResult,
+  OneShotOptions,
+  SpawnOptions,
+  Transport,
+} from "./transport.ts";
+import { outcomeUnknown } from "./virsh-errors.ts";
 import { commandLine } from "./virsh-quote.ts";
-
-/** One word of a virsh command. `{ text }` becomes a file, and its path the word. */
-export type Arg = string | number | { text: string };
 
 export interface CallOptions {
   /** Milliseconds. @default the configured `virsh.timeout` */
@@ -35,22 +40,24 @@ export interface CallOptions {
 export class Hypervisor {
   readonly alias: string;
   readonly uri: string;
-  #transport: Transport;
+  readonly transport: Transport;
   #lanes: Record<Lane, Pool>;
   #timeout: number;
   #exec: Transport["exec"];
+  #spawn: Transport["spawn"];
 
   constructor(alias: string, uri: string, settings: HypervisorSettings, transport: Transport) {
     this.alias = alias;
     this.uri = uri;
-    this.#transport = transport;
+    this.transport = transport;
     this.#timeout = settings.timeout * 1000;
     this.#exec = settings.sudo ? execWithSudo(transport, alias) : transport.exec;
+    this.#spawn = settings.sudo ? spawnWithSudo(transport, alias) : transport.spawn;
     this.#lanes = lanePools(transport, settings);
   }
 
   get isTest() {
-    return isTestDriver(this.#transport);
+    return isTestDriver(this.transport);
   }
 
   /** The sessions of each lane; the test driver has one for all lanes. */
@@ -61,7 +68,7 @@ export class Hypervisor {
 
   /** Whether there is an SSH connection to it now; undefined for a hypervisor that needs none. */
   get connected() {
-    return this.#transport.connected;
+    return this.transport.connected;
   }
 
   /** Runs commands, in order, in one round trip on a warm session. A failed one does not stop the next. */
@@ -77,13 +84,12 @@ export class Hypervisor {
   }
 
   /** Runs a long command, or one that must be cancelled, in a process of its own, which the signal ends. */
-  async oneShot(command: Arg[], options: CallOptions & { timeout: number }): Promise<string> {
+  async oneShot(command: Arg[], options: OneShotOptions & CallOptions): Promise<string> {
     if (this.isTest) return unwrap((await this.virsh([command], { timeout: options.timeout }))[0]);
-    const connect = ["virsh", "-q", "-c", this.#transport.uri];
+    const connect = ["virsh", "-q", "-c", this.transport.uri];
     const outcomes = await this.#withArguments("process", [command], async ([argv = []]) => {
       const { stdout, stderr, exitCode } = await this.exec([...connect, ...argv], options);
-      if (exitCode === 0) return [stdout];
-      throw nameHypervisor(virshError(virshMessages(stderr), `${command[0]}`), this.alias);
+      return [exitCode === 0 ? stdout : nameHypervisor(failureOf(stderr, argv), this.alias)];
     });
     return unwrap(outcomes[0]);
   }
@@ -99,9 +105,18 @@ export class Hypervisor {
     return result;
   }
 
+  overwrite = async (path: string, content: Uint8Array) =>
+    (await this.transport.overwrite?.(path, content)) ?? false;
+
+  spawn(argv: string[], { log = own, ...options }: SpawnOptions & Pick<CallOptions, "log">) {
+    log.debug({ host: this.alias, argv }, `${argv[0]} starts`);
+    if (options.lasting) return this.transport.spawn(argv, options); // it is virsh, which needs no sudo
+    return this.#spawn(argv, options);
+  }
+
   async close() {
     for (const pool of new Set(Object.values(this.#lanes))) pool.close();
-    await this.#transport.close();
+    await this.transport.close();
   }
 
   /** Puts the texts of commands into files while they run, and reports to the observer how they went. */
@@ -110,32 +125,16 @@ export class Hypervisor {
     commands: Arg[][],
     run: (argvs: string[][]) => Promise<Outcome[]>,
   ): Promise<Outcome[]> {
-    const files: TextFile[] = [];
     const began = performance.now();
     let outcomes: Outcome[] = [];
     try {
-      outcomes = await run(
-        await Promise.all(commands.map((command) => this.#argv(command, files))),
-      );
+      outcomes = await withTexts(this.transport, commands, run);
       return outcomes;
     } finally {
       const succeeded = outcomes.filter((outcome) => typeof outcome === "string").length;
       const ms = performance.now() - began;
       observer.virsh?.({ host: this.alias, lane, commands: commands.length, succeeded, ms });
-      for (const file of files) file.remove();
     }
-  }
-
-  async #argv(command: Arg[], files: TextFile[]): Promise<string[]> {
-    const argv: string[] = [];
-    for (const arg of command) {
-      if (typeof arg === "object") {
-        const file = await this.#transport.putText(arg.text);
-        files.push(file);
-        argv.push(file.path);
-      } else argv.push(`${arg}`);
-    }
-    return argv;
   }
 
   /** Repeats once, on a fresh session, a read that lost its connection, and a change that did not begin. */

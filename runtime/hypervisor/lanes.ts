@@ -17,12 +17,12 @@ const READS = verbs(
   "domblklist domblkinfo domblkstat domblkerror domiflist domifstat domif-getlink domifaddr domcontrol",
   "domjobinfo domstats dommemstat cpu-stats vcpucount vcpuinfo domdisplay vncdisplay ttyconsole",
   "net-list net-info net-dumpxml net-dhcp-leases net-uuid net-name pool-name pool-uuid",
-  "pool-list pool-info pool-dumpxml vol-list vol-info vol-dumpxml vol-path vol-key vol-name vol-pool",
+  "pool-list pool-info pool-dumpxml pool-capabilities vol-list vol-info vol-dumpxml vol-path vol-key vol-name vol-pool",
   "snapshot-list snapshot-info snapshot-dumpxml snapshot-current snapshot-parent",
   "checkpoint-list checkpoint-dumpxml desc metadata echo",
 );
 
-const AGENT = new Set(["guestinfo", "domfsinfo", "domtime", "domhostname", "guestvcpus"]);
+const AGENT = verbs("guestinfo domfsinfo domtime domhostname guestvcpus qemu-agent-command");
 
 /** Commands that wait for a person, an event or standard input, and would block or end the session. */
 const REFUSED = verbs(
@@ -43,5 +43,6 @@ export function laneOf([verb = "", ...options]: string[]): Lane {
   if (AGENT.has(verb) || (verb === "domifaddr" && options.includes("agent"))) return "agent";
   if (verb === "domstats" && options.some((option) => MONITOR.test(option))) return "stats";
   const sets = /^(desc|metadata)$/.test(verb) && options.some((option) => SETTERS.test(option));
-  return READS.has(verb) && !sets ? "read" : "change";
+  const looks = verb === "blockjob" && options.some((option) => /^--(raw|info)$/.test(option));
+  return (READS.has(verb) && !sets) || looks ? "read" : "change";
 }

@@ -1,18 +1,17 @@
 /** The transport to the libvirt of this machine: processes started from an argv, never through a shell. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HyperError } from "../core/errors.ts";
 import { home } from "../core/paths.ts";
 import { cancelled, collectOutput } from "./collect-output.ts";
+import { overwrite, putText } from "./local-files.ts";
+import { spawned } from "./spawned.ts";
 import {
   type Channel,
   type ExecOptions,
   type ExecResult,
-  type TextFile,
+  type Terminal,
   type Transport,
   virshEnvironment,
   virshOptions,
@@ -27,21 +26,48 @@ function inherited() {
 export function localTransport(uri: string): Transport {
   const channels = new Set<Channel>();
   const children = new Set<ChildProcess>();
+  const streams = new Set<Socket>();
+  const terminals = new Set<Terminal>();
   return {
     uri,
-    exec: (argv, options) => runLocally(argv, options, { LIBVIRT_DEFAULT_URI: uri }, children),
+    exec: (argv, options) => {
+      const variables = { ...options.variables, LIBVIRT_DEFAULT_URI: uri };
+      return runLocally(argv, options, variables, children);
+    },
+    async spawn(argv, options) {
+      const variables = { ...options.variables, LIBVIRT_DEFAULT_URI: uri };
+      const { child, name, exitCode } = await startLocally(argv, options, variables);
+      children.add(child);
+      exitCode.finally(() => children.delete(child));
+      const { stdin, stdout, stderr } = child;
+      return spawned({ name, stdin, stdout, stderr, exitCode, end: endOf(child) }, options);
+    },
     async openSession() {
       const channel = await openSession(uri);
       channels.add(channel);
       channel.closed.then(() => channels.delete(channel));
       return channel;
     },
-    async putText(text) {
-      return putText(text);
+    async openStream(target, options) {
+      const { openLocalStream } = await import("./streams.ts");
+      return openLocalStream(target, options, streams);
+    },
+    async openTerminal(argv, options) {
+      const { openLocalTerminal } = await import("./terminal.ts");
+      const env = { ...inherited(), LC_ALL: "C", LIBVIRT_DEFAULT_URI: uri };
+      return openLocalTerminal(argv, env, options, terminals);
+    },
+    async putText(content) {
+      return putText(content);
+    },
+    async overwrite(path, content) {
+      return overwrite(path, content);
     },
     async close() {
       for (const child of children) killGroup(child);
       for (const channel of channels) channel.kill();
+      for (const socket of streams) socket.destroy();
+      for (const terminal of terminals) terminal.kill();
       await Promise.all([...channels].map((channel) => channel.closed));
     },
   };
@@ -107,11 +133,26 @@ function killGroup(child: ChildProcess) {
 /** Runs a program on this machine. `children` holds it while it runs, so that its owner can end it. */
 export async function runLocally(
   argv: string[],
-  { timeout, input, signal }: ExecOptions,
+  { input, ...options }: ExecOptions,
   variables: Record<string, string> = {},
   children = new Set<ChildProcess>(),
 ): Promise<ExecResult> {
-  const [name = "", ...args] = argv;
+  const { child, name, exitCode } = await startLocally(argv, options, variables);
+  child.stdin.end(input ?? "");
+  children.add(child);
+  const { stdout, stderr } = child;
+  try {
+    return await collectOutput({ name, stdout, stderr, exitCode, end: endOf(child) }, options);
+  } finally {
+    children.delete(child);
+  }
+}
+
+async function startLocally(
+  [name = "", ...args]: string[],
+  { signal }: Pick<ExecOptions, "signal">,
+  variables: Record<string, string>,
+) {
   if (signal?.aborted) throw cancelled(name);
   const env = { ...inherited(), ...variables, LC_ALL: "C" };
   const child = spawn(name, args, { env, detached: true });
@@ -120,26 +161,11 @@ export async function runLocally(
   });
   await started(child, name);
   child.stdin.on("error", () => {});
-  child.stdin.end(input ?? "");
-  children.add(child);
-  const { stdout, stderr } = child;
-  const end = () => {
-    killGroup(child);
-    stdout.destroy();
-    stderr.destroy();
-  };
-  try {
-    return await collectOutput({ name, stdout, stderr, exitCode, end }, { timeout, signal });
-  } finally {
-    children.delete(child);
-  }
+  return { child, name, exitCode };
 }
 
-/** The file has lost its name before virsh reads it, so no other user can open it and nothing is left behind. */
-export function putText(text: string): TextFile {
-  const name = join(tmpdir(), `hypersdk-${randomUUID()}`);
-  const file = openSync(name, "wx+", 0o600);
-  unlinkSync(name);
-  writeSync(file, text);
-  return { path: `/proc/${process.pid}/fd/${file}`, remove: () => closeSync(file) };
-}
+const endOf = (child: ReturnType<typeof spawn>) => () => {
+  killGroup(child);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+};

@@ -1,6 +1,6 @@
 /** What a virsh command came to: its output, or the error that its messages mean. */
 import { HyperError } from "../core/errors.ts";
-import { isRead, type Lane } from "./lanes.ts";
+import { isRead, type Lane, laneOf } from "./lanes.ts";
 import type { Reply } from "./session-frames.ts";
 import { outcomeUnknown, virshError, virshMessages } from "./virsh-errors.ts";
 
@@ -23,6 +23,13 @@ export function toOutcome(reply: Reply, verb: string, lane: Lane): Outcome {
   return isRead(lane)
     ? new HyperError("unreachable", `hypervisor: ${messages.join("; ")}`, { cause: error })
     : outcomeUnknown(verb, messages);
+}
+
+/** The failure of a command with a process of its own, by what it wrote. */
+export function failureOf(stderr: string, argv: string[]): HyperError {
+  const [verb = ""] = argv;
+  const outcome = toOutcome({ ran: true, stdout: "", stderr }, verb, laneOf(argv));
+  return typeof outcome === "string" ? virshError(virshMessages(stderr), verb) : outcome;
 }
 
 /** Without the notices that virsh had reconnected before the command began: what follows is the command's own. */

@@ -1,8 +1,10 @@
-/** The open hypervisors of this process; the first command opens one. */
+/**
+ * The open hypervisors of this process; the first command opens one, and loads what that needs: a function that asks no
+ * hypervisor answers sooner without.
+ */
 import { isSsh } from "../core/libvirt-uri.ts";
 import { settings, uriOf } from "../core/settings.ts";
-import { Hypervisor } from "./hypervisor.ts";
-import { localTransport } from "./local.ts";
+import type { Hypervisor } from "./hypervisor.ts";
 import type { Transport } from "./transport.ts";
 
 const open = new Map<string, Hypervisor>();
@@ -12,6 +14,7 @@ export async function openHypervisor(alias: string): Promise<Hypervisor> {
   if (known) return known;
   const uri = uriOf(alias);
   const { hosts, virsh } = settings();
+  const { Hypervisor } = await import("./hypervisor.ts");
   const transport = await transportOf(alias, uri);
   const meanwhile = open.get(alias);
   if (meanwhile) return meanwhile;
@@ -23,7 +26,10 @@ export async function openHypervisor(alias: string): Promise<Hypervisor> {
 
 /** SSH is loaded with the first remote hypervisor, since a start without one is quicker. */
 async function transportOf(alias: string, uri: string): Promise<Transport> {
-  if (!isSsh(uri)) return localTransport(uri);
+  if (!isSsh(uri)) {
+    const { localTransport } = await import("./local.ts");
+    return localTransport(uri);
+  }
   const { sshTransport } = await import("./ssh/transport.ts");
   return sshTransport(alias, uri, settings().ssh);
 }
@@ -31,8 +37,14 @@ async function transportOf(alias: string, uri: string): Promise<Transport> {
 /** The hypervisors called since the start, or since they were closed. */
 export const openHypervisors = () => [...open.values()];
 
+const listening: ((only?: string) => void)[] = [];
+
+/** Told before hypervisors are closed: who would open them again. */
+export const beforeClose = (end: (only?: string) => void) => void listening.push(end);
+
 /** Ends every session and connection, or those of one hypervisor. */
 export async function closeHypervisors(only?: string) {
+  for (const end of listening) end(only);
   const closing = [...open].filter(([alias]) => (only ?? alias) === alias);
   for (const [alias] of closing) open.delete(alias);
   await Promise.all(closing.map(([, hypervisor]) => hypervisor.close()));

@@ -13,6 +13,21 @@ export const execWithSudo =
     return result;
   };
 
+/** The same for a program whose input and output are streams. */
+export const spawnWithSudo =
+  (transport: Transport, alias: string): Transport["spawn"] =>
+  async (argv, options) => {
+    if (argv[0] === "virsh") return transport.spawn(argv, options);
+    const running = await transport.spawn(asRoot(argv), options);
+    const ended = running.ended.then((result) => {
+      const refused = sudoError(argv, result, alias);
+      if (refused) throw refused;
+      return result;
+    });
+    ended.catch(() => {}); // whoever waits for it hears of it
+    return { ...running, ended };
+  };
+
 export const asRoot = (argv: string[]) => ["sudo", "-n", "--", ...argv];
 
 /** sudo's own words in its exit 1. A warning, such as "unable to resolve host", is none of them. */
@@ -22,7 +37,7 @@ const REFUSAL =
 /** Why sudo did not run a program; undefined when it did. */
 export function sudoError(
   [program = ""]: string[],
-  { exitCode, stderr }: ExecResult,
+  { exitCode, stderr }: Partial<ExecResult> & Omit<ExecResult, "stdout">,
   alias: string,
 ): HyperError | undefined {
   if (exitCode !== 1) return undefined;

@@ -2,7 +2,7 @@
 
 // kept in the packed types, so that their importer needs no further package
 /// <reference types="node" preserve="true" />
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import type { Lane } from "./lanes.ts";
 
 /** A long-lived `virsh` that reads commands on its standard input. */
@@ -24,7 +24,62 @@ export interface ExecOptions {
   /** Written to standard input. */
   input?: string;
   signal?: AbortSignal;
+  /** Of its environment, beside what every program has. */
+  variables?: Record<string, string>;
+  /** Called with each piece of what it writes, as it comes; must not throw. */
+  onOutput?: (text: string, stream: "stdout" | "stderr") => void;
 }
+
+export type SpawnOptions = Pick<ExecOptions, "timeout" | "signal" | "variables"> & {
+  /** The program's own, removed with it where a lost connection has left both. */
+  folder?: string | undefined;
+  /** It runs for as long as somebody listens, and takes no place of the streams that are soon over. */
+  lasting?: boolean | undefined;
+};
+
+/** A running program whose input and output are streams. Its input's end is told it, or is a connection that was lost. */
+export interface Spawned {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Resolves to how it has ended, once its output was read. Rejects when it was cut off, or that cannot be known. */
+  readonly ended: Promise<Omit<ExecResult, "stdout">>;
+  /** Ends it at once, and everything it started; `why` becomes the rejection. */
+  kill(why: Error): void;
+}
+
+/** A listener on the hypervisor. */
+export type StreamTarget = { host: string; port: number } | { path: string };
+
+export interface StreamOptions {
+  /** Milliseconds until it must be connected. */
+  timeout: number;
+  /** Ends the attempt, not the connection. */
+  signal?: AbortSignal;
+}
+
+export interface TerminalOptions {
+  columns: number;
+  rows: number;
+  /** Called with what the program writes, as it comes. */
+  onData(bytes: Uint8Array): void;
+}
+
+/** A program that runs on a terminal, such as `virsh console`, until it ends or is killed. */
+export interface Terminal {
+  write(bytes: Uint8Array): void;
+  /** How many bytes the program has not taken yet. */
+  readonly unwritten: number;
+  resize(columns: number, rows: number): void;
+  /** Stops its output; what is on its way still comes. */
+  pause(): void;
+  resume(): void;
+  kill(): void;
+  /** Resolves to its exit code. Rejects when it cannot be known. */
+  readonly ended: Promise<number>;
+}
+
+/** Of a virsh in a process of its own, which reads no input. */
+export type OneShotOptions = Omit<ExecOptions, "input">;
 
 export interface ExecResult {
   stdout: string;
@@ -32,7 +87,7 @@ export interface ExecResult {
   exitCode: number;
 }
 
-/** A text that a command can read as a file until it is removed. */
+/** A text, or bytes, that a command can read as a file until it is removed. */
 export interface TextFile {
   path: string;
   remove(): void;
@@ -49,8 +104,19 @@ export interface Transport {
   onFull?: () => void;
   /** Runs one program to its end. Rejects when it cannot start, is cut off, or prints too much, but not for its exit code. */
   exec(argv: string[], options: ExecOptions): Promise<ExecResult>;
+  /** Starts a program. Rejects when it cannot start. */
+  spawn(argv: string[], options: SpawnOptions): Promise<Spawned>;
   openSession(): Promise<Channel>;
-  putText(text: string): Promise<TextFile>;
+  /** Connects to a TCP port or a Unix socket there. Whoever asked for the stream destroys it; the transport's end does, too. */
+  openStream(target: StreamTarget, options: StreamOptions): Promise<Duplex>;
+  /** Starts a program there on a terminal. Whoever asked for it kills it. */
+  openTerminal(argv: string[], options: TerminalOptions): Promise<Terminal>;
+  putText(content: string | Uint8Array): Promise<TextFile>;
+  /**
+   * Writes over a file of exactly this length, such as a volume that libvirtd has just made, without a process there.
+   * False where the login itself may not, or sees no such file; then nothing was written.
+   */
+  overwrite?(path: string, content: Uint8Array): Promise<boolean>;
   close(): Promise<void>;
 }
 

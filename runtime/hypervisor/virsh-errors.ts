@@ -9,6 +9,7 @@ const virshWords = (): [ErrorCode, RegExp][] => [
   ],
   ["unreachable", /Failed to (re)?connect|Cannot recv data|Cannot write data|keepalive timeout/i],
   ["unreachable", /End of file while reading|client socket is closed|Disconnected from/i],
+  ["busy", /is still being allocated/], // libvirtd goes on with a copy whose virsh was killed
   ["already_active", /is already (active|running)|already active/],
   ["already_exists", /already exists|exists already|name '' already in use/],
   ["in_use", /already in use|is in use|Failed to get .*lock|Is another process using/],

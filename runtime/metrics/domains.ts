@@ -2,7 +2,9 @@
 import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
 import { memoizePerObject } from "../core/memoize.ts";
-import { type Definition, readChanged } from "../libvirt/definitions.ts";
+import { readHeads } from "../libvirt/definition-heads.ts";
+import type { Definition } from "../libvirt/definition-memory.ts";
+import { readChanged } from "../libvirt/definitions.ts";
 import {
   domstats,
   parseDomstats,
@@ -58,16 +60,17 @@ export async function offSamples(
   domains: Domain[],
   domstats: Promise<string>,
 ): Promise<Sample[]> {
+  const heads = scrape.definitionFiles().then((files) => readHeads(scrape.ctx, domains, files));
   const [text, definitions] = await Promise.all([
     scrape.inTime(domstats.catch(unlessLate)),
-    optional(scrape, "definitions", readDomains(scrape, domains)),
+    optional(scrape, "definitions", heads),
   ]);
   const names = domains.map(({ name }) => name);
   const stats = text === undefined ? undefined : parseDomstats(text, names);
-  return domains.flatMap(({ name }) => {
+  return domains.flatMap(({ name }, i) => {
     const own = stats?.get(name);
-    const { definition } = definitions?.get(name) ?? {};
-    if (!own || !definition) return [];
+    const definition = definitions?.[i];
+    if (!own || !definition || definition instanceof HyperError) return [];
     return [...statisticsSamples(name, own.fields), ...identityOf(definition)];
   });
 }
@@ -91,22 +94,18 @@ const identityOf = memoizePerObject(({ text }: Definition) =>
   identitySamples(parseXml(text, "domain")),
 );
 
-/** Asked for with each scrape: media, bridges and limits of a running domain can change. */
+/** For running domains, with each scrape: media, bridges and limits can change. */
 async function readDomains({ ctx, limit, definitionFiles }: Scrape, domains: Domain[]) {
   const found = new Map<string, Read>();
   await limit.map(chunks(domains, DOMAINS_PER_FRAME), async (frame) => {
-    const running = frame.filter(({ id }) => id);
     const uuids = frame.map(({ uuid }) => uuid);
     const definitions = await readChanged(ctx, uuids, undefined, definitionFiles());
-    const vcpuinfo = await ctx.virsh.settled(
-      running.map(({ ref }) => ["vcpuinfo", "--domain", ref]),
-    );
-    frame.forEach((domain, i) => {
+    const vcpuinfo = await ctx.virsh.settled(frame.map(({ ref }) => ["vcpuinfo", "--domain", ref]));
+    frame.forEach(({ name }, i) => {
       const definition = definitions[i];
       if (!definition || definition instanceof HyperError) return; // it has gone meanwhile, or is stuck
-      const cpus = domain.id ? vcpuinfo[running.indexOf(domain)] : undefined;
-      const info = typeof cpus === "string" ? cpus : undefined;
-      found.set(domain.name, { definition, vcpuinfo: info });
+      const cpus = vcpuinfo[i];
+      found.set(name, { definition, vcpuinfo: typeof cpus === "string" ? cpus : undefined });
     });
   });
   return found;

@@ -1,16 +1,10 @@
-/** This server's own metrics. Their counters start when this file is loaded, together with the functions. */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+/** This server's own metrics. What happened before this file is loaded has been noted in early.ts. */
+import { Counter, Gauge, Histogram } from "prom-client";
 import { version } from "../core/version.ts";
 import { observer } from "../events/bus.ts";
 import { openHypervisors } from "../hypervisor/registry.ts";
-
-const registry = new Registry();
-const registers = [registry];
-
-/** From a command on a warm session to a long copy. */
-const SECONDS_BUCKETS = [
-  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600,
-];
+import "./own-jobs.ts";
+import { registers, registry, SECONDS_BUCKETS } from "./registry.ts";
 
 const requests = new Counter({
   name: "hypersdk_requests_total",

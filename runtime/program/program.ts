@@ -2,6 +2,7 @@
 import "./zod-jitless.ts";
 import { log } from "../core/log.ts";
 import { loadFunctions } from "../function/load.ts";
+import { createRouter } from "../server/router.ts";
 import { cannotStart, startServer } from "../server/start.ts";
 
 /** A start on demand answers first; loading the logger would delay the first answer. */
@@ -10,7 +11,10 @@ const LOG_DELAY_MS = 1000;
 async function serve() {
   if (!process.env.LOG_LEVEL) log.level = "info";
   const functions = await loadFunctions();
-  const { url } = await startServer(functions);
+  const changes = functions.some(
+    ({ function: one }) => one?.spec.access !== "read" || one.spec.upgrade !== undefined,
+  );
+  const { url } = await startServer(createRouter(functions), { changes });
   const paths = functions.map(({ path }) => path).join(", ");
   setTimeout(() => log.info(`${paths} on ${url()}`), LOG_DELAY_MS).unref();
 }

@@ -8,6 +8,7 @@ import { settings } from "../core/settings.ts";
 import { lastResort } from "../http/envelope.ts";
 import { isLoopback } from "../http/peer.ts";
 import type { Answer, Listener, Server } from "./listener.ts";
+import { sockets } from "./sockets.ts";
 import { listenWithTls } from "./tls.ts";
 
 /** A connection without a request is closed then. */
@@ -29,6 +30,7 @@ const common = (answer: Answer) => ({
   idleTimeout: 0,
   development: false, // Bun would show an exception with its source
   error: lastResort,
+  ...(sockets && { websocket: sockets }), // a bundle without consoles has none
   maxRequestBodySize: Number.MAX_SAFE_INTEGER, // ours answers in the envelope, Bun's does not
   async fetch(request: Request, server: Server) {
     server.timeout(request, 0); // a wipe can last hours
@@ -41,10 +43,10 @@ const common = (answer: Answer) => ({
 });
 
 /** Throws when calls from other machines would be anonymous or unencrypted. */
-export function checkSafe() {
+export async function checkSafe() {
   const { listen, host, tls, access } = settings();
   if (listen || isLoopback(host)) return;
-  const usable = [...readTokens().byHash.values()].some((token) => !expired(token));
+  const usable = [...(await readTokens()).byHash.values()].some((token) => !expired(token));
   const missing = [
     ...(usable ? [] : [`a token in ${tokenFile()} (hypersdk token create NAME --role read)`]),
     ...(tls || access.proxies.length > 0 ? [] : ["[tls] cert and key, or [access] proxies"]),

@@ -1,20 +1,22 @@
-/** The end of a server: calls at work are answered, or roll back, and no session is left behind. */
+/** The end of a server: streams end, calls at work are answered, or roll back, and no session is left behind. */
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { log } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
-import { allAnswered, callsInFlight } from "../http/in-flight.ts";
+import { allAnswered, callsInFlight, openSockets, openStreams } from "../http/in-flight.ts";
 import { reportUnknown } from "../http/report.ts";
 import { closeHypervisors } from "../hypervisor/registry.ts";
+import { closeDatabase } from "../store/state.ts";
 import type { Listener } from "./listener.ts";
+import { stopWorker } from "./worker.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** For cancelled calls to roll back. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
-/** The first signal lets calls end; a second one does not. */
-export function endOnSignals(listener: Listener) {
+/** The first signal lets calls and jobs end; a second one does not. A worker has no listener. */
+export function endOnSignals(listener?: Listener) {
   let ending = false;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
@@ -28,11 +30,14 @@ export function endOnSignals(listener: Listener) {
   });
 }
 
-async function end(listener: Listener) {
+async function end(listener: Listener | undefined) {
   const { shutdown } = settings().limits;
-  const stopped = listener.stop();
+  const stopped = listener?.stop();
+  for (const call of openStreams) call.abort();
+  for (const socket of openSockets) socket.end();
   const { size } = callsInFlight;
   if (size > 0) log.info(`ending; ${size} calls have ${shutdown} s to end`);
+  const worked = stopWorker(shutdown * 1000);
   await Promise.race([allAnswered(), sleep(shutdown * 1000)]);
   const late = [...callsInFlight];
   if (late.length > 0) {
@@ -41,11 +46,13 @@ async function end(listener: Listener) {
     await Promise.race([allAnswered(), sleep(ROLLBACK_TIMEOUT_MS)]);
   }
   await Promise.race([stopped, sleep(500)]); // answers on their way
-  await Promise.race([listener.stop(true), sleep(500)]);
+  await Promise.race([listener?.stop(true), sleep(500)]);
+  await worked;
   await closeHypervisors();
+  await closeDatabase();
 }
 
 function endNow(code: number) {
   setTimeout(() => process.exit(code), 1000);
-  void closeHypervisors().finally(() => process.exit(code));
+  void Promise.all([closeHypervisors(), closeDatabase()]).finally(() => process.exit(code));
 }

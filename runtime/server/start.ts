@@ -1,18 +1,23 @@
 /** Serves functions over HTTP until a signal ends the process: all of them (`serve.ts`), or those of a bundle. */
 
-import type { Loaded } from "../function/load.ts";
+import { openSettings } from "../core/settings.ts";
+import { lingering } from "../events/hub.ts";
 import { openAudit } from "../http/audit.ts";
 import { checkSafe, listen } from "./listen.ts";
 import type { Listener } from "./listener.ts";
-import { createRouter } from "./router.ts";
+import type { Router } from "./router.ts";
 import { endOnSignals } from "./shutdown.ts";
 
-/** Listens at the configured address. Throws when it cannot, or must not. */
-export async function startServer(functions: Loaded[]): Promise<Listener> {
-  checkSafe();
-  if (functions.some((one) => one.function?.spec.access !== "read")) openAudit();
-  const router = createRouter(functions);
-  const listener = await listen((request, server) =>
+/** For who follows what happens, loses the connection, and comes back. */
+const LINGER_MS = 30_000;
+
+/** Listens at the configured address. Throws when it cannot, or must not. `changes`: a function of it writes audit lines. */
+export async function startServer(router: Router, { changes }: { changes: boolean }) {
+  await openSettings();
+  await checkSafe();
+  if (changes) openAudit();
+  lingering.ms = LINGER_MS;
+  const listener: Listener = await listen((request, server) =>
     router.fetch(request, { arrival: { server, path: "" } }),
   );
   endOnSignals(listener);

@@ -1,5 +1,6 @@
 /** `hypersdk list`: the functions, with what each does. */
 import type { Command } from "commander";
+import { methodText } from "../../core/method.ts";
 import { print } from "../output.ts";
 
 export function list(program: Command) {
@@ -11,7 +12,7 @@ export function list(program: Command) {
       const { loadFunctions } = await import("../../function/load.ts");
       const functions = (await loadFunctions()).map(({ path, function: one, error }) => ({
         function: path.slice(1),
-        method: one?.spec.method ?? null,
+        method: one ? methodText(one.spec) : null,
         summary: one?.spec.summary ?? `does not load: ${error?.message}`,
       }));
       print(functions, { json });

@@ -1,5 +1,6 @@
 /** `hypersdk new libvirt/domain/rename --method POST --access admin`: a function, its test, its typed call. */
 import { type Command, Option } from "commander";
+import type { Methods } from "../../core/method.ts";
 
 export function newCommand(program: Command) {
   program
@@ -7,8 +8,11 @@ export function newCommand(program: Command) {
     .description("make a function in functions/, its test, and its line in the typed client")
     .argument("<path>", "the URL's path, such as libvirt/domain/rename")
     .addOption(
-      new Option("--method <method>", "GET reads, POST changes something")
-        .choices(["GET", "POST"])
+      new Option(
+        "--method <method>",
+        "GET reads, POST and PUT change something; GET,POST reads by either",
+      )
+        .choices(["GET", "POST", "PUT", "GET,POST"])
         .default("GET"),
     )
     .addOption(
@@ -21,8 +25,11 @@ export function newCommand(program: Command) {
     .option("--summary <text>", "one line for people; made of the path unless given")
     .action(async (name: string, options) => {
       const { newFunction } = await import("../../dev/new-function.ts");
-      for (const file of await newFunction({ name, ...options })) console.log(file);
+      for (const file of await newFunction({ name, ...options, method: methods(options.method) }))
+        console.log(file);
       const text = "replace the virsh command in the function, then npm run test:unit";
       process.stderr.write(`hypersdk: ${text}\n`);
     });
 }
+
+const methods = (text: string) => (text.includes(",") ? text.split(",") : text) as Methods;

@@ -1,14 +1,7 @@
 /** The candidates for the next word of a command line: commands, options, functions, fields and their values. */
 import type { Argument, Command, Option } from "commander";
-import {
-  accepts,
-  fieldsOf,
-  kindOf,
-  type Schema,
-  schemaOf,
-  within,
-  wordsOf,
-} from "../input/fields.ts";
+import { accepts, type Schema, schemaOf, within } from "../../core/json-schema.ts";
+import { fieldsOf, kindOf, wordsOf } from "../input/fields.ts";
 import type { Target } from "../target.ts";
 import { names } from "./names.ts";
 
@@ -38,12 +31,16 @@ export async function candidates(program: Command, words: string[], current: str
     }
     const arg =
       command.registeredArguments[positional.length] ?? command.registeredArguments.at(-1);
-    if (arg) return argument(arg, positional, options, current);
-    return command.commands.flatMap((one) => {
-      const hidden = !command.createHelp().visibleCommands(command).includes(one);
-      return hidden ? [] : [{ value: one.name(), note: one.description() }];
-    });
+    const below = positional.length > 0 ? [] : subcommands(command);
+    return [...below, ...(arg ? await argument(arg, positional, options, current) : [])];
   }
+}
+
+function subcommands(command: Command): Candidate[] {
+  return command.commands.flatMap((one) => {
+    const hidden = !command.createHelp().visibleCommands(command).includes(one);
+    return hidden ? [] : [{ value: one.name(), note: one.description() }];
+  });
 }
 
 /** Parses the preceding words: the subcommand, its arguments, its options, and the option that expects a value next. */
@@ -70,9 +67,19 @@ function walk(program: Command, words: string[]) {
   return { command, positional, options: options as Target, pending };
 }
 
-async function valuesOf({ long, argChoices = [] }: Option, before: string, { server }: Target) {
-  const values = long === "--host" && !server ? await names("host") : argChoices;
+async function valuesOf({ long, argChoices }: Option, before: string, { server }: Target) {
+  const values = argChoices ?? (server ? [] : await known(`${long}`));
   return values.map((value) => ({ value: before + value }));
+}
+
+async function known(option: string): Promise<string[]> {
+  if (option === "--function") return functionNames();
+  return ["--host", "--domain"].includes(option) ? names(option.slice(2)) : [];
+}
+
+async function functionNames() {
+  const { functionPaths } = await import("../../function/load.ts");
+  return (await functionPaths()).map((path) => path.slice(1));
 }
 
 async function argument(
@@ -81,11 +88,15 @@ async function argument(
   target: Target,
   current: string,
 ): Promise<Candidate[]> {
-  const { functionPaths, loadFunction } = await import("../../function/load.ts");
-  if (arg.name() === "function") {
-    return (await functionPaths()).map((path) => ({ value: path.slice(1) }));
+  if (arg.name() === "function") return (await functionNames()).map((value) => ({ value }));
+  if (/^jobs?$/.test(arg.name())) {
+    const { jobIds } = await import("./job-ids.ts");
+    const ids = await jobIds(target).catch(() => []); // `cancel` can be said without
+    return ids.filter(({ value }) => ![name, ...items].includes(value));
   }
+  if (arg.name() === "domain") return (await names("domain", target)).map((value) => ({ value }));
   if (arg.name() !== "fields") return (arg.argChoices ?? []).map((value) => ({ value }));
+  const { loadFunction } = await import("../../function/load.ts");
   const { spec } = await loadFunction(`/${name.replace(/^\/+/, "")}`);
   const schema = schemaOf(spec.input);
   const [before, key = "", brackets = ""] = /^([\w-]+)((?:\[[^\]]*\])*):?=/.exec(current) ?? [];

@@ -1,5 +1,6 @@
 /** The names of libvirt's objects for completion, from the function that lists them. */
 import * as z from "zod";
+import { methodsOf } from "../../core/method.ts";
 import type { HyperFunction } from "../../function/define.ts";
 import type { Loaded } from "../../function/load.ts";
 import { caller, type Target } from "../target.ts";
@@ -22,10 +23,14 @@ export async function names(
   const list = findList(await loadFunctions(), kind, given);
   if (!list) return [];
   const call = await caller(target);
-  // a signal would not do: a connection that is still being made ignores it
-  const late = new Promise((_, reject) => setTimeout(reject, TIMEOUT_MS));
-  const answer = await Promise.race([call(list.endpoint, list.input), late]);
+  const answer = await inTime(call(list.endpoint, list.input));
   return (answer as Record<string, { name: string }[]>)[list.field]?.map(({ name }) => name) ?? [];
+}
+
+/** A signal would not do: a connection that is still being made ignores it. */
+export function inTime<T>(answer: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => setTimeout(reject, TIMEOUT_MS));
+  return Promise.race([answer, late]);
 }
 
 export interface List {
@@ -45,7 +50,7 @@ export function findList(
   given: Record<string, string>,
 ): List | undefined {
   const lists = functions.flatMap(({ path, function: one }) => {
-    const field = one?.spec.method === "GET" && listField(one.spec, kind);
+    const field = one && methodsOf(one.spec).includes("GET") && listField(one.spec, kind);
     const input = field && inputFrom(one.spec, given);
     return field && input ? [{ endpoint: `GET ${path}`, input, field }] : [];
   });

@@ -1,7 +1,7 @@
 /** httpie's request items, as a JSON object: `key=text`, `key:=json`, `key[sub]=text`, `key[]=text`, `@file.json`, `-`. */
 import { readFileSync } from "node:fs";
+import { fromText, type Schema, wantsList, within } from "../../core/json-schema.ts";
 import { UsageError } from "../report.ts";
-import { accepts, type Schema, within } from "./fields.ts";
 
 /** Key, brackets, `=` or `:=`, `@` for the content of a file, value. */
 const ITEM = /^([\w-]+)((?:\[[^\]]*\])*)(:?=)(@?)(.*)$/s;
@@ -26,7 +26,7 @@ function readField(item: string, input: Record<string, unknown>, schema: Schema)
   const path = [key, ...[...brackets.matchAll(/\[([^\]]*)\]/g)].map(([, sub]) => `${sub}`)];
   const given = file ? readText(text, item).replace(/\n$/, "") : text;
   const json = operator === ":=" ? { value: parse(given, item) } : undefined;
-  const value = (at: Schema) => (json ? json.value : convert(given, at));
+  const value = (at: Schema) => (json ? json.value : fromText(given, at));
   return place(input, path, schema, value) as typeof input;
 }
 
@@ -47,16 +47,8 @@ function place(
     return { ...object, [key]: place(old, rest, within(schema, key), value) };
   }
   const found = value(schema);
-  const one = typeof found === "string" && accepts(schema, "array") && !accepts(schema, "string");
+  const one = typeof found === "string" && wantsList(schema);
   return one ? place(before, [""], schema, value) : found;
-}
-
-/** Converts text to a number or boolean if the schema accepts one and the text is one. */
-function convert(text: string, schema: Schema): string | number | boolean {
-  const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
-  if (number && accepts(schema, "number", "integer")) return Number(text);
-  if (/^(true|false)$/.test(text) && accepts(schema, "boolean")) return text === "true";
-  return text;
 }
 
 function readObject(file: string | 0, item: string): object {

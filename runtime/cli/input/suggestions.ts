@@ -2,7 +2,8 @@
 import { closest, distance } from "fastest-levenshtein";
 import type * as z from "zod";
 import { inputError } from "../../core/errors.ts";
-import { fieldsOf, type Schema, within, wordsOf } from "./fields.ts";
+import { type Schema, within } from "../../core/json-schema.ts";
+import { fieldsOf, wordsOf } from "./fields.ts";
 
 /** The word of `among` that differs by a slip, or that ends with `/` and the word. */
 export function nearest(word: string, among: string[]): string | undefined {

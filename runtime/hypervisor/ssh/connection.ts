@@ -1,7 +1,7 @@
 /** One SSH connection to a hypervisor: made on demand, watched, made again after a growing back-off, closed when idle. */
 import { randomBytes } from "node:crypto";
 import pLimit from "p-limit";
-import type { Client, ClientChannel } from "ssh2";
+import type { Client, ClientChannel, PseudoTtyOptions } from "ssh2";
 import type { Config } from "../../core/config.ts";
 import { HyperError } from "../../core/errors.ts";
 import { log } from "../../core/log.ts";
@@ -67,12 +67,12 @@ export class Connection {
     return this.#current;
   }
 
-  /** Resolves to the channel on which the command runs, once one is free. */
-  async open(command: string): Promise<ClientChannel> {
+  /** Resolves to the channel on which the command runs, once one is free; with `pty` on a terminal. */
+  async open(command: string, pty?: PseudoTtyOptions): Promise<ClientChannel> {
     const leave = await this.channels.acquire();
     try {
       const { client, shell } = await this.get();
-      const channel = await openChannel(client, command);
+      const channel = await openChannel(client, command, pty);
       // to sshd the channel is open until it has handled everything that we sent before
       channel.once("close", () => shell.run(":").then(leave, leave));
       return channel;
@@ -186,8 +186,14 @@ function firstHop({ jump, host, port }: SshTarget): string {
   return jump ? firstHop(jump) : `${host}:${port}`;
 }
 
-function openChannel(client: Client, command: string): Promise<ClientChannel> {
+function openChannel(
+  client: Client,
+  command: string,
+  pty?: PseudoTtyOptions,
+): Promise<ClientChannel> {
   return new Promise((resolve, reject) =>
-    client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel))),
+    client.exec(command, pty ? { pty } : {}, (error, channel) =>
+      error ? reject(error) : resolve(channel),
+    ),
   );
 }

@@ -1,6 +1,6 @@
 /** Starts a program on the remote side, in a process group that is known here and can be ended. */
 import { randomBytes } from "node:crypto";
-import type { ClientChannel } from "ssh2";
+import type { ClientChannel, PseudoTtyOptions } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
 import { type RemoteGroup, word } from "./shell.ts";
@@ -41,6 +41,15 @@ export const COMMAND_SCRIPT = [
   "wait $c; s=$?; kill -s KILL $w; exit $s",
 ];
 
+/**
+ * The same for a program that reads what follows the first line, to its end. A lost connection is an end too, so that the
+ * program must know how its input ends.
+ */
+export const SPAWN_SCRIPT = [...ANNOUNCE, "read -r _ || exit 1", '"$@"; exit $?'];
+
+/** Becomes the program, on a terminal: whatever it reads and writes is the terminal's. */
+export const TERMINAL_SCRIPT = [...ANNOUNCE, 'exec "$@"'];
+
 export interface RemoteProcess {
   channel: ClientChannel;
   group: RemoteGroup;
@@ -54,10 +63,11 @@ export async function startRemotely(
   [program = "", ...args]: string[],
   script: string[],
   variables: Record<string, string>,
+  { folder, pty }: { folder?: string | undefined; pty?: PseudoTtyOptions } = {},
 ): Promise<RemoteProcess> {
   const id = `hypersdk-${randomBytes(9).toString("hex")}`;
   const line = commandLine(script, id, variables, [program, ...args]);
-  const channel = await connection.open(line);
+  const channel = await connection.open(line, pty);
   channel.on("error", () => {}); // `close` reports it
   const ended: RemoteProcess["ended"] = new Promise((resolve) => {
     let exit: Awaited<RemoteProcess["ended"]>;
@@ -75,7 +85,7 @@ export async function startRemotely(
     const code = program === "virsh" ? "unreachable" : "unsupported";
     throw new HyperError(code, `${program} is not installed on hypervisor ${alias}`);
   }
-  const group = { leader, id, sudo: program === "sudo" };
+  const group = { leader, id, sudo: program === "sudo", ...(folder && { folder }) };
   connection.running.add(group);
   channel.once("exit", () => connection.running.delete(group));
   return { channel, group, ended };
@@ -119,7 +129,7 @@ function readLeader(channel: ClientChannel, id: string): Promise<number | undefi
     };
     const onData = (data: Buffer) => {
       text += data.toString("latin1");
-      const report = new RegExp(`${id} (\\d+|missing)\n([^]*)$`).exec(text);
+      const report = new RegExp(`${id} (\\d+|missing)\r?\n([^]*)$`).exec(text);
       if (!report) return;
       const [, leader, rest = ""] = report;
       settle(() => resolve(leader === "missing" ? undefined : Number(leader)));

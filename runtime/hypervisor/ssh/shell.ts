@@ -3,6 +3,7 @@
  * files that only its user can read, and by answering shows that the connection is alive.
  */
 import { randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import type { ClientChannel } from "ssh2";
 import { HyperError } from "../../core/errors.ts";
 import type { TextFile } from "../transport.ts";
@@ -25,13 +26,19 @@ export function word(text: string): string {
   return `'${text.replace(/['\\]/g, "'\\$&'")}'`;
 }
 
+const printText = (text: string) =>
+  `printf %b ${word(text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0000"))}`; // as %b reads it
+
+const printBytes = (bytes: Uint8Array) =>
+  `printf %s ${word(gzipSync(bytes).toString("base64"))} | base64 -d | gzip -dc`;
+
 export const killCommand = ({ leader, sudo }: RemoteGroup) =>
   `${sudo ? `sudo -n kill -s KILL -- -${leader}; ` : ""}kill -s KILL -- -${leader}`;
 
 /** The command that ends a group which a lost connection has left there, if the number still means that group. */
 export function killLeftover(group: RemoteGroup): string {
-  const { leader, id, folder } = group;
-  const remove = folder ? `; rm -rf ${word(folder)}` : "";
+  const { leader, id, sudo, folder } = group;
+  const remove = folder ? `; ${sudo ? "sudo -n " : ""}rm -rf ${word(folder)}` : "";
   const known = `cat /proc/${leader}/cmdline /proc/${leader}/environ 2>/dev/null | grep -q ${id}`;
   return `${known} && { ${killCommand(group)}${remove}; }`;
 }
@@ -89,10 +96,10 @@ export class RemoteShell {
     });
   }
 
-  async putText(text: string): Promise<TextFile> {
+  async putText(content: string | Uint8Array): Promise<TextFile> {
     const path = `${this.group.folder}/${++this.#files}`;
-    const escaped = text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0000"); // as %b reads it
-    const output = await this.run(`printf %b ${word(escaped)} >${word(path)} || echo failed`);
+    const print = typeof content === "string" ? printText(content) : printBytes(content);
+    const output = await this.run(`${print} >${word(path)} || echo failed`);
     if (output !== "")
       throw new HyperError("no_space", "a text cannot be written on the remote side");
     return {
@@ -101,6 +108,18 @@ export class RemoteShell {
         this.run(`rm -f ${word(path)}`).catch(() => {}); // the shell removes its folder
       },
     };
+  }
+
+  /** Writes over a regular file of exactly this length; false if that is not there, or not the login's to write. */
+  async overwrite(path: string, content: Uint8Array): Promise<boolean> {
+    const file = word(path);
+    const isOurs = `[ -f ${file} ] && [ ! -L ${file} ] && [ -w ${file} ] && [ "$(wc -c <${file})" -eq ${content.length} ]`;
+    const output = await this.run(
+      `if ${isOurs}; then ${printBytes(content)} 1<>${file} && echo done || echo failed; fi`,
+    );
+    if (output === "failed\n")
+      throw new HyperError("command_failed", `${path} cannot be written on the remote side`);
+    return output === "done\n";
   }
 
   #read(text: string) {

@@ -15,19 +15,21 @@ import {
 } from "../transport.ts";
 import { Connection } from "./connection.ts";
 import { COMMAND_SCRIPT, SESSION_SCRIPT, startRemotely } from "./remote-process.ts";
+import { CLOSE_CHANNEL_MS, spawnLimit, spawnRemotely } from "./spawn.ts";
+import type { RemoteTerminals } from "./terminal.ts";
 
 /** More sessions than sshd's 10 channels (MaxSessions): idle ones are closed when a channel is needed. */
 const LANES = { read: 3, stats: 5, change: 2, agent: 1 };
 const MAX_LONG_COMMANDS = 2;
 /** Commands with a longer timeout have a queue of their own. */
 const SHORT_COMMAND_MS = 60_000;
-/** Until the channel of a program that was killed is closed, whether it has ended or not. */
-const CLOSE_CHANNEL_MS = 2000;
 
 export function sshTransport(alias: string, uri: string, settings: Config["ssh"]): Transport {
   const connection = new Connection(alias, uri, settings);
   const short = pLimit(1);
   const long = pLimit(MAX_LONG_COMMANDS);
+  const streams = spawnLimit();
+  let terminals: RemoteTerminals | undefined;
   const virshUri = remoteUri(uri);
   return {
     uri: virshUri,
@@ -42,11 +44,27 @@ export function sshTransport(alias: string, uri: string, settings: Config["ssh"]
       const limit = options.timeout > SHORT_COMMAND_MS ? long : short;
       return inTurn(limit, options, () => exec(connection, virshUri, argv, options));
     },
+    spawn: (argv, options) => spawnRemotely(connection, streams, virshUri, argv, options),
     openSession: () => openSession(connection, virshUri),
-    async putText(text) {
-      return keepAlive(connection, async () => (await connection.get()).shell.putText(text));
+    async openStream(target, options) {
+      const { openRemoteStream } = await import("./streams.ts");
+      return openRemoteStream(connection, target, options);
     },
-    close: () => connection.close(),
+    async openTerminal(argv, options) {
+      const { RemoteTerminals } = await import("./terminal.ts");
+      terminals ??= new RemoteTerminals(alias, uri, settings);
+      return terminals.open(argv, { LC_ALL: "C", LIBVIRT_DEFAULT_URI: virshUri }, options);
+    },
+    async putText(content) {
+      return keepAlive(connection, async () => (await connection.get()).shell.putText(content));
+    },
+    async overwrite(path, content) {
+      const { shell } = await keepAlive(connection, () => connection.get());
+      return keepAlive(connection, () => shell.overwrite(path, content));
+    },
+    async close() {
+      await Promise.all([connection.close(), terminals?.close()]);
+    },
   };
 }
 
@@ -113,7 +131,8 @@ function exec(
     const [name = ""] = argv;
     const file = input ? await (await connection.get()).shell.putText(input) : undefined;
     try {
-      const variables = { LC_ALL: "C", LIBVIRT_DEFAULT_URI: uri, I: file?.path ?? "/dev/null" };
+      const own = { LC_ALL: "C", LIBVIRT_DEFAULT_URI: uri, I: file?.path ?? "/dev/null" };
+      const variables = { ...options.variables, ...own };
       const started = await startRemotely(connection, argv, COMMAND_SCRIPT, variables);
       const { channel } = started;
       const exitCode = started.ended.then((exit) => {

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import pLimit from "p-limit";
 import type { HyperError } from "../../core/errors.ts";
 import { home } from "../../core/paths.ts";
-import { putText, runLocally } from "../local.ts";
+import { runLocally } from "../local.ts";
+import { putText } from "../local-files.ts";
 
 /** `Match exec` may run a command that takes its time. */
 const READ_TIMEOUT_MS = 10_000;

@@ -1,0 +1,81 @@
+/** Makes a job of a call that was validated and is allowed. */
+import type { Caller } from "../access/caller.ts";
+import { type Declaration, domainFields } from "../access/domain-scope.ts";
+import { movesBytes } from "../core/bytes.ts";
+import { HyperError } from "../core/errors.ts";
+import { createContext } from "../hypervisor/context.ts";
+import type { NewJob } from "../jobs/job.ts";
+import { isStorableJson } from "../store/text.ts";
+
+/** What a job needs of a function's declaration. */
+export interface JobDeclaration extends Declaration {
+  job?: { reads?: string[] };
+}
+
+export interface JobCall {
+  path: string;
+  spec: JobDeclaration;
+  host: string;
+  /** As the caller gave it: the worker validates it again, and a schema's transformations are not repeatable. */
+  given: object;
+  /** The validated input. */
+  input: object;
+  caller: Caller;
+}
+
+/** Throws `invalid_input` for a function that only reads: its answer is there sooner than a job. */
+export async function newJob({ path, spec, host, given, input, caller }: JobCall): Promise<NewJob> {
+  if (spec.access === "read") {
+    throw new HyperError("invalid_input", `function: ${path} only reads, so it is no job; call it`);
+  }
+  if (spec.scope === "server") {
+    throw new HyperError("invalid_input", `function: ${path} is about the server itself; call it`);
+  }
+  if (!isStorableJson(given)) {
+    throw new HyperError(
+      "invalid_input",
+      "input: must not contain NUL or half a character, which the database cannot keep",
+    );
+  }
+  if (movesBytes(spec)) {
+    const text = `${path} moves bytes between the caller and the hypervisor, so it is no job; call it`;
+    throw new HyperError("invalid_input", `function: ${text}`);
+  }
+  const named = await Promise.all(
+    domainFields(spec).fields.flatMap((field) => {
+      const shared = spec.job?.reads?.includes(field) ?? false;
+      const names = [(input as Record<string, unknown>)[field]].flat();
+      return names.filter(isText).map(async (name) => ({ shared, name: await nameOf(host, name) }));
+    }),
+  );
+  const keys = (kind: boolean) => [
+    ...new Set(
+      named.filter(({ shared }) => shared === kind).map(({ name }) => lockKey(host, name)),
+    ),
+  ];
+  const domains = [...new Set(named.map(({ name }) => name))];
+  return {
+    ...{ function: path, host, input: given, submitter: caller, domains },
+    locks: { exclusive: keys(false), shared: keys(true) },
+  };
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+
+/** A batch names a domain of another hypervisor as `host/name`. */
+const lockKey = (host: string, name: string) => (name.includes("/") ? name : `${host}/${name}`);
+
+/** What virsh takes for a domain beside its name: its UUID, and its number while it runs. */
+const UUID_OR_NUMBER = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)$/i;
+const LOOK_TIMEOUT_MS = 3000;
+
+/** Locks are by name, so that a domain is the same one however a call names it. */
+async function nameOf(host: string, name: string): Promise<string> {
+  if (!UUID_OR_NUMBER.test(name)) return name;
+  const { virsh } = createContext({ host });
+  const found = virsh(["domname", "--domain", name], { timeout: LOOK_TIMEOUT_MS });
+  return found.then(
+    (text) => text.trim() || name,
+    () => name,
+  );
+}

@@ -1,0 +1,105 @@
+/** Listening to what happens: the sessions that this needs run while somebody listens, and shortly after. */
+import { settings } from "../../core/settings.ts";
+import type { Kind } from "../../events/fleet-event.ts";
+import { KINDS } from "../../events/fleet-event.ts";
+import { lingering, listen, resync, tell } from "../../events/hub.ts";
+import type { Filter, Listener } from "../../events/listener.ts";
+import { JobSource } from "../../jobs/events.ts";
+import { beforeClose } from "../registry.ts";
+import { GROUPS, type Group } from "./script.ts";
+import { lossOf, Source } from "./source.ts";
+
+export interface Following extends Filter {
+  /** The ID of the last event that was heard before: what came after it is told first. */
+  after?: string | undefined;
+}
+
+/** Something that is heard of: a group of events of a hypervisor, or the jobs. */
+interface Heard {
+  live: boolean;
+  settled: Promise<void>;
+  close(): void;
+}
+
+interface Shared {
+  key: string;
+  host: string | null;
+  kinds: readonly Kind[];
+  source: Heard;
+  listeners: number;
+  linger?: NodeJS.Timeout;
+}
+
+const sources = new Map<string, Shared>();
+
+/**
+ * Hears what happens until the signal comes or the loop over it ends: `for await (const event of follow({ kinds:
+ * ["domain"] }, signal))`. The first event of each hypervisor is a `resync`: from then on nothing is missed.
+ */
+export function follow({ after, ...filter }: Following, signal: AbortSignal): Listener {
+  const listener = listen(filter, after);
+  const { kinds = KINDS, hosts = Object.keys(settings().hosts) } = filter;
+  const used = hosts.flatMap((host) =>
+    groupsOf(kinds).map((group) =>
+      acquire(host, GROUPS[group].kinds, group, () => new Source(host, group)),
+    ),
+  );
+  if (kinds.includes("job")) used.push(acquire(null, ["job"], "jobs", () => new JobSource()));
+  for (const shared of used) welcome(listener, shared, after !== undefined);
+  const leave = () => {
+    signal.removeEventListener("abort", end);
+    for (const shared of used.splice(0)) release(shared);
+  };
+  const end = () => void listener.return();
+  listener.onClose = leave;
+  listener.ready = Promise.all(used.map(({ source }) => source.settled)).then(() => {});
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  return listener;
+}
+
+function groupsOf(kinds: readonly Kind[]): Group[] {
+  const names = Object.keys(GROUPS) as Group[];
+  return names.filter((name) => GROUPS[name].kinds.some((kind) => kinds.includes(kind)));
+}
+
+/** Tells a new listener what the others have heard before. */
+function welcome(listener: Listener, { host, kinds, source }: Shared, resumes: boolean) {
+  const loss = host !== null && kinds.includes("hypervisor") && lossOf(host);
+  if (loss) tell(listener, loss);
+  else if (source.live && !resumes)
+    tell(listener, resync(host, kinds, "its events are heard from now on"));
+}
+
+function acquire(
+  host: string | null,
+  kinds: readonly Kind[],
+  what: string,
+  open: () => Heard,
+): Shared {
+  const key = `${host}/${what}`;
+  const shared = sources.get(key) ?? { key, host, kinds, source: open(), listeners: 0 };
+  sources.set(key, shared);
+  clearTimeout(shared.linger);
+  shared.listeners++;
+  return shared;
+}
+
+function release(shared: Shared) {
+  if (--shared.listeners > 0) return;
+  shared.linger = setTimeout(() => end(shared), lingering.ms);
+  shared.linger.unref();
+}
+
+function end({ key, source }: Shared) {
+  sources.delete(key);
+  source.close();
+}
+
+beforeClose((host) => {
+  for (const shared of sources.values()) {
+    if (host !== undefined && host !== shared.host) continue;
+    clearTimeout(shared.linger);
+    end(shared);
+  }
+});
