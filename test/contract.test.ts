@@ -5,10 +5,12 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Caller } from "../runtime/access/caller.ts";
 import { domainFields, filterDomains } from "../runtime/access/domain-scope.ts";
+import { METHODS, methodsOf, methodText } from "../runtime/core/method.ts";
 import type { HyperFunction } from "../runtime/function/define.ts";
-import { FUNCTIONS, loadFunctions } from "../runtime/function/load.ts";
+import { FUNCTIONS } from "../runtime/function/load.ts";
+import { allFunctions } from "./fixtures/functions.ts";
 
-const loaded = await loadFunctions();
+const loaded = await allFunctions();
 
 /** A caller who may do everything, with no domain of this hypervisor. */
 const limited: Caller = {
@@ -51,22 +53,52 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
     expect(path).toMatch(/^(\/[a-z][a-z0-9_-]*)+(\.json)?$/);
   });
 
-  test("begins with a line that says its method, its URL and what it does", () => {
+  test("begins with a line that says its methods, its URL and what it does", () => {
     const [line = ""] = source.split("\n");
-    const [, method, url] = line.match(/^\/\*\* (GET|POST) (\/[^\s?:]*)(?:\?\S+)?: .+ \*\/$/) ?? [];
-    expect([method, url], line).toEqual([one.spec.method, path]);
+    const [, methods, url] =
+      line.match(/^\/\*\* ([A-Z, ]+) (\/[^\s?:]*)(?:\?\S+)?: .+ \*\/$/) ?? [];
+    expect([methods, url], line).toEqual([methodText(one.spec), path]);
+  });
+
+  test("has an alias of its own, whose ID is a text of its input", () => {
+    const { alias, input } = one.spec;
+    if (!alias) return;
+    expect(alias).toMatch(/^(\/[a-z][a-z0-9_-]*)+\/:id$/);
+    expect(loaded.filter((other) => other.function?.spec.alias === alias)).toHaveLength(1);
+    expect(input.safeParse({ id: 7 }).error?.issues.map(({ path }) => path[0])).toContain("id");
   });
 
   test("has a summary of one line, and a message or an answer of its own shape", () => {
     expect(one.spec.summary).toMatch(/^[A-Z].*[^.\s]$/);
     const { message } = one.spec;
     if (typeof message !== "function" && message !== null) expect(message).toMatch(/^[A-Z]/);
-    // a text has no envelope
-    if (one.spec.media) expect([message, one.spec.output.type]).toEqual([null, "string"]);
+    // texts and bytes have no envelope, nor do events
+    if (one.spec.media) expect(["string", "custom"]).toContain(one.spec.output.type);
+    if (one.spec.media || one.spec.stream === "sse") expect(message).toBeNull();
   });
 
-  test("says what a caller must be allowed: a GET looks, a POST does more", () => {
-    const words = one.spec.method === "GET" ? ["read"] : ["operate", "admin"];
+  test("streams only what it reads, and on request of a boolean field", () => {
+    const { stream, access, input } = one.spec;
+    if (!stream) return;
+    if (stream === "bytes") return;
+    expect(access).toBe("read");
+    if (stream === "sse") return;
+    const { properties } = z.toJSONSchema(input, { io: "input" });
+    expect(properties?.[stream.when]).toMatchObject({ type: "boolean" });
+  });
+
+  test("has one method, or GET and one with a body", () => {
+    const [first, ...more] = methodsOf(one.spec);
+    expect(METHODS).toContain(first);
+    if (more.length > 0) expect([first, more]).toEqual(["GET", [expect.stringMatching(/^P/)]]);
+  });
+
+  test("says what a caller must be allowed: a GET looks, a POST alone does more", () => {
+    const isRead = methodsOf(one.spec).includes("GET") && one.spec.stream !== "bytes"; // what a disk holds is no look
+    const isOwn = one.spec.scope === "server"; // what the server itself knows may be for administrators alone
+    const looks = isOwn ? ["read", "admin"] : ["read"];
+    const isTicket = path === "/console/ticket"; // what it opens is checked by the access of that
+    const words = isRead || isTicket ? looks : ["operate", "admin"];
     expect(words).toContain(one.spec.access);
   });
 
@@ -80,8 +112,13 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
   test("has schemas that can be written down, and a GET only what a query can say", () => {
     const input = z.toJSONSchema(one.spec.input, { io: "input" });
     expect(input).toMatchObject({ type: "object", additionalProperties: false });
-    z.toJSONSchema(one.spec.output, { io: "input" });
+    z.toJSONSchema(one.spec.output, {
+      io: "input",
+      unrepresentable: one.spec.media ? "any" : "throw",
+    });
+    if (!methodsOf(one.spec).includes("GET")) return;
     expect(Object.keys(one.spec.input.shape)).not.toContain("host"); // ?host= is the hypervisor
+    expect(JSON.stringify(input.properties ?? {})).not.toContain('"type":"object"');
   });
 
   test("shows a caller who is limited to some domains nothing of another's", () => {
@@ -94,9 +131,14 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
   });
 
   test("says of each list with the names of domains that it holds domains", () => {
-    const { properties = {} } = z.toJSONSchema(one.spec.output) as Schema;
+    const { properties = {} } = z.toJSONSchema(one.spec.output, {
+      unrepresentable: "any",
+    }) as Schema;
     const holders = Object.keys(properties).filter((name) => /domain|template|vm|guest/.test(name));
-    const answer = sample(z.toJSONSchema(one.spec.output)) as Record<string, unknown>;
+    const answer = sample(z.toJSONSchema(one.spec.output, { unrepresentable: "any" })) as Record<
+      string,
+      unknown
+    >;
     const items = holders.filter((name) => {
       const list = answer[name];
       return Array.isArray(list) && typeof list[0] === "object" && "name" in (list[0] ?? {});

@@ -1,6 +1,7 @@
 /** Starts the real server on a free port, for tests that call it as its users do. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { isAsJob, jobAnswer, ownState } from "./as-job.ts";
 import { slow } from "./fixtures/slowness.ts";
 import { startSshd } from "./lab/sshd.ts";
 
@@ -32,6 +33,7 @@ export async function startServer(
   program = process.execPath,
 ): Promise<TestServer> {
   const sshd = await remote(env);
+  const state = ownState(env);
   const child = spawn(program, argv, {
     env: {
       ...process.env,
@@ -39,6 +41,7 @@ export async function startServer(
       LOG_LEVEL: "info",
       ...(sshd && { LIBVIRT_DEFAULT_URI: sshd.uri() }),
       ...env,
+      ...state.env,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -50,7 +53,8 @@ export async function startServer(
   }
   const url = await listening(child, () => log);
   const call = async (path: string, init?: RequestInit): Promise<Answer> => {
-    const response = await fetch(url + path, init);
+    const endless = { timeout: false, ...init }; // Bun gives up after 5 minutes, the test after its own time
+    const response = await fetch(url + path, endless);
     return { status: response.status, headers: response.headers, body: await response.json() };
   };
   return {
@@ -60,23 +64,35 @@ export async function startServer(
     uri: sshd?.uri(),
     log: () => log,
     get: call,
-    post: (path, body, init) =>
-      call(path, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(body),
-        ...init,
-      }),
+    async post(path, body, init) {
+      const asJob = isAsJob(path, init);
+      const json = {
+        "Content-Type": "application/json",
+        ...(asJob && { Prefer: "respond-async" }),
+      };
+      const options = { method: "POST", headers: json, body: JSON.stringify(body), ...init };
+      const answer = await call(path, options);
+      return asJob ? jobAnswer(answer, call) : answer;
+    },
     async stop() {
       await new Promise<void>((resolve) => {
-        if (child.exitCode !== null || child.signalCode !== null) return resolve();
+        if (child.exitCode !== null || child.signalCode !== null) {
+          if (hasCrashed(child))
+            console.error(`the server has crashed (${child.signalCode}):\n${log}`);
+          return resolve();
+        }
         child.once("close", () => resolve());
         child.kill("SIGTERM");
       });
+      state.release();
       await sshd?.stop();
     },
   };
 }
+
+/** Ended by itself, and not by a signal that a test has sent. */
+const hasCrashed = ({ exitCode, signalCode }: ChildProcess) =>
+  exitCode === 1 || /^SIG(SEGV|ILL|ABRT|TRAP|BUS|FPE)$/.test(`${signalCode}`);
 
 /** With `npm run test:remote` every server reaches the lab's libvirt over SSH; its programs find there what they find here. */
 function remote(env: Record<string, string>) {

@@ -7,6 +7,7 @@ export default defineConfig({
     root: join(import.meta.dirname, ".."), // what is watched: functions and rooms too
     globalSetup: ["test/fixtures/slowness.ts"],
     bail: process.env.HYPERSDK_INSPECT === "1" ? 1 : 0, // no test after it touches what it has left
+    experimental: { fsModuleCache: true }, // each file of the live tests has a process of its own
     setupFiles: ["test/fixtures/timeouts.ts"],
     projects: [
       {

@@ -13,9 +13,10 @@ import stop from "../../functions/libvirt/network/stop.ts";
 import network from "../../functions/libvirt/network.ts";
 import networks from "../../functions/libvirt/networks.ts";
 import { settings } from "../../runtime/core/settings.ts";
-import { type Arg, Hypervisor } from "../../runtime/hypervisor/hypervisor.ts";
+import { Hypervisor } from "../../runtime/hypervisor/hypervisor.ts";
 import { localTransport } from "../../runtime/hypervisor/local.ts";
 import { unwrap } from "../../runtime/hypervisor/outcomes.ts";
+import type { Arg } from "../../runtime/hypervisor/text-arguments.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { type Contender, compare, type Figures, memory, report } from "./measure.ts";
 

@@ -1,4 +1,9 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { namesDatabase } from "../../deploy/database.mjs";
+import { findTool } from "../../deploy/find.mjs";
 import { namesHosts } from "../../deploy/hypervisor.mjs";
 import { isInstalled } from "../../deploy/node-modules.mjs";
 import {
@@ -109,6 +114,28 @@ test.each([
   ["[hostsfile]", false],
 ])("a configuration like %j: hosts %s", (toml, expected) => {
   expect(namesHosts(toml)).toBe(expected);
+});
+
+test.each([
+  ['[database]\nurl = "postgres://db"', true],
+  ['[database]\nbinaries = "/x"\n\nurl = "postgres://db"', true],
+  ['database.url = "postgres://db"', true],
+  ['database = { url = "postgres://db" }', true],
+  ['[database]\n# url = "postgres://db"', false],
+  ['[database]\nbinaries = "/x"\n[other]\nurl = "x"', false],
+  ["", false],
+])("a configuration like %j: a database server %s", (toml, expected) => {
+  expect(namesDatabase(toml)).toBe(expected);
+});
+
+test("a program in one of several folders is found", () => {
+  const folder = mkdtempSync(join(tmpdir(), "hypersdk-find-"));
+  mkdirSync(join(folder, "15/bin"), { recursive: true });
+  writeFileSync(join(folder, "15/bin/postgres"), "");
+  expect(findTool(join(folder, "*/bin/postgres"))).toBe(true);
+  expect(findTool(join(folder, "*/bin/initdb"))).toBe(false);
+  expect(findTool(join(folder, "none/*/bin/postgres"))).toBe(false);
+  rmSync(folder, { recursive: true });
 });
 
 test("node_modules is compared with the lock file", () => {

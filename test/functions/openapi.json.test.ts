@@ -4,10 +4,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import openapi from "../../functions/openapi.json.ts";
 import { describeApi } from "../../runtime/api/openapi.ts";
 import { version } from "../../runtime/core/version.ts";
-import { FUNCTIONS, loadFunctions } from "../../runtime/function/load.ts";
+import { FUNCTIONS } from "../../runtime/function/load.ts";
+import { allFunctions } from "../fixtures/functions.ts";
 import { startServer, type TestServer } from "../server.ts";
 
-const expected = JSON.parse(JSON.stringify(describeApi(await loadFunctions(), version)));
+const expected = JSON.parse(JSON.stringify(describeApi(await allFunctions(), version)));
 const env = { LIBVIRT_DEFAULT_URI: "test:///default" };
 
 let server: TestServer;

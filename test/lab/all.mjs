@@ -1,27 +1,34 @@
 // `node test/lab/all.mjs [WORDS...]`: every test. Three lanes, each in a lab of its own, take the files of the live
 // tests from one queue; the lab is reset after each file (see reset.ts). The unit and process tests are two jobs among
 // them. With words: only the live files whose paths hold one of them. With `--remote` (`npm run test:remote`): the
-// live files, over SSH. With `HYPERSDK_INSPECT=1` the lab of the first failure is kept, to be entered.
+// live files, over SSH. With `--jobs` (`npm run test:jobs`): those of clones, volumes, domains and imports, with every slow
+// function called as a job. With `HYPERSDK_INSPECT=1` the lab of the first failure is kept, to be entered.
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** They wait as much as they work: three keep two cores busy. */
-const LANES = 3;
+/** They wait as much as they work: three keep two cores busy. `HYPERSDK_LANES`: fewer, where others use them too. */
+const LANES = Number(process.env.HYPERSDK_LANES || 3);
 
 const inspect = process.env.HYPERSDK_INSPECT === "1";
 const remote = process.argv.includes("--remote");
-const words = process.argv.slice(2).filter((word) => word !== "--remote");
+const asJobs = process.argv.includes("--jobs");
+const given = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const words = asJobs && given.length === 0 ? ["clone/", "storage/", "domain/", "import/"] : given;
 /** What takes longest comes first, so that no other lane waits for it at the end. */
 const LONGEST = [
+  "clone/cloud-init",
   "clone/template.",
   "process",
+  "jobs/crash",
   "server/openapi",
   "clone/template-failure",
   "clone/seal",
   "server/fuzz",
+  "jobs/fleet",
+  "jobs/cli",
   "storage/upload",
   "clone/clone-linked",
   "clone/clone-failure",
@@ -47,7 +54,7 @@ const files = readdirSync(new URL("../live/", import.meta.url), { recursive: tru
   .map(String)
   .filter((name) => name.endsWith(".test.ts"))
   .filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
-const others = words.length === 0 && !remote ? ["process", "unit"] : [];
+const others = words.length === 0 && !remote && !asJobs ? ["process", "unit"] : [];
 const jobs = [
   ...others.map((name) => ["--maxWorkers=1", "--project", name]), // the other lanes work, too
   ...files.map((name) => ["--project", "live", `live/${name}`]),
@@ -56,25 +63,34 @@ const jobs = [
 const queue = [...jobs];
 /** @type {string[]} */
 const failed = [];
-/** @type {[name: string, seconds: number][]} */
+/** @type {[name: string, seconds: number, cpuSeconds: number][]} */
 const times = [];
 
 /** Prints a job whole, so that those of two lanes do not mix. */
 function report(/** @type {string[]} */ job, /** @type {import("./lane.ts").Result} */ result) {
-  const { passed, output, seconds, left } = result;
+  const { passed, output, seconds, cpuSeconds, left } = result;
   const name = nameOf(job);
-  times.push([name, seconds]);
+  times.push([name, seconds, cpuSeconds]);
   if (!passed) failed.push(name);
-  const text = passed ? output.split("\n").slice(-8).join("\n") : output;
+  const lines = output.split("\n");
+  // the title of a test that is left out says why it does not apply here
+  const skipped = lines.filter((line) => line.includes("↓"));
+  const text = passed ? [...skipped, ...lines.slice(-8)].join("\n") : output;
   const remains = left.map((one) => `\n  ${one}`).join("");
-  process.stdout.write(`\n${name}: ${passed ? "passed" : "FAILED"}\n${text}`);
+  process.stdout.write(
+    `\n${name}: ${passed ? "passed" : "FAILED"}, ${cpuSeconds.toFixed(1)} s on a core\n${text}`,
+  );
   if (left.length > 0) process.stdout.write(`${name} has left what cannot be removed:${remains}\n`);
 }
 
 /** A lab that takes jobs until the queue is empty, or until one has left what cannot be removed. */
 function lane() {
   const lab = fileURLToPath(new URL("lab.mjs", import.meta.url));
-  const env = { ...process.env, ...(remote && { HYPERSDK_REMOTE: "1" }) };
+  const env = {
+    ...process.env,
+    ...(remote && { HYPERSDK_REMOTE: "1" }),
+    ...(asJobs && { HYPERSDK_JOBS: "1" }),
+  };
   const child = spawn(process.execPath, [lab, "bun", "test/lab/lane.ts"], {
     env,
     stdio: ["pipe", "pipe", "inherit"],
@@ -101,7 +117,7 @@ function lane() {
     child.on("close", (code, signal) => {
       if (current) {
         const output = `its lab ended: ${signal ?? `exit ${code}`}\n`;
-        report(current, { passed: false, output, seconds: 0, left: [] });
+        report(current, { passed: false, output, seconds: 0, cpuSeconds: 0, left: [] });
       }
       resolve();
     });
@@ -114,9 +130,14 @@ await Promise.all(
     while (queue.length > 0) await lane();
   }),
 );
+const cpu = times.reduce((sum, [, , cpuSeconds]) => sum + cpuSeconds, 0);
 const slowest = times.sort((a, b) => b[1] - a[1]).slice(0, 12);
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
-console.log(`\nlongest: ${slowest.map(([name, s]) => `${name} ${s.toFixed()} s`).join(", ")}`);
+console.log(
+  `\nlongest (on a core): ${slowest.map(([name, s, c]) => `${name} ${s.toFixed()} s (${c.toFixed()})`).join(", ")}`,
+);
 if (failed.length > 0) console.log(`failed: ${failed.join(", ")}`);
-console.log(`${jobs.length - failed.length} passed, ${failed.length} failed, ${minutes} min`);
+console.log(
+  `${jobs.length - failed.length} passed, ${failed.length} failed, ${minutes} min, ${cpu.toFixed()} s on a core`,
+);
 process.exitCode = failed.length > 0 || jobs.length === 0 ? 1 : 0;

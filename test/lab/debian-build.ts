@@ -9,6 +9,8 @@ import { gzipSync } from "node:zlib";
 
 const META_PACKAGE = "linux-image-cloud-amd64";
 const PACKAGES = "systemd-sysv,dbus,udev,kmod,openssh-server,qemu-guest-agent";
+/** What a guest that cloud-init sets up has beside. debootstrap finds no package that another one provides. */
+const CLOUD_PACKAGES = "cloud-init,python3-cffi-backend,netplan.io,sudo,iproute2";
 const SIZE = "2G";
 
 /** Each after those it needs; ext4 is in the kernel. All are loaded before the disk is there, so the disk holds none. */
@@ -17,6 +19,9 @@ const MODULES = [
   ...["failover", "net_failover", "virtio_net", "virtio_blk", "virtio_balloon", "virtio_console"],
   ...["evdev", "button"],
 ];
+
+/** Of a CD-ROM drive at virtio-scsi: this kernel has no driver of q35's SATA. */
+const CLOUD_MODULES = ["scsi_common", "scsi_mod", "virtio_scsi", "cdrom", "sr_mod", "isofs"];
 
 const INIT = `#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /disk
@@ -49,14 +54,39 @@ echo root:lab | chpasswd
 apt-get clean
 rm -rf /usr/share/doc /usr/share/man /usr/share/locale /var/lib/apt/lists /var/log/*`;
 
+/** What is made otherwise where cloud-init is: it writes the network's configuration, keys and users. */
+const CLOUD_SETUP = `rm /etc/systemd/network/all.network /etc/ssh/ssh_host_*
+cat >/etc/cloud/cloud.cfg.d/90-lab.cfg <<'END'
+# the others take an emulated machine minutes
+cloud_init_modules: [write-files, set_hostname, users-groups, ssh]
+cloud_config_modules: [set-passwords, runcmd]
+cloud_final_modules: [scripts-user]
+ssh_genkeytypes: [ed25519]
+END
+`;
+
+const packagesOf = (cloud: boolean) => (cloud ? `${PACKAGES},${CLOUD_PACKAGES}` : PACKAGES);
+const modulesOf = (cloud: boolean) => (cloud ? [...MODULES, ...CLOUD_MODULES] : MODULES);
+const setupOf = (cloud: boolean) => (cloud ? CLOUD_SETUP : "") + SETUP;
+
 /** Names what is built here, so that a changed recipe never meets an old guest. */
-export const RECIPE = `debian-${createHash("sha256")
-  .update([PACKAGES, SIZE, MODULES, INIT, SETUP, JSON.stringify(FILES)].join())
-  .digest("hex")
-  .slice(0, 16)}`;
+export const recipeOf = (cloud: boolean) =>
+  `debian-${createHash("sha256")
+    .update(
+      [
+        packagesOf(cloud),
+        SIZE,
+        modulesOf(cloud),
+        INIT,
+        setupOf(cloud),
+        JSON.stringify(FILES),
+      ].join(),
+    )
+    .digest("hex")
+    .slice(0, 16)}`;
 
 /** Makes `guest/kernel`, `guest/initrd` and `guest/disk.qcow2` in the empty directory `work`. */
-export function buildDebian(work: string): void {
+export function buildDebian(work: string, cloud: boolean): void {
   const run = (command: string, args: string[], input = "") =>
     execFileSync(command, args, {
       cwd: work,
@@ -68,9 +98,9 @@ export function buildDebian(work: string): void {
   mkdirSync(join(work, "guest"));
 
   const root = join(work, "root");
-  run("debootstrap", ["--variant=minbase", `--include=${PACKAGES}`, "bookworm", root]);
+  run("debootstrap", ["--variant=minbase", `--include=${packagesOf(cloud)}`, "bookworm", root]);
   for (const [path, text] of Object.entries(FILES)) writeFileSync(join(root, path), text);
-  run("chroot", [root, "sh", "-euc", SETUP]);
+  run("chroot", [root, "sh", "-euc", setupOf(cloud)]);
   const raw = join(work, "disk.raw");
   run("truncate", [`--size=${SIZE}`, raw]);
   run("mkfs.ext4", ["-q", "-L", "root", "-d", root, raw]);
@@ -84,10 +114,14 @@ export function buildDebian(work: string): void {
   for (const file of packages) run("dpkg", ["-x", file, "packages"]);
   const image = kernel.replace("linux-image-", "vmlinuz-");
   copyFileSync(join(work, "packages", "boot", image), join(work, "guest", "kernel"));
-  writeFileSync(join(work, "guest", "initrd"), initrd(work, run));
+  writeFileSync(join(work, "guest", "initrd"), initrd(work, modulesOf(cloud), run));
 }
 
-function initrd(work: string, run: (command: string, args: string[], input: string) => Buffer) {
+function initrd(
+  work: string,
+  modules: string[],
+  run: (command: string, args: string[], input: string) => Buffer,
+) {
   const root = join(work, "initrd");
   for (const dir of ["bin", "modules"]) mkdirSync(join(root, dir), { recursive: true });
   const busybox = join(root, "bin", "busybox");
@@ -95,7 +129,7 @@ function initrd(work: string, run: (command: string, args: string[], input: stri
   writeFileSync(join(root, "init"), INIT, { mode: 0o755 });
   const source = join(work, "packages", "lib", "modules");
   const available = readdirSync(source, { recursive: true }).map(String);
-  MODULES.forEach((name, index) => {
+  modules.forEach((name, index) => {
     const path = available.find((file) => basename(file) === `${name}.ko`);
     if (path === undefined) throw new Error(`The kernel of ${META_PACKAGE} has no ${name}.ko`);
     // the number says the order in which init loads them

@@ -34,10 +34,21 @@ const MODULES = [
   "button",
 ];
 
+/** Those of CD-ROM drives on IDE and virtio SCSI, which a guest loads with `cdrom=1` on its command line. */
+const CDROM_MODULES = [
+  "scsi_common",
+  "scsi_mod",
+  "libata",
+  "ata_piix",
+  "virtio_scsi",
+  "cdrom",
+  "sr_mod",
+];
+
 /** Names what is built here, so that a changed recipe never meets an old guest. */
 export const RECIPE = createHash("sha256")
   .update(INIT)
-  .update(MODULES.join())
+  .update([...MODULES, ...CDROM_MODULES].join())
   .digest("hex")
   .slice(0, 16);
 
@@ -65,11 +76,13 @@ export function buildGuest(work: string): void {
   const packages = join(work, "packages");
   const root = join(work, "root");
   const busybox = join(root, "bin", "busybox");
-  for (const dir of ["bin", "modules"]) mkdirSync(join(root, dir), { recursive: true });
+  for (const dir of ["bin", "modules/cdrom"]) mkdirSync(join(root, dir), { recursive: true });
   copyFileSync(join(packages, "bin", "busybox"), busybox);
   writeFileSync(join(root, "init"), INIT);
   chmodSync(join(root, "init"), 0o755);
-  copyModules(join(packages, "lib", "modules"), join(root, "modules"));
+  const available = join(packages, "lib", "modules");
+  copyModules(MODULES, available, join(root, "modules"));
+  copyModules(CDROM_MODULES, available, join(root, "modules", "cdrom"));
 
   mkdirSync(join(work, "guest"));
   const files = readdirSync(root, { recursive: true }).join("\n");
@@ -81,9 +94,9 @@ export function buildGuest(work: string): void {
 }
 
 /** Copies the modules with a number before each name: the order in which init loads them. */
-function copyModules(source: string, target: string): void {
+function copyModules(modules: string[], source: string, target: string): void {
   const available = readdirSync(source, { recursive: true }).map(String);
-  MODULES.forEach((name, index) => {
+  modules.forEach((name, index) => {
     const path = available.find((file) => basename(file) === `${name}.ko`);
     if (path === undefined) throw new Error(`The kernel of ${META_PACKAGE} has no ${name}.ko`);
     const order = String(index).padStart(2, "0");

@@ -10,6 +10,7 @@ mount -t devtmpfs devtmpfs /dev
 
 # In the order in which they depend on each other.
 for module in /modules/*.ko; do insmod "$module"; done
+[ "${cdrom:-0}" = 0 ] || for module in /modules/cdrom/*.ko; do insmod "$module"; done
 
 # `virsh shutdown` presses the ACPI power button.
 cat >/etc/acpi/PWRF/00000080 <<'ACTION'
@@ -33,6 +34,13 @@ while [ "$started" -lt "${burn:-0}" ]; do
   while :; do :; done &
   started=$((started + 1))
 done
+
+# A drive whose medium is in use has its tray locked.
+if [ "${lock:-0}" = 1 ]; then
+  # a drive that is not ready yet cannot be opened, which would end this shell
+  until [ -b /dev/sr0 ] && (: </dev/sr0); do sleep 1; done 2>/dev/null
+  exec 9</dev/sr0
+fi
 
 echo READY
 

@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { slow } from "../fixtures/slowness.ts";
 import { buildGuest, RECIPE } from "./guest-build.ts";
 
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hypersdk", "guest");
@@ -31,6 +32,12 @@ export async function tinyGuest(): Promise<{ kernel: string; initrd: string }> {
   return guest;
 }
 
+/**
+ * How the kernel of a guest starts. Its check of the timer fails on a busy machine, and it panics; the guards against
+ * other programs of the guest cost emulated instructions.
+ */
+export const KERNEL_OPTIONS = "console=ttyS0 quiet no_timer_check mitigations=off";
+
 /** A definition of the guest; `devices` is XML, `cmdline` may say `burn=N` for N busy loops. */
 export async function tinyGuestXml(options: {
   name: string;
@@ -49,7 +56,7 @@ export async function tinyGuestXml(options: {
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>${escapeXml(kernel)}</kernel>
     <initrd>${escapeXml(initrd)}</initrd>
-    <cmdline>${escapeXml(`console=ttyS0 quiet ${cmdline}`)}</cmdline>
+    <cmdline>${escapeXml(`${KERNEL_OPTIONS} ${cmdline}`)}</cmdline>
   </os>
   <features><acpi/></features>
   <devices>
@@ -62,7 +69,11 @@ export async function tinyGuestXml(options: {
 }
 
 /** Waits until the guest's console shows `text`: READY, `ADDRESS <nic> <ip>`, POWER BUTTON. */
-export async function guestSays(name: string, text: string, timeoutMs = 60_000): Promise<void> {
+export async function guestSays(
+  name: string,
+  text: string,
+  timeoutMs = slow(60_000),
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const said = await readFile(consoleLog(name), "utf8").catch(() => "");

@@ -15,14 +15,14 @@ import {
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { debianGuest } from "./debian.ts";
-import { RECIPE as DEBIAN } from "./debian-build.ts";
+import { recipeOf } from "./debian-build.ts";
 
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hypersdk", "image");
 export const CONTAINERS = join(import.meta.dirname, "../../deploy/containers");
 const FILE = join(CONTAINERS, "base.Containerfile");
 
 const RECIPE = createHash("sha256")
-  .update([DEBIAN, Bun.version, readFileSync(FILE, "utf8")].join())
+  .update([recipeOf(false), Bun.version, readFileSync(FILE, "utf8")].join())
   .digest("hex")
   .slice(0, 16);
 

@@ -10,7 +10,7 @@ fail() {
 
 # Cover everything of the machine's that libvirt, D-Bus, systemd or their clients would find.
 mount -t tmpfs -o mode=755 tmpfs /run
-for dir in /etc/libvirt /var/cache/libvirt /var/log/libvirt; do
+for dir in /etc/libvirt /var/cache/libvirt /var/log/libvirt /var/lib/hypersdk; do
   mkdir -p "$dir"
   mount -t tmpfs -o mode=755 tmpfs "$dir"
 done
@@ -18,6 +18,14 @@ done
 mkdir -p /var/lib/libvirt
 mount -t tmpfs -o mode=755,size=8g tmpfs /var/lib/libvirt
 mkdir -p /run/lock /var/lib/libvirt/images /var/log/libvirt/qemu
+# Tests look there for what an upload has left, and would find those of another lab. libguestfs's appliance, which takes
+# a while to make, is the machine's.
+appliance=/var/tmp/.guestfs-0
+mkdir -p -m 700 "$appliance" /run/guestfs
+mount --bind "$appliance" /run/guestfs
+mount -t tmpfs -o mode=1777,size=8g tmpfs /var/tmp
+mkdir -m 700 "$appliance"
+mount --move /run/guestfs "$appliance"
 # A new /sys shows this network namespace, and has no cgroups for libvirt to change.
 umount --lazy --recursive /sys
 mount -t sysfs sysfs /sys

@@ -4,11 +4,20 @@
  * Started by all.mjs.
  */
 import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import measureSlowness from "../fixtures/slowness.ts";
+import measureSlowness, { slow } from "../fixtures/slowness.ts";
 import { baseline, reset } from "./reset.ts";
 
-const VITEST = ["--bun", "run", "vitest", "run", "--config", "test/vitest.config.ts"];
+const VITEST = [
+  "--bun",
+  "run",
+  "vitest",
+  "run",
+  "--config",
+  "test/vitest.config.ts",
+  "--reporter=verbose",
+];
 /** Until a job that hangs is ended. */
 const JOB_TIMEOUT_MS = 900_000;
 /** Each file is measured anew, unless it was given. */
@@ -20,17 +29,37 @@ export interface Result {
   passed: boolean;
   output: string;
   seconds: number;
+  /** Time on a core: of its processes, and of the lab's daemons and machines meanwhile. */
+  cpuSeconds: number;
   /** What it has left, and could not be removed. */
   left: string[];
 }
 
-function vitest(job: string[]): Promise<Omit<Result, "left">> {
+/** The kernel counts time on a core in ticks of 10 ms. */
+const TICKS_PER_SECOND = 100;
+
+/** What every process of the lab, and the ended ones that each has waited for, have spent on a core. */
+function cpuSeconds(): number {
+  let ticks = 0;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      // after the name in parentheses, from the 12th: utime, stime, and both of those waited for
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+      for (const field of fields.slice(11, 15)) ticks += Number(field);
+    } catch {
+      // it has ended
+    }
+  }
+  return ticks / TICKS_PER_SECOND;
+}
+
+function vitest(job: string[]): Promise<Omit<Result, "left" | "cpuSeconds">> {
   const began = performance.now();
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...VITEST, ...job], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: JOB_TIMEOUT_MS,
+      timeout: slow(JOB_TIMEOUT_MS),
       killSignal: "SIGKILL",
     });
     let output = "";
@@ -51,10 +80,12 @@ function vitest(job: string[]): Promise<Omit<Result, "left">> {
 measureSlowness(); // for the waits of the reset
 const start = await baseline();
 for await (const line of createInterface({ input: process.stdin })) {
-  const result: Result = { ...(await vitest(JSON.parse(line))), left: [] };
+  const before = cpuSeconds();
+  const result: Result = { ...(await vitest(JSON.parse(line))), cpuSeconds: 0, left: [] };
   const keep = INSPECT && !result.passed;
   if (!keep) result.left = await reset(start).catch((error) => [`the reset failed: ${error}`]);
   if (result.left.length > 0) result.passed = false;
+  result.cpuSeconds = cpuSeconds() - before; // with the reset, by when its machines have ended
   process.stdout.write(`${JSON.stringify(result)}\n`);
   // what is left would meet the next file, so this lab is not used again
   if (keep || result.left.length > 0) process.exit(1);

@@ -17,10 +17,10 @@ export async function stopLibvirtd(signal: NodeJS.Signals = "SIGKILL"): Promise<
   await until(async () => !isAlive(pid), `libvirtd did not end after ${signal}`);
 }
 
-/** Starts the daemon and returns once it answers. `locale`: the language of its errors. */
-export async function startLibvirtd(locale = "C"): Promise<void> {
+/** Starts the daemon and returns once it answers. `locale`: the language of its errors; `path`: where its programs are. */
+export async function startLibvirtd(locale = "C", path = `${process.env.PATH}`): Promise<void> {
   requireLab();
-  const env = { ...process.env, LC_ALL: locale };
+  const env = { ...process.env, LC_ALL: locale, PATH: path };
   await run("libvirtd", ["-d"], { env, timeout: slow(DEADLINE_MS) });
   await until(answers, "libvirtd does not answer");
 }

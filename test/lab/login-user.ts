@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { slow } from "../fixtures/slowness.ts";
 import { type Sshd, type SshdOptions, startSshd } from "./sshd.ts";
 
 const run = promisify(execFile);
@@ -82,7 +83,7 @@ export async function startLoginUser(options: LoginUserOptions = {}): Promise<Lo
       async run(...argv) {
         const as = [`--reuid=${uid}`, `--regid=${gid}`, "--init-groups"];
         const env = { ...process.env, HOME: home, USER: name };
-        return (await run("setpriv", [...as, ...argv], { env, timeout: 20_000 })).stdout;
+        return (await run("setpriv", [...as, ...argv], { env, timeout: slow(20_000) })).stdout;
       },
     };
   } catch (error) {

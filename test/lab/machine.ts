@@ -1,6 +1,7 @@
 /** A machine within the lab: its own network namespace, libvirtd and sshd. It sees the lab's other files. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
+import { slow } from "../fixtures/slowness.ts";
 import { type Sshd, startSshd } from "./sshd.ts";
 
 const run = promisify(execFile);
@@ -48,7 +49,7 @@ export async function startMachine(
   const within = ["nsenter", `--target=${init.pid}`, "--mount", "--net", "--"];
   const inside = async (argv: string[], input?: string) => {
     const [program = "", ...args] = [...within, ...argv];
-    const child = run(program, args, { timeout: 20_000 });
+    const child = run(program, args, { timeout: slow(20_000) });
     child.child.stdin?.end(input ?? "");
     return child;
   };

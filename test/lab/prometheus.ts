@@ -1,6 +1,6 @@
-// Prometheus' promtool and Debian's libvirt exporter, for tests. They are taken out of their packages:
-// installing those would start two daemons on this machine, and again at every boot.
-// `bun test/lab/prometheus.ts` fetches them (22 MB); that takes the network, so it must run outside the lab.
+// Prometheus, promtool, Alertmanager's amtool and Debian's libvirt exporter, for tests. They are taken out of their
+// packages: installing those would start daemons on this machine, and again at every boot.
+// `bun test/lab/prometheus.ts` fetches them (about 35 MB); that takes the network, so it must run outside the lab.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
@@ -8,13 +8,17 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hypersdk");
-const HOME = join(CACHE, "prometheus");
-const PROGRAMS = ["promtool", "prometheus-libvirt-exporter"] as const;
+const HOME = join(CACHE, "prometheus-tools");
+const PACKAGES = ["prometheus", "prometheus-alertmanager", "prometheus-libvirt-exporter"];
+const PROGRAMS = ["promtool", "prometheus", "amtool", "prometheus-libvirt-exporter"] as const;
 
-/** The paths of both programs, which are fetched on first use. */
-export function prometheusTools(): { promtool: string; exporter: string } {
-  const [promtool, exporter] = PROGRAMS.map((name) => join(HOME, name)) as [string, string];
-  if (existsSync(HOME)) return { promtool, exporter };
+/** The paths of the programs, which are fetched on first use. */
+export function prometheusTools() {
+  const [promtool = "", prometheus = "", amtool = "", exporter = ""] = PROGRAMS.map((name) =>
+    join(HOME, name),
+  );
+  const tools = { promtool, prometheus, amtool, exporter };
+  if (existsSync(HOME)) return tools;
   if (process.env.HYPERSDK_LAB === "1") {
     throw new Error("promtool is not there. Outside the lab, run: bun test/lab/prometheus.ts");
   }
@@ -30,15 +34,14 @@ export function prometheusTools(): { promtool: string; exporter: string } {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  return { promtool, exporter };
+  return tools;
 }
 
 function fetchInto(work: string) {
   const run = (command: string, ...args: string[]) =>
     execFileSync(command, args, { cwd: work, stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 });
   run("apt-get", "update");
-  const packages = ["prometheus", "prometheus-libvirt-exporter"];
-  run("apt-get", "download", "-o", "APT::Sandbox::User=root", ...packages);
+  run("apt-get", "download", "-o", "APT::Sandbox::User=root", ...PACKAGES);
   for (const file of readdirSync(work)) run("dpkg", "-x", file, "packages");
   mkdirSync(join(work, "programs"));
   for (const name of PROGRAMS) {

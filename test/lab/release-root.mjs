@@ -38,8 +38,10 @@ const FILES = {
   "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
 };
 const INSTALL = `
+  import { installDatabase } from "/opt/deploy/database.mjs";
   import { installTools } from "/opt/deploy/install.mjs";
   import { STORAGE_TOOLS, TEST_TOOLS } from "/opt/deploy/packages.mjs";
+  installDatabase();
   const missing = [...installTools(TEST_TOOLS), ...installTools(STORAGE_TOOLS)];
   process.exitCode = missing.length > 0 ? 1 : 0;
 `;

@@ -26,7 +26,7 @@ let project: string;
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "consumer-"));
   await installPacked(project);
-}, 240_000);
+}, slow(240_000));
 afterAll(() => rm(project, { recursive: true }));
 afterEach(clean);
 
@@ -123,11 +123,11 @@ describe("its types, checked by tsc", () => {
     ["--module preserve"],
     ["--module nodenext --lib es2022"],
     ["--module preserve --exactOptionalPropertyTypes --noUnusedLocals --noUncheckedIndexedAccess"],
-  ])("right, with %s", { timeout: 120_000 }, async (options) => {
+  ])("right, with %s", { timeout: slow(120_000) }, async (options) => {
     expect(await check([TEN_LINES, CLIENT], ...options.split(" "))).toBe("");
   });
 
-  test("what is wrong does not compile", { timeout: 120_000 }, async () => {
+  test("what is wrong does not compile", { timeout: slow(120_000) }, async () => {
     const wrong: [line: string, error: RegExp][] = [
       ['createNetwork({ nam: "x" })', /TS2353|TS2561/],
       ['createNetwork({ name: "x", forward: "nut" })', /TS2322.*"nut"/],

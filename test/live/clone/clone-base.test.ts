@@ -22,6 +22,7 @@ import {
   wipe,
 } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import type { Answer } from "../../server.ts";
 
 const { test, server } = labTest({ start, tidy: wipe });
@@ -239,7 +240,7 @@ describe("a base with overlays", () => {
     rmSync("/run/child.raw");
   });
 
-  test("boots its children, and keeps its own bytes", { timeout: 90_000 }, async () => {
+  test("boots its children, and keeps its own bytes", { timeout: slow(90_000) }, async () => {
     await base("base", { console: "/run/base.log" });
     const before = await everything();
     const input = { source: "base", name_prefix: "k", count: 3, linked: true };

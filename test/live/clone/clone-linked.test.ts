@@ -14,6 +14,7 @@ import {
   wipe,
 } from "../../fixtures/live/machine.ts";
 import { until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
 
 const { test, server } = labTest({ start, tidy: wipe });
@@ -21,7 +22,7 @@ const { test, server } = labTest({ start, tidy: wipe });
 /** Memory and processors are there for so many at a time. */
 const AT_ONCE = 3;
 
-test("ten linked clones of a 2 GiB Debian all boot", { timeout: 450_000 }, async () => {
+test("ten linked clones of a 2 GiB Debian all boot", { timeout: slow(450_000) }, async () => {
   copyFileSync(debianGuest().disk, at("debian.qcow2"));
   await virsh("pool-refresh", "default");
   const os = debianOs("systemd.unit=booted.service");

@@ -30,6 +30,7 @@ import {
   nics,
   until,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 const run = promisify(execFile);
 const { test, server } = labTest({ start, tidy: wipe });
@@ -81,7 +82,7 @@ describe("the reference's scenarios, with curl", () => {
     expect(existsSync("/run/template-vm.log")).toBe(false);
   });
 
-  test("3: ten clones, all started, all looked at", { timeout: 120_000 }, async () => {
+  test("3: ten clones, all started, all looked at", { timeout: slow(120_000) }, async () => {
     await base("web-template", { console: "/run/web-template.log" });
     const cloned = await curl(`curl -X POST http://localhost:8080/libvirt/clone/multiple \\
   -H "Content-Type: application/json" \\

@@ -9,7 +9,7 @@ import {
   imageInfo,
   machine,
   names,
-  STATE,
+  notes,
   same,
   sh,
   start,
@@ -39,7 +39,6 @@ async function file(path: string, size = "8M") {
 }
 const clone = (input: object) =>
   server.post("/libvirt/clone", { source: "base", target: "copy", ...input });
-const notes = () => readdirSync(`${STATE}/hypersdk/work`);
 
 describe("a folder that no pool has", () => {
   test.for(["disk.qcow2", "disk.img", "base vm & <x>.qcow2"])(

@@ -1,10 +1,20 @@
 /** Sealing guests that are no Debian: what is there is sealed, and what is not there needs no sealing. */
 import { expect } from "vitest";
 import { labTest } from "../../fixtures/live/lab-test.ts";
-import { at, look, machine, names, sh, start, virsh, wipe } from "../../fixtures/live/machine.ts";
+import {
+  at,
+  GUESTFS,
+  look,
+  machine,
+  names,
+  sh,
+  start,
+  virsh,
+  wipe,
+} from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
-const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
 const { test, server } = labTest({ start: () => start(undefined, GUESTFS), tidy: wipe });
 
 const seal = () =>
@@ -37,7 +47,7 @@ const GUESTS: [what: string, release: string, machineId: string | undefined][] =
     "",
   ],
 ];
-test.for(GUESTS)("%s", { timeout: 240_000 }, async ([, release, machineId]) => {
+test.for(GUESTS)("%s", { timeout: slow(240_000) }, async ([, release, machineId]) => {
   await guest(release);
   expectSuccess(await seal(), 201);
   const files = await look(at("gold.raw"), "ls -p /etc");
@@ -48,7 +58,7 @@ test.for(GUESTS)("%s", { timeout: 240_000 }, async ([, release, machineId]) => {
 });
 
 test("no operating system: a 400 that names the field, and nothing is left", {
-  timeout: 240_000,
+  timeout: slow(240_000),
 }, async () => {
   await sh("truncate -s 64M base.raw; mke2fs -q -F -t ext4 base.raw");
   await virsh("pool-refresh", "default");

@@ -11,6 +11,7 @@ import {
   at,
   diskPaths,
   everything,
+  GUESTFS,
   image,
   imageInfo,
   look,
@@ -31,9 +32,8 @@ import {
   nics,
   until,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
-
-const GUESTFS = { LIBGUESTFS_BACKEND: "direct", LIBGUESTFS_BACKEND_SETTINGS: "force_tcg" };
 
 const { test, server } = labTest({ start: () => start(undefined, GUESTFS) });
 beforeAll(async () => {
@@ -228,7 +228,7 @@ describe("a real Debian", () => {
   afterAll(wipe);
 
   test("sealed: no host keys, no machine-id, and the source untouched", {
-    timeout: 300_000,
+    timeout: slow(300_000),
   }, async () => {
     expect(await hasKeys(disk)).toBe(true);
     const data = expectSuccess(
@@ -244,7 +244,7 @@ describe("a real Debian", () => {
 
   const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKxoD9Tqx8JmXKQ2l4d2 me@here's";
   test("deployed twice: customised, both boot, and they are two", {
-    timeout: 400_000,
+    timeout: slow(400_000),
   }, async () => {
     const sealed = sha256(at("debian-template.qcow2"));
     const input = { template: "debian-template", memory: 256, linked: true };

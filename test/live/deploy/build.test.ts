@@ -18,6 +18,7 @@ import {
   type Way,
   words,
 } from "../../fixtures/live/ways.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startSshd } from "../../lab/sshd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
@@ -65,7 +66,7 @@ describe("all functions in one bundle", () => {
     const { functions: made } = await build(".");
     expect(made.map(({ path }) => path)).toEqual(functions.map(({ path }) => path));
     served = await startServer({}, [join(folder, "hypersdk.js")]);
-  }, 120_000);
+  }, slow(120_000));
   afterAll(() => served.stop());
 
   const ways: Record<string, Way> = {
@@ -161,7 +162,7 @@ describe("one function in a bundle of its own needs no name", () => {
       { name: "lan" },
       async () => void (await virsh("net-destroy", "lan")),
     ],
-  ])("%s", { timeout: 120_000 }, async (target, input, between) => {
+  ])("%s", { timeout: slow(120_000) }, async (target, input, between) => {
     await defineNetwork("lan");
     await defineDomain("one");
     const { name, functions: made } = await build(target);
@@ -182,7 +183,7 @@ describe("one function in a bundle of its own needs no name", () => {
 });
 
 test("a bundle reaches its hypervisor over SSH, without native addons", {
-  timeout: 120_000,
+  timeout: slow(120_000),
 }, async () => {
   const { name } = await build("libvirt/networks");
   const sshd = await startSshd();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hypersdk } from "../../cli.ts";
 import { until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { baseImage, buildah, CONTAINERS } from "../../lab/image.ts";
 
 const store = baseImage();
@@ -21,11 +22,11 @@ beforeAll(async () => {
   const one = ["--build-arg", "FUNCTION=libvirt-networks"];
   bud("build", ...file("function"), ...one, "--tag", images.function, join(folder, "build"));
   bud("build", ...file("host"), "--tag", images.host, join(folder, "build"));
-}, 240_000);
+}, slow(240_000));
 afterAll(() => {
   bud("rmi", "--force", images.function, images.host);
   rmSync(folder, { recursive: true });
-}, 60_000);
+});
 
 interface Config {
   User: string;
@@ -128,7 +129,9 @@ describe.each([
   ["function", "/libvirt/networks"],
   ["host", "/libvirt/pools"],
 ] as const)("a container of the %s image", (kind, path) => {
-  test("answers whoever has a token, on every address and the port it is given, and ends with SIGTERM", async () => {
+  test("answers whoever has a token, on every address and the port it is given, and ends with SIGTERM", {
+    timeout: slow(90_000),
+  }, async () => {
     const { token, volumes } = await mounts(true);
     const { child, said, ended } = start(images[kind], volumes, { PORT: "8099" });
     try {
@@ -153,14 +156,14 @@ describe.each([
       stop(child);
     }
     expect(await ended).toBe(0);
-  }, 90_000);
+  });
 
-  test("does not start where nobody could be told apart", async () => {
+  test("does not start where nobody could be told apart", { timeout: slow(90_000) }, async () => {
     const { volumes } = await mounts(false);
     const { said, ended } = start(images[kind], volumes, {});
     expect(await ended).toBe(1);
     expect(said()).toMatch(/hypersdk: a server on :: needs a token/);
-  }, 90_000);
+  });
 });
 
 /** The process in the container, as a runtime would: buildah passes no signal on. */

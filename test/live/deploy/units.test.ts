@@ -16,6 +16,7 @@ import { xml } from "../../../runtime/libvirt/xml.ts";
 import { hypersdk } from "../../cli.ts";
 import { at, define, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { debianGuest, debianOs } from "../../lab/debian.ts";
 
 const run = promisify(execFile);
@@ -95,7 +96,7 @@ beforeAll(async () => {
   </devices>
 </domain>`}`,
   );
-}, 120_000);
+}, slow(120_000));
 afterAll(async () => {
   await wipe();
   rmSync(folder, { recursive: true });
@@ -123,7 +124,7 @@ async function copyInto(raw: string, files: [from: string, to: string][]) {
 }
 
 test("start with a connection, end with silence, and serve as long as they are told to", {
-  timeout: 420_000,
+  timeout: slow(420_000),
 }, async () => {
   await virsh("start", "units");
   const isOff = async () => (await virsh("domstate", "units")).trim() === "shut off";

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { image, machine, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess, processes, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import type { TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
@@ -62,7 +63,7 @@ async function answers() {
 }
 
 test("calls about others are answered, and about itself with what was last known", {
-  timeout: 60_000,
+  timeout: slow(60_000),
 }, async () => {
   const [domain, consoles] = [named("domain"), named("console")];
   const before = [expectSuccess(await get(domain)), expectSuccess(await get(consoles))];
@@ -99,7 +100,7 @@ test("calls about others are answered, and about itself with what was last known
 });
 
 test("a server that has never read it says so, and refuses what hangs on it", {
-  timeout: 60_000,
+  timeout: slow(60_000),
 }, async () => {
   await freeze();
   const fresh = await start();

@@ -17,7 +17,7 @@ import {
   virsh,
   wipe,
 } from "../../fixtures/live/machine.ts";
-import { REVERTS_OVERLAYS } from "../../fixtures/live/release.ts";
+import { BEFORE_9_9, REVERTS_OVERLAYS } from "../../fixtures/live/release.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
 import { busyboxTools } from "../../lab/busybox.ts";
 import { type Sshd, startSshd } from "../../lab/sshd.ts";
@@ -158,20 +158,23 @@ test("a guard sees an overlay that was made between two calls, and one that has 
   expect(readdirSync(at(""))).toEqual(["o  v.qcow2"]);
 });
 
-test.runIf(!REVERTS_OVERLAYS)("a disk-only snapshot is reverted by a mv without -T", async () => {
-  const mv = `${TOOLS}/mv`;
-  rmSync(mv);
-  const script = `#!${TOOLS}/sh\ncase " $* " in *" -T "*) exit 1;; esac\nexec ${TOOLS}/busybox mv "$@"\n`;
-  writeFileSync(mv, script, { mode: 0o755 });
-  await machine("vm", { disks: [await image("disk.qcow2")] });
-  const snapshot = { domain_name: "vm", snapshot_name: "s1" };
-  await done("snapshot/create", { ...snapshot, disk_only: true }, 201);
-  await sh("qemu-io -f qcow2 -c 'write -P 0x33 0 64k' disk.s1");
-  await done("snapshot/revert", snapshot);
-  expect(await same(at("disk.s1"), at("disk.qcow2"))).toBe(true);
-  expect(await diskPaths("vm")).toEqual([at("disk.s1")]);
-  expect(notes()).toEqual([]);
-});
+test.runIf(!REVERTS_OVERLAYS)(
+  `a disk-only snapshot is reverted by a mv without -T ${BEFORE_9_9}`,
+  async () => {
+    const mv = `${TOOLS}/mv`;
+    rmSync(mv);
+    const script = `#!${TOOLS}/sh\ncase " $* " in *" -T "*) exit 1;; esac\nexec ${TOOLS}/busybox mv "$@"\n`;
+    writeFileSync(mv, script, { mode: 0o755 });
+    await machine("vm", { disks: [await image("disk.qcow2")] });
+    const snapshot = { domain_name: "vm", snapshot_name: "s1" };
+    await done("snapshot/create", { ...snapshot, disk_only: true }, 201);
+    await sh("qemu-io -f qcow2 -c 'write -P 0x33 0 64k' disk.s1");
+    await done("snapshot/revert", snapshot);
+    expect(await same(at("disk.s1"), at("disk.qcow2"))).toBe(true);
+    expect(await diskPaths("vm")).toEqual([at("disk.s1")]);
+    expect(notes()).toEqual([]);
+  },
+);
 
 test("export: complete, and a failure takes back the folders that it made", async () => {
   await machine("base", { disks: [await image("base.qcow2")] });

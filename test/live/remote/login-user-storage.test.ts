@@ -101,6 +101,23 @@ describe("copies that libvirtd makes", () => {
     expect([notes(), temporary()]).toEqual([[], []]);
   });
 
+  test("of a linked guest with a seed, which libvirtd writes", async () => {
+    await base(await image("base.qcow2"));
+    const user_data = "#!/bin/sh\necho hello\n";
+    const input = { template: "base", name_prefix: "n", count: 2, linked: true };
+    const answer = await server.post("/libvirt/template/deploy", {
+      ...input,
+      cloud_init: { user_data },
+    });
+    expect(expectSuccess(answer, 201)).toMatchObject({ successful: 2 });
+    for (const name of ["n-1-seed.iso", "n-2-seed.iso"]) {
+      const { uid, gid, mode } = statSync(at(name));
+      expect({ uid, gid, mode }).toEqual(OWNER);
+      expect(await sh(`isoinfo -R -i ${at(name)} -x /user-data`)).toBe(user_data);
+    }
+    expect([notes(), temporary()]).toEqual([[], []]);
+  });
+
   test("what only root could copy is refused before anything is made", async () => {
     await sh(
       `head -c 64K /dev/urandom >r.raw; qemu-img create -q -f qcow2 r.tmp 1M; dd if=r.tmp of=r.raw conv=notrunc 2>/dev/null; rm r.tmp`,
@@ -273,5 +290,36 @@ describe("batch/delete of files that no pool has", () => {
     await base(path);
     expect(await remove()).toMatchObject([{ success: true, removed: [path], kept: [] }]);
     expect(readdirSync(HOME)).toEqual([]);
+  });
+});
+
+describe("a domain made from nothing", () => {
+  const create = (input: object) =>
+    server.post("/libvirt/domain/create", { name: "new", networks: [], ...input });
+
+  test("with a new disk, a copy of an image for root alone, and an overlay on it", async () => {
+    chmodSync(await image("img.qcow2"), 0o600);
+    const disks = [
+      { size: "64MiB" },
+      { image: "img.qcow2", size: "100MiB" },
+      { image: "img.qcow2", linked: true },
+    ];
+    expectSuccess(await create({ disks, firmware: "uefi", start: true }), 201);
+    await virsh("destroy", "new");
+    const [empty, copy = "", overlay = ""] = await diskPaths("new");
+    expect(await seen(`${empty}`)).toMatchObject({ format: "qcow2", size: 64 * 2 ** 20, ...OWNER });
+    expect(await seen(copy)).toMatchObject({ format: "qcow2", size: 100 * 2 ** 20, ...OWNER });
+    expect(await same(copy, at("img.qcow2"))).toBe(true);
+    expect(await seen(overlay)).toMatchObject({ backing: at("img.qcow2"), ...OWNER });
+    expect([notes(), temporary()]).toEqual([[], []]);
+  });
+
+  test("what only root could look at is refused", async () => {
+    const file = `${HOME}/root.qcow2`;
+    await sh(`qemu-img create -q -f qcow2 ${file} 1M; chmod 600 ${file}`);
+    const answer = await create({ disks: [{ size: 1 }, { path: file }] });
+    expectError(answer, 500, "permission_denied", NEEDS_ROOT);
+    expect(answer.body.error).toMatch(/^disks\[1\]\.path: /);
+    expect([await names(), readdirSync(at(""))]).toEqual([[], []]);
   });
 });

@@ -1,6 +1,16 @@
 /** What runs over an SSH connection: commands, texts, sessions; that nothing of it stays behind, whatever happens. */
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +28,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { commandOf, connections, type Sshd, startSshd, tree } from "../../lab/sshd.ts";
 
 const run = promisify(execFile);
@@ -80,6 +91,23 @@ describe("commands", () => {
     expect(await sh("echo out; echo err >&2; exit 3")).toEqual(result);
     expect((await sh("kill -9 $$")).exitCode).not.toBe(0);
     expect((await sh("exit 127")).exitCode).toBe(127);
+  });
+
+  test("tell their output as it comes", async () => {
+    const go = join(folder, "go");
+    await run("mkfifo", [go]);
+    const told: string[] = [];
+    const onOutput = (text: string, stream: string) => {
+      told.push(`${stream}: ${text}`);
+      // the program goes on once the first line was told
+      if (told.length === 1) writeFileSync(go, "three\n");
+    };
+    const answer = await sh(`echo one; read -r line <'${go}'; echo two >&2; echo "$line"`, {
+      onOutput,
+    });
+    expect(answer).toEqual({ stdout: "one\nthree\n", stderr: "two\n", exitCode: 0 });
+    expect(told[0]).toBe("stdout: one\n");
+    expect(told.slice(1).sort()).toEqual(["stderr: two\n", "stdout: three\n"]);
   });
 
   test("get their words as they are", async () => {
@@ -204,7 +232,7 @@ describe("commands", () => {
     await ended();
   });
 
-  test("output without end is cut off", { timeout: 60_000 }, async () => {
+  test("output without end is cut off", async () => {
     const call = kvm1.exec(["yes"], { timeout: 50_000 });
     await expect(call).rejects.toMatchObject({
       code: "command_failed",
@@ -230,6 +258,25 @@ describe("commands", () => {
     file.remove();
     await until("the file is gone", () => readdirSync(join(file.path, "..")).length === 0);
     await kvm1.putText("never removed"); // goes with the connection: see nothingThere
+  });
+
+  test("bytes are a file too, and written over a file of their length", async () => {
+    const bytes = Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7) % 256));
+    const file = await kvm1.putText(bytes);
+    expect(readFileSync(file.path)).toEqual(bytes);
+    file.remove();
+    const folder = mkdtempSync(join(tmp, "it's "));
+    const [volume, link] = [join(folder, "volume"), join(folder, "link")];
+    writeFileSync(volume, Buffer.alloc(bytes.length));
+    symlinkSync(volume, link);
+    expect(await kvm1.overwrite?.(link, bytes)).toBe(false);
+    expect(await kvm1.overwrite?.(join(folder, "none"), bytes)).toBe(false);
+    expect(await kvm1.overwrite?.(volume, bytes.subarray(1))).toBe(false);
+    expect(readFileSync(volume)).toEqual(Buffer.alloc(bytes.length));
+    expect(await kvm1.overwrite?.(volume, bytes)).toBe(true);
+    expect(readFileSync(volume)).toEqual(bytes);
+    expect(readdirSync(folder).sort()).toEqual(["link", "volume"]);
+    rmSync(folder, { recursive: true });
   });
 
   test("a text of a megabyte", async () => {
@@ -347,7 +394,9 @@ describe("a server", () => {
     await clean();
   });
 
-  test("40 calls of all kinds at once fit into 10 channels", { timeout: 120_000 }, async () => {
+  test("40 calls of all kinds at once fit into 10 channels", {
+    timeout: slow(120_000),
+  }, async () => {
     const images = "/var/lib/libvirt/images";
     await run("qemu-img", ["create", "-f", "raw", `${images}/source.img`, "1M"]);
     await virsh("pool-refresh", "default");
@@ -400,7 +449,9 @@ describe("a server", () => {
     }
   });
 
-  test("a connection that is not used is closed, and made again", { timeout: 30_000 }, async () => {
+  test("a connection that is not used is closed, and made again", {
+    timeout: slow(30_000),
+  }, async () => {
     const settings = "[ssh]\nidle = 0.5\n[virsh]\nidle = 0.2\n";
     server = await serveHosts({ kvm1: sshd.uri() }, settings);
     for (let i = 0; i < 2; i++) {
@@ -419,7 +470,7 @@ describe("a server", () => {
   });
 
   test("a frozen sshd is noticed, left, and used again when it has thawed", {
-    timeout: 60_000,
+    timeout: slow(60_000),
   }, async () => {
     server = await serveHosts({ kvm1: sshd.uri() }, "[ssh]\nkeepalive = 2\ntimeout = 3\n");
     const networks = () => (server as HostsServer).get("/libvirt/networks?host=kvm1");

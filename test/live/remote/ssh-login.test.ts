@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type HostsServer, serveHosts } from "../../fixtures/live/hosts.ts";
 import { expectError, expectSuccess, processes, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { type Sshd, startSshd, tree } from "../../lab/sshd.ts";
 
 const run = promisify(execFile);
@@ -266,12 +267,12 @@ Host shut
     expect(gate.log().slice(before.length)).toMatch(/Accepted publickey for root/);
   });
 
-  test("two", { timeout: 30_000 }, async () => {
+  test("two", { timeout: slow(30_000) }, async () => {
     await serve("root@gate,gate");
     expectSuccess(await networks("inner"));
   });
 
-  test("when it goes away and comes back", { timeout: 60_000 }, async () => {
+  test("when it goes away and comes back", async () => {
     await serve("gate");
     expectSuccess(await networks("inner"));
     await gate.kill();
@@ -285,7 +286,7 @@ Host shut
     await until("it answers again", async () => (await networks("inner")).status === 200, 35);
   });
 
-  test("when what is behind it goes away", { timeout: 60_000 }, async () => {
+  test("when what is behind it goes away", async () => {
     await inner.kill();
     await serve("gate");
     const message =

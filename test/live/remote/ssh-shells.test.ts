@@ -5,6 +5,7 @@ import { sshTransport } from "../../../runtime/hypervisor/ssh/transport.ts";
 import type { Transport } from "../../../runtime/hypervisor/transport.ts";
 import { serveHosts } from "../../fixtures/live/hosts.ts";
 import { expectSuccess, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { type LoginUser, startLoginUser } from "../../lab/login-user.ts";
 
 const SETTINGS = { timeout: 20, keepalive: 15, idle: 300, logins: 4 };
@@ -44,7 +45,7 @@ describe.each(["/bin/tcsh", "/bin/sh", "/bin/bash", "/usr/bin/fish"])("%s", (she
   });
 });
 
-test("with csh an image is uploaded", { timeout: 120_000 }, async () => {
+test("with csh an image is uploaded", { timeout: slow(120_000) }, async () => {
   const user = await startLoginUser({ name: "toor", shell: "/bin/tcsh", root: true });
   const server = await serveHosts({ kvm1: user.uri() }, "[ssh]\ntimeout = 20\n");
   try {

@@ -152,13 +152,12 @@ const advised = (said: string, command: string) => {
 };
 
 describe("the host's key", () => {
-  test("unknown: refused, until it is recorded as the message says", { timeout: 60_000 }, () =>
+  test("unknown: refused, until it is recorded as the message says", () =>
     hindered(
       "unknown",
       /the host key of root@127.0.0.1:\d+ is ssh-ed25519 SHA256:\S+, and none is recorded for \[127.0.0.1\]:\d+ in .*unknown. Compare it on the host itself \(ssh-keygen -lf .*\), then record it: ssh-keyscan/,
       (said) => advised(said, "ssh-keyscan"),
-    ),
-  );
+    ));
 
   test("the message has the right fingerprint", async () => {
     const { stdout } = await run("ssh-keygen", ["-lf", join(sshd.home, "host_ed25519.pub")]);
@@ -166,7 +165,7 @@ describe("the host's key", () => {
     expect(body.error).toContain(stdout.split(" ")[1]);
   });
 
-  test("changed: refused, until the old one is removed", { timeout: 60_000 }, () =>
+  test("changed: refused, until the old one is removed", () =>
     hindered(
       "changed",
       /but another one is recorded for \[127.0.0.1\]:\d+ in .*changed: somebody may be in between. If the host was really installed anew, remove the old key/,
@@ -175,24 +174,21 @@ describe("the host's key", () => {
         const { stdout } = await run("ssh-keyscan", ["-p", `${sshd.port}`, "127.0.0.1"]);
         await appendFile(path("changed"), stdout);
       },
-    ),
-  );
+    ));
 
-  test("revoked: refused", { timeout: 60_000 }, () =>
+  test("revoked: refused", () =>
     hindered("revoked", /which .*revoked marks as revoked for .*; do not trust this host/, () =>
       copyFileSync(sshd.knownHosts, path("revoked")),
-    ),
-  );
+    ));
 });
 
 describe("the login", () => {
-  test("a key that may not", { timeout: 60_000 }, () =>
+  test("a key that may not", () =>
     hindered(
       "stranger",
       /root@127.0.0.1:\d+ refuses the login with .*stranger. Check the user, and that its ~\/.ssh\/authorized_keys there holds the public key/,
       () => appendFile(join(sshd.home, ".ssh/authorized_keys"), publicKey("stranger")),
-    ),
-  );
+    ));
 
   test("a user that is not there", () =>
     hindered(
@@ -200,14 +196,13 @@ describe("the login", () => {
       /nobody-here@127.0.0.1:\d+ refuses the login with .*id_ed25519. Check the user/,
     ));
 
-  test("a key file that is not there", { timeout: 60_000 }, () =>
+  test("a key file that is not there", () =>
     hindered("absent", /keyfile .*absent does not exist/, () =>
       copyFileSync(sshd.key, path("absent")),
-    ),
-  );
+    ));
 
   test("an encrypted key, without passphrase or with a wrong one", {
-    timeout: 60_000,
+    timeout: slow(60_000),
   }, async () => {
     await hindered(
       "locked",
@@ -227,13 +222,12 @@ describe("the login", () => {
 });
 
 describe("the way there", () => {
-  test("no sshd", { timeout: 60_000 }, () =>
+  test("no sshd", () =>
     hindered("closed", /nothing listens at root@127.0.0.1:\d+; is sshd running there\?/, () =>
       closed.start(),
-    ),
-  );
+    ));
 
-  test("a name that cannot be resolved", { timeout: 60_000 }, async () => {
+  test("a name that cannot be resolved", async () => {
     const key = readFileSync(sshd.knownHosts, "utf8").split(" ").slice(1).join(" ");
     writeFileSync(path("named"), `[kvm.invalid]:${sshd.port} ${key}`);
     writeFileSync(path("hosts"), "127.0.0.1 localhost kvm.invalid\n");
@@ -244,13 +238,12 @@ describe("the way there", () => {
     ).finally(() => run("umount", ["/etc/hosts"]));
   });
 
-  test("a host that drops what is sent to it", { timeout: 60_000 }, () =>
+  test("a host that drops what is sent to it", () =>
     hindered("dropped", /root@127.0.0.1:\d+ does not answer/, () =>
       run("iptables", ["-D", "INPUT", "-p", "tcp", "--dport", `${ended.port}`, "-j", "DROP"]),
-    ),
-  );
+    ));
 
-  test("one that takes the connection and says nothing", { timeout: 60_000 }, async () => {
+  test("one that takes the connection and says nothing", async () => {
     let other: Sshd | undefined;
     await hindered("silent", /root@127.0.0.1:\d+ does not answer/, async () => {
       for (const socket of sockets) socket.destroy();
@@ -272,15 +265,14 @@ describe("the way there", () => {
 });
 
 describe("the other side", () => {
-  test("no virsh", { timeout: 60_000 }, () =>
+  test("no virsh", () =>
     hindered("bare", /virsh is not installed on hypervisor bare/, () =>
       symlinkSync("/usr/bin/virsh", path("bare/virsh")),
-    ),
-  );
+    ));
 
   test("an account without a shell", () => hindered("forced", /hypervisor forced: no shell there/));
 
-  test("no libvirtd", { timeout: 60_000 }, async () => {
+  test("no libvirtd", async () => {
     expectSuccess(await networks("good"));
     await stopLibvirtd();
     const why =
@@ -291,7 +283,7 @@ describe("the other side", () => {
 });
 
 describe("a hypervisor that was not reached", () => {
-  test("is left alone for a while, then tried again", { timeout: 60_000 }, async () => {
+  test("is left alone for a while, then tried again", async () => {
     await ended.kill();
     await until("the loss is known", async () => (await networks("dropped")).status === 503);
     const { body } = await networks("dropped");
@@ -306,7 +298,7 @@ describe("a hypervisor that was not reached", () => {
     await until("it is back", async () => (await networks("dropped")).status === 200, 35);
   });
 
-  test("one login serves all who wait for it", { timeout: 60_000 }, async () => {
+  test("one login serves all who wait for it", async () => {
     await ended.kill();
     await ended.start();
     const logins = () => ended.log().match(/Accepted publickey/g)?.length ?? 0;

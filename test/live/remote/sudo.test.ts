@@ -6,6 +6,7 @@ import { Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
 import { sshTransport } from "../../../runtime/hypervisor/ssh/transport.ts";
 import { serveHosts } from "../../fixtures/live/hosts.ts";
 import { expectError, expectSuccess, processes, until, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { type LoginUser, type LoginUserOptions, startLoginUser } from "../../lab/login-user.ts";
 
 const SSH = { timeout: 20, keepalive: 15, idle: 300, logins: 4 };
@@ -138,7 +139,7 @@ describe("a refusal is clear", () => {
 });
 
 test("an image that only root may read is uploaded, here and over SSH", {
-  timeout: 120_000,
+  timeout: slow(120_000),
 }, async () => {
   const user = await startLoginUser({ sudo: "NOPASSWD: ALL" });
   ends.push(user.remove);

@@ -81,9 +81,15 @@ test("it lists every function, with its method and its summary", async () => {
       };
     }),
   );
-  const byPath = (a: { path?: string | null }, b: { path?: string | null }) =>
-    `${a.path}` < `${b.path}` ? -1 : 1;
-  expect(listed.sort(byPath)).toEqual(functions.sort(byPath));
+  type Listed = (typeof listed)[number];
+  const byPath = (a: Listed, b: Listed) =>
+    `${a.path} ${a.method}` < `${b.path} ${b.method}` ? -1 : 1;
+  // a function with two methods is listed with each, and one with an alias under that path, too
+  const known: Listed[] = functions.flatMap((one: Listed) =>
+    one.method.split(", ").map((method: string) => ({ ...one, method })),
+  );
+  const own = listed.filter(({ path }) => !path?.includes("{id}"));
+  expect(own.sort(byPath)).toEqual(known.sort(byPath));
   expect(listed.length).toBeGreaterThan(50);
 });
 

@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { slow } from "../../fixtures/slowness.ts";
 import { guestSays, tinyGuestXml } from "../../lab/guest.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
 
@@ -15,7 +16,7 @@ const NETWORK = `<network>
 </network>`;
 
 async function virsh(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)("virsh", ["-q", ...args], { timeout: 30_000 });
+  const { stdout } = await promisify(execFile)("virsh", ["-q", ...args], { timeout: slow(30_000) });
   return stdout.trim();
 }
 
@@ -74,30 +75,36 @@ describe("a network and a guest", () => {
     expect(await readFile(`/proc/${pid}/cmdline`, "utf8")).toContain("dnsmasq");
   });
 
-  test("a guest boots, takes a network card, gives it back, and shuts down", async () => {
-    await virsh("start", "lab-test");
-    await guestSays("lab-test", "READY");
-    await virsh(
-      "attach-interface",
-      "lab-test",
-      "network",
-      "lab-test",
-      "--model",
-      "virtio",
-      "--live",
-    );
-    await guestSays("lab-test", "ADDRESS eth0 10.99.0.");
-    await virsh("detach-interface", "lab-test", "network", "--live");
-    expect(await virsh("domiflist", "lab-test")).toBe("");
-    expect(await virsh("dommemstat", "lab-test")).toContain("unused ");
-    await virsh("shutdown", "lab-test");
-    await expect.poll(() => virsh("domstate", "lab-test"), { timeout: 30_000 }).toBe("shut off");
-  }, 120_000);
+  test(
+    "a guest boots, takes a network card, gives it back, and shuts down",
+    async () => {
+      await virsh("start", "lab-test");
+      await guestSays("lab-test", "READY");
+      await virsh(
+        "attach-interface",
+        "lab-test",
+        "network",
+        "lab-test",
+        "--model",
+        "virtio",
+        "--live",
+      );
+      await guestSays("lab-test", "ADDRESS eth0 10.99.0.");
+      await virsh("detach-interface", "lab-test", "network", "--live");
+      expect(await virsh("domiflist", "lab-test")).toBe("");
+      expect(await virsh("dommemstat", "lab-test")).toContain("unused ");
+      await virsh("shutdown", "lab-test");
+      await expect
+        .poll(() => virsh("domstate", "lab-test"), { timeout: slow(30_000) })
+        .toBe("shut off");
+    },
+    slow(120_000),
+  );
 
   test("libvirtd can be killed and comes back with what it had", async () => {
     await stopLibvirtd();
     await expect(virsh("list")).rejects.toThrow("Failed to connect");
     await startLibvirtd();
     expect(await virsh("net-list", "--name")).toBe("lab-test");
-  }, 60_000);
+  });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { clean, defineDomain, env, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
@@ -108,7 +109,7 @@ const complaint = () =>
   virsh("net-start", "--network", "on").catch(({ stderr }: { stderr: string }) => stderr);
 
 afterEach(empty);
-test.each(["C", ...LANGUAGES])("%s", { timeout: 120_000 }, async (locale) => {
+test.each(["C", ...LANGUAGES])("%s", { timeout: slow(120_000) }, async (locale) => {
   await stopLibvirtd("SIGTERM");
   await startLibvirtd(locale);
   await prepare();

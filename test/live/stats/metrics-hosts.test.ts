@@ -48,7 +48,7 @@ beforeAll(async () => {
     await machine(name, { disks: [await image(`${name}.qcow2`, "8M")], network: "lan" });
     await virsh("start", "--domain", name);
   }
-}, 120_000);
+}, slow(120_000));
 afterEach(() => {
   for (const pid of processes("qemu-system-x86_64")) process.kill(pid, "SIGCONT");
 });
@@ -197,5 +197,5 @@ describe("several hypervisors", () => {
     );
     expect((await connected()).remote).toBe(1);
     expect((await made()).success).toBe(success + 1);
-  }, 60_000);
+  });
 });

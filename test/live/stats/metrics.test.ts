@@ -65,7 +65,7 @@ beforeAll(async () => {
       () => false,
     ),
   );
-}, 120_000);
+}, slow(120_000));
 afterAll(async () => {
   exporting?.kill();
   await clean();
@@ -340,4 +340,4 @@ test("a job: what kind, for how long, and how much is left", async () => {
   expect(Number(seen.memory_processed_bytes) + Number(seen.memory_remaining_bytes)).toBe(
     seen.memory_total_bytes,
   );
-}, 60_000);
+});

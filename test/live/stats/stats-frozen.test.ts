@@ -118,7 +118,7 @@ const complete = () =>
 
 describe("one of ten is stopped", () => {
   test("the others' numbers are right, within 3 s, again and again", {
-    timeout: 60_000,
+    timeout: slow(60_000),
   }, async () => {
     expectTen(await all(), []);
     process.kill(pidOf(FROZEN), "SIGSTOP");

@@ -8,6 +8,7 @@ import { basename } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { env, expectError, expectSuccess, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 const run = promisify(execFile);
@@ -16,7 +17,7 @@ const FROM = "/var/lib/libvirt/from";
 const MOUNT = "/var/lib/libvirt/mounted";
 
 const sh = async (script: string) =>
-  (await run("sh", ["-euc", script], { env, timeout: 30_000 })).stdout.trim();
+  (await run("sh", ["-euc", script], { env, timeout: slow(30_000) })).stdout.trim();
 
 let server: TestServer;
 let device: string;

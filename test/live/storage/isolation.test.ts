@@ -28,6 +28,7 @@ import { xml } from "../../../runtime/libvirt/xml.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import { imageMakers, type Makers, SIZE, writeMarker } from "../../fixtures/live/naming-images.ts";
 import { expectError, expectSuccess, until, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 /** Allowed, as all of /var/lib/libvirt is. */
 const FROM = "/var/lib/libvirt/named";
@@ -150,7 +151,7 @@ describe("without the isolation", () => {
 });
 
 describe("isolated", () => {
-  test("no image of any format reaches a marker", { timeout: 600_000 }, async () => {
+  test("no image of any format reaches a marker", { timeout: slow(600_000) }, async () => {
     const names = { ...NAMES, ...DETOURS };
     const image = fc
       .record({

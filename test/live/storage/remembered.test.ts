@@ -1,6 +1,6 @@
 /** What is remembered of images and definitions: no guard is weaker for it, whatever changes between two calls. */
 import { execFile } from "node:child_process";
-import { readdirSync, renameSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -122,6 +122,18 @@ test("a domain that is renamed, and one that is made anew under its name", async
   await virsh("undefine", uuid);
   await defineDomain("other");
   expectSuccess(await remove("over"));
+});
+
+test("a definition's file that a hand has changed: the guard goes by what libvirtd knows", async () => {
+  await world();
+  const file = "/etc/libvirt/qemu/vm.xml";
+  writeFileSync(file, readFileSync(file, "utf8").replace(/<disk .*<\/disk>/s, ""));
+  await sleep(SETTLE_MS);
+  for (let n = 0; n < 2; n++) {
+    const { templates } = expectSuccess(await server.get("/libvirt/template/list"));
+    expect(templates).toMatchObject([{ name: "vm", why: ["shut off"] }]);
+    expectError(await remove("over"), 500, "in_use", /is used by vm/);
+  }
 });
 
 test("a pool that comes and goes", async () => {

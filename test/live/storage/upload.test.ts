@@ -24,6 +24,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { type Answer, startServer } from "../../server.ts";
 
 const run = promisify(execFile);
@@ -39,7 +40,7 @@ const SECRET = "the secret of the host";
 
 /** Run a script in the folder of the sources. */
 const sh = async (script: string) =>
-  (await run("sh", ["-euc", script], { cwd: FROM, env, timeout: 30_000 })).stdout;
+  (await run("sh", ["-euc", script], { cwd: FROM, env, timeout: slow(30_000) })).stdout;
 
 const { test, server } = labTest({
   start: () => startServer({ PATH: `${BIN}:${process.env.PATH}` }),
@@ -457,7 +458,7 @@ describe("an image that was cut off", () => {
     for (const [name, options] of WHOLE) await sh(`qemu-img convert ${options} f.raw ${name}`);
   });
 
-  test.each(WHOLE)("%s: refused, unless nothing is lost", { timeout: 60_000 }, async (name) => {
+  test.each(WHOLE)("%s: refused, unless nothing is lost", async (name) => {
     const size = statSync(join(FROM, name)).size;
     let refused = 0;
     const cuts = [1, 100, 511, 512, 4096, 65_535, 65_536, 200_000];

@@ -15,6 +15,7 @@ import {
   wipe,
 } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 const { test, server } = labTest({ start, tidy: wipe });
 const post = (verb: string, input: object) =>
@@ -91,7 +92,7 @@ async function clonePatiently(copy: object) {
   return post("clone", copy);
 }
 
-describe("an encrypted volume", { timeout: 300_000 }, () => {
+describe("an encrypted volume", { timeout: slow(300_000) }, () => {
   const UUID = "5d3c6f2e-1111-4222-8333-444455556666";
   test("its copy is encrypted too, and volume/info says so", async () => {
     await sh(`${PATIENTLY}

@@ -29,6 +29,7 @@ import {
   until,
   virsh,
 } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { type Answer, startServer } from "../../server.ts";
 
 const run = promisify(execFile);
@@ -38,7 +39,8 @@ const LINKS = "/run/links";
 const MIB = 2 ** 20;
 const MARKER = "what nobody may read again";
 
-const sh = (script: string) => run("sh", ["-euc", script], { cwd: STORE, env, timeout: 30_000 });
+const sh = (script: string) =>
+  run("sh", ["-euc", script], { cwd: STORE, env, timeout: slow(30_000) });
 const at = (name: string) => join(STORE, name);
 
 const { test, server } = labTest();

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from "vi
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import { env, expectError, expectSuccess, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import type { Answer } from "../../server.ts";
 
 const run = promisify(execFile);
@@ -20,7 +21,8 @@ const SMALL = `${ROOT}/small`;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-const sh = (script: string) => run("sh", ["-euc", script], { cwd: STORE, env, timeout: 30_000 });
+const sh = (script: string) =>
+  run("sh", ["-euc", script], { cwd: STORE, env, timeout: slow(30_000) });
 
 const { test, server } = labTest();
 beforeAll(async () => {

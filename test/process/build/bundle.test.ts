@@ -16,9 +16,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Manifest } from "../../../runtime/build/manifest.ts";
 import { hypersdk, onTerminal } from "../../cli.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startServer } from "../../server.ts";
 
-vi.setConfig({ testTimeout: 60_000 }); // each starts processes
+vi.setConfig({ testTimeout: slow(60_000) }); // each starts processes
 
 const folder = mkdtempSync(join(tmpdir(), "bundle-"));
 const ROOT = join(import.meta.dirname, "../../..");
@@ -30,7 +31,7 @@ beforeAll(async () => {
   const ran = await hypersdk(["build", "libvirt/networks", "--compile", "--out", folder]);
   expect(ran).toMatchObject({ code: 0, stderr: "" });
   manifest = JSON.parse(ran.stdout);
-}, 60_000);
+}, slow(60_000));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const file = (name: string) => join(folder, `libvirt-networks${name}`);

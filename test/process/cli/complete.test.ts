@@ -1,9 +1,16 @@
 /** What the completion scripts ask, on libvirt's own test hypervisor. */
-import { expect, test, vi } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test, vi } from "vitest";
 import { hypersdk } from "../../cli.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default";
-vi.setConfig({ testTimeout: 60_000 }); // a process for each line, on a machine that may be busy
+const state = mkdtempSync(join(tmpdir(), "complete-"));
+process.env.XDG_STATE_HOME = state;
+afterAll(() => rmSync(state, { recursive: true }));
+vi.setConfig({ testTimeout: slow(60_000) }); // a process for each line, on a machine that may be busy
 
 /** The values offered after these words, and no word on standard error. */
 async function offered(...words: string[]): Promise<string[]> {
@@ -27,6 +34,7 @@ test.each([
     ["call", "libvirt/networks", "--h"],
     ["--host", "--help"],
   ],
+  [["call", "libvirt/clone", "--a"], ["--async"]],
   [["call", "--host", "lo"], ["local"]],
   [["call", "--host=lo"], ["--host=local"]],
   [["call", "--json", "libvirt/network/start", "n"], ["name="]],
@@ -35,7 +43,7 @@ test.each([
   [["call", "libvirt/batch/start", "domains=x", "domains[]="], ["domains[]=test"]],
   [
     ["call", "libvirt/batch/start", "domains=x", ""],
-    ["domains=", "paused="],
+    ["domains=", "paused=", "wait[for]=", "wait[timeout]=", "wait[eject]="],
   ],
   [
     ["call", "libvirt/batch/start", "paused="],
@@ -49,6 +57,20 @@ test.each([
   [["call", "libvirt/template/deploy", "customize[h"], ["customize[hostname]="]],
   [["call", "libvirt/template/create", "met"], ["metadata["]],
   [["call", "libvirt/nowhere", "name="], []],
+  [["job"], ["jobs", "job"]],
+  [["job", ""], ["cancel"]], // no database runs, and none is started for a Tab
+  [["job", "cancel", "--s"], ["--server"]],
+  [
+    ["jobs", "--state", "c"],
+    ["cancelling", "completed", "cancelled"],
+  ],
+  [
+    ["jobs", "--function", "libvirt/network/st"],
+    ["libvirt/network/start", "libvirt/network/stop"],
+  ],
+  [["jobs", "--domain", ""], ["test"]],
+  [["jobs", "--host=lo"], ["--host=local"]],
+  [["serve", "--"], ["--no-workers"]],
   [["call", "libvirt/networks", "--server", "http://127.0.0.1:9", "--host", ""], []],
   [["call", "libvirt/network", "--server", "http://127.0.0.1:9", "name="], []],
   [["call", "libvirt/network", "--host", "kvm9", "name="], []],

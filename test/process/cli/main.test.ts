@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import pkg from "../../../package.json" with { type: "json" };
 import { hypersdk, LAUNCHER, onTerminal } from "../../cli.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 process.env.LIBVIRT_DEFAULT_URI = "test:///default";
-vi.setConfig({ testTimeout: 60_000 }); // a process for each call, on a machine that may be busy
+vi.setConfig({ testTimeout: slow(60_000) }); // a process for each call, on a machine that may be busy
 const folder = mkdtempSync(join(tmpdir(), "cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -7,8 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import { hypersdk } from "../../cli.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: slow(60_000) });
 
 const ROOT = join(import.meta.dirname, "../../..");
 const folder = mkdtempSync(join(ROOT, "test/fixtures/tmp-manifests-")); // where node_modules is found

@@ -3,9 +3,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
+import { slow } from "../../fixtures/slowness.ts";
 import { copyOfRepository } from "./copy.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: slow(120_000) });
 
 const { root, remove } = copyOfRepository();
 afterAll(remove);
@@ -32,15 +33,26 @@ test("functions of each kind, their tests and types", () => {
   });
   expect(hypersdk("new", "libvirt/network/age")).toMatchObject({ code: 0 });
   expect(hypersdk("new", "/functions/libvirt/pool/x-y.ts")).toMatchObject({ code: 0 });
+  expect(hypersdk("new", "libvirt/pool/query", "--method", "GET,POST")).toMatchObject({ code: 0 });
   expect(hypersdk("new", "agent", "--summary", "Show the agent")).toMatchObject({ code: 0 });
   expect(api()).toContain('"POST /libvirt/domain/poke"');
   expect(api()).toContain('"GET /libvirt/pool/x-y"');
+  expect(api()).toContain('"GET /libvirt/pool/query"');
+  expect(api()).toContain('"POST /libvirt/pool/query"');
 
   expect(run("node_modules/.bin/biome", "check", "functions", "test/functions")).toMatchObject({
     code: 0,
   });
   expect(run("node_modules/.bin/tsc")).toMatchObject({ code: 0, stdout: "" });
-  const names = ["contract", "client/api", "domain/poke", "network/age", "pool/x-y", "agent.test"];
+  const names = [
+    "contract",
+    "client/api",
+    "domain/poke",
+    "network/age",
+    "pool/x-y",
+    "pool/query",
+    "agent.test",
+  ];
   const tests = run(
     "--bun",
     "run",
@@ -67,7 +79,9 @@ test.each([
   [["x", "--access", "admin"], /a GET only reads/],
   [["x", "--method", "POST"], /a POST needs operate or admin/],
   [["x", "--method", "POST", "--access", "read"], /a POST needs operate or admin/],
-  [["x", "--method", "PUT"], /Allowed choices are GET, POST/],
+  [["x", "--method", "PUT"], /a PUT needs operate or admin/],
+  [["x", "--method", "GET,POST", "--access", "admin"], /a GET only reads/],
+  [["x", "--method", "PATCH"], /Allowed choices are GET, POST, PUT, GET,POST/],
   [["x", "--summary", "Ends with a dot."], /--summary: one line/],
 ])("%j is refused, and nothing is made", (words, text) => {
   const before = api();

@@ -3,10 +3,11 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { slow } from "../../fixtures/slowness.ts";
 import { startServer, type TestServer } from "../../server.ts";
 import { copyOfRepository } from "./copy.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: slow(60_000) });
 
 const { root, remove } = copyOfRepository();
 const health = join(root, "functions/health.ts");
@@ -20,7 +21,7 @@ beforeAll(async () => {
   await probe.stop(true);
   const env = { PORT: port, LIBVIRT_DEFAULT_URI: "test:///default", HYPERSDK_CONFIG: "" };
   server = await startServer(env, [join(root, "runtime/dev/serve.ts")]);
-}, 60_000);
+}, slow(60_000));
 afterAll(async () => {
   await server.stop();
   remove();

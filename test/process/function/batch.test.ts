@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HyperError } from "../../../runtime/core/errors.ts";
+import { goDuration } from "../../../runtime/core/go-duration.ts";
 import { log } from "../../../runtime/core/log.ts";
-import { BatchResult, batch, Domains, goDuration } from "../../../runtime/function/batch.ts";
+import { unwatched } from "../../../runtime/core/progress.ts";
+import { BatchResult, batch, Domains } from "../../../runtime/function/batch.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { answering, fakeVirsh } from "../../fixtures/fake.ts";
 import { slow } from "../../fixtures/slowness.ts";
@@ -14,7 +16,7 @@ import { startServer, type TestServer } from "../../server.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `vm ${i}`);
 const { virsh, calls } = answering(() => "11111111-1111-4111-8111-111111111111 42\n");
-const ctx = { virsh, log } as unknown as Context;
+const ctx = { virsh, log, progress: unwatched } as unknown as Context;
 
 describe("a batch", () => {
   test("over 50: four at once, in request order, whoever ends first", async () => {

@@ -4,9 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import type { Config } from "../../../runtime/core/config.ts";
 import type { HyperError } from "../../../runtime/core/errors.ts";
-import { type Arg, type CallOptions, Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
+import { type CallOptions, Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
 import { unwrap } from "../../../runtime/hypervisor/outcomes.ts";
+import type { Arg } from "../../../runtime/hypervisor/text-arguments.ts";
 import type { Transport } from "../../../runtime/hypervisor/transport.ts";
 import { fakeVirsh, until } from "../../fixtures/fake.ts";
 
@@ -361,6 +362,23 @@ describe("a process of its own", () => {
       code: "not_found",
       message: "Storage volume not found: no",
     });
+  });
+
+  test.each([
+    ["vol-create-from", "outcome_unknown"],
+    ["vol-path", "unreachable"],
+  ])("%s, whose connection to libvirt is lost: %s", async (verb, code) => {
+    const lost = "Failed to do it\nerror: End of file while reading data: Input/output error";
+    const words = ["error", `Disconnected from qemu:///system due to end of file\nerror: ${lost}`];
+    const call = kvm1.oneShot([verb, ...words], { timeout: 5000 });
+    await expect(call).rejects.toMatchObject({ code });
+  });
+
+  test("one that finds no libvirt has not begun", async () => {
+    const words =
+      "failed to connect to the hypervisor\nerror: Failed to connect socket to '/x': No";
+    const call = kvm1.oneShot(["vol-create-from", "error", words], { timeout: 5000 });
+    await expect(call).rejects.toMatchObject({ code: "unreachable" });
   });
 
   test.each(["timed_out", "cancelled"])("ends with all it started when %s", async (code) => {

@@ -1,4 +1,6 @@
 /** Programs of this machine: their environment, input, exit code and end. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
 import { fakeVirsh, until } from "../../fixtures/fake.ts";
@@ -23,6 +25,21 @@ describe("exec", () => {
       stderr: "err\n",
       exitCode: 3,
     });
+  });
+
+  test("its output is told as it comes, and answered all the same", async () => {
+    const told: string[] = [];
+    const script = `echo one; read -r line <"${process.env.FAKE_VIRSH}/go"; echo two >&2; echo "$line"`;
+    const onOutput = (text: string, stream: string) => {
+      told.push(`${stream}: ${text}`);
+      // the program goes on once the first line was told
+      if (told.length === 1) writeFileSync(`${process.env.FAKE_VIRSH}/go`, "three\n");
+    };
+    execFileSync("mkfifo", [`${process.env.FAKE_VIRSH}/go`]);
+    const answer = await sh(script, { onOutput });
+    expect(answer).toEqual({ stdout: "one\nthree\n", stderr: "two\n", exitCode: 0 });
+    expect(told[0]).toBe("stdout: one\n");
+    expect(told.slice(1).sort()).toEqual(["stderr: two\n", "stdout: three\n"]);
   });
 
   test("words are handed over as they are, through no shell", async () => {
@@ -91,10 +108,10 @@ describe("exec", () => {
     await expect(call).rejects.toMatchObject({ code: "cancelled" });
   });
 
-  test("output without end is cut off", { timeout: 20_000 }, async () => {
+  test("output without end is cut off", { timeout: slow(20_000) }, async () => {
     await expect(exec(["yes"], { timeout: 15_000 })).rejects.toMatchObject({
       code: "command_failed",
-      message: /yes printed more than \d+ bytes/,
+      message: expect.stringMatching(/yes printed more than \d+ bytes/),
     });
   });
 
@@ -110,5 +127,35 @@ describe("exec", () => {
         message: "virsh is not installed on this machine",
       });
     }
+  });
+});
+
+describe("writing over a file", () => {
+  const { overwrite, putText } = localTransport("qemu:///fake");
+  const bytes = Buffer.from([0, 255, 128, 10, 0]);
+  const at = (name: string) => `${process.env.FAKE_VIRSH}/${name}`;
+
+  test("of the very length, whatever the bytes", async () => {
+    writeFileSync(at("volume"), Buffer.alloc(bytes.length));
+    expect(await overwrite?.(at("volume"), bytes)).toBe(true);
+    expect(readFileSync(at("volume"))).toEqual(bytes);
+  });
+
+  test("not of another one, none, a folder's, a link's or a pipe's", async () => {
+    writeFileSync(at("long"), "too long");
+    symlinkSync(at("volume"), at("link"));
+    writeFileSync(at("volume"), Buffer.alloc(bytes.length));
+    execFileSync("mkfifo", [at("pipe")]);
+    for (const name of ["long", "none", "", "link", "pipe"])
+      expect([name, await overwrite?.(at(name), bytes)]).toEqual([name, false]);
+    expect(readFileSync(at("long"), "utf8")).toBe("too long");
+    expect(readFileSync(at("volume"))).toEqual(Buffer.alloc(bytes.length));
+    expect(existsSync(at("none"))).toBe(false);
+  });
+
+  test("bytes are a file for a command too", async () => {
+    const file = await putText(bytes);
+    expect(readFileSync(file.path)).toEqual(bytes);
+    file.remove();
   });
 });

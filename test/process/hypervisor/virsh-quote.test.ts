@@ -5,6 +5,7 @@ import { loadConfig } from "../../../runtime/core/config.ts";
 import { Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
 import { quote } from "../../../runtime/hypervisor/virsh-quote.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 const { virsh: settings } = loadConfig({});
 const virsh = new Hypervisor("t", "test:///default", settings, localTransport("test:///default"));
@@ -20,7 +21,7 @@ const text = fc.oneof(
 
 describe("quote", () => {
   test("5,000 random strings come back from virsh as they went in", {
-    timeout: 60_000,
+    timeout: slow(60_000),
   }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 10, maxLength: 10 }), async (strings) => {
@@ -31,7 +32,7 @@ describe("quote", () => {
     );
   });
 
-  test("a string of 100,000 characters comes back", { timeout: 30_000 }, async () => {
+  test("a string of 100,000 characters comes back", { timeout: slow(30_000) }, async () => {
     const long = "it's 'long' ".repeat(8000);
     expect(await virsh.virsh([["echo", "--string", long]])).toEqual([long]);
   });

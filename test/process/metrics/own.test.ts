@@ -1,8 +1,9 @@
 /** What the server counts of itself: commands by their lanes and results, requests, SSH connections. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { observer } from "../../../runtime/events/bus.ts";
-import { type Arg, Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
+import { Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
 import { localTransport } from "../../../runtime/hypervisor/local.ts";
+import type { Arg } from "../../../runtime/hypervisor/text-arguments.ts";
 import { ownMetrics } from "../../../runtime/metrics/own.ts";
 import { readExposition } from "../../fixtures/exposition.ts";
 import { fakeVirsh, until } from "../../fixtures/fake.ts";

@@ -14,6 +14,7 @@ import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Guarded, guarded } from "../../fixtures/access.ts";
 import { type Pair, selfSigned, signed } from "../../fixtures/certificate.ts";
 import { until } from "../../fixtures/fake.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 const TEST = 'hosts.local.uri = "test:///default"';
@@ -116,30 +117,37 @@ async function shown(server: TestServer, more: object = {}): Promise<string> {
 }
 
 describe("TLS", () => {
-  test("certificates are read again when they change; calls under way go on", async () => {
-    const now = { cert: join(places.folder, "now.crt"), key: join(places.folder, "now.key") };
-    const use = ({ cert, key }: Pair) => {
-      copyFileSync(key, now.key);
-      copyFileSync(cert, now.cert);
-    };
-    use(pair);
-    const { server, token } = await serving({}, tls(now));
-    expect(server.url).toMatch(/^https:/);
-    expect(await shown(server)).toBe("first");
-    writeFileSync(now.cert, "no certificate");
-    await until(() => server.log().includes("cannot be used"), "it is said", 8000);
-    expect(await shown(server)).toBe("first");
-    const held = tlsConnect({ port: Number(new URL(server.url).port), rejectUnauthorized: false });
-    await once(held, "secureConnect");
-    held.write(`GET /health HTTP/1.1\r\nHost: localhost\r\nX-API-Key: ${token}\r\n`); // not all of it
-    use(other);
-    await until(() => server.log().includes("was read again"), "it is read", 8000);
-    for (let n = 0; n < 5; n++) expect(await shown(server)).toBe("second");
-    held.write("\r\n");
-    const [answer] = await once(held, "data");
-    expect(`${answer}`).toMatch(/^HTTP\/1.1 200/);
-    held.destroy();
-  }, 20_000);
+  test(
+    "certificates are read again when they change; calls under way go on",
+    async () => {
+      const now = { cert: join(places.folder, "now.crt"), key: join(places.folder, "now.key") };
+      const use = ({ cert, key }: Pair) => {
+        copyFileSync(key, now.key);
+        copyFileSync(cert, now.cert);
+      };
+      use(pair);
+      const { server, token } = await serving({}, tls(now));
+      expect(server.url).toMatch(/^https:/);
+      expect(await shown(server)).toBe("first");
+      writeFileSync(now.cert, "no certificate");
+      await until(() => server.log().includes("cannot be used"), "it is said", 8000);
+      expect(await shown(server)).toBe("first");
+      const held = tlsConnect({
+        port: Number(new URL(server.url).port),
+        rejectUnauthorized: false,
+      });
+      await once(held, "secureConnect");
+      held.write(`GET /health HTTP/1.1\r\nHost: localhost\r\nX-API-Key: ${token}\r\n`); // not all of it
+      use(other);
+      await until(() => server.log().includes("was read again"), "it is read", 8000);
+      for (let n = 0; n < 5; n++) expect(await shown(server)).toBe("second");
+      held.write("\r\n");
+      const [answer] = await once(held, "data");
+      expect(`${answer}`).toMatch(/^HTTP\/1.1 200/);
+      held.destroy();
+    },
+    slow(20_000),
+  );
 
   test("a key that is not the certificate's, or is not there, keeps it from starting", async () => {
     const mixed = { cert: pair.cert, key: other.key };

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect, expectTypeOf, test } from "vitest";
 import type { Call, Data, Input } from "../../../runtime/client/types.ts";
+import { methodsOf } from "../../../runtime/core/method.ts";
 import { API_FILE, apiTypes } from "../../../runtime/dev/api-types.ts";
-import { loadFunctions } from "../../../runtime/function/load.ts";
+import { allFunctions } from "../../fixtures/functions.ts";
 
 test("api.ts is what `npm run generate` writes", async () => {
   expect(readFileSync(API_FILE, "utf8"), "run npm run generate").toBe(await apiTypes());
@@ -10,9 +11,11 @@ test("api.ts is what `npm run generate` writes", async () => {
 
 test("it names every function that answers JSON, with its method, and nothing else", async () => {
   const lines = (await apiTypes()).split("\n").filter((line) => line.includes("typeof import("));
-  const wanted = (await loadFunctions()).flatMap(({ path, function: one }) =>
+  const wanted = (await allFunctions()).flatMap(({ path, function: one }) =>
     one && !one.spec.media
-      ? [`  "${one.spec.method} ${path}": typeof import("../../functions${path}.ts").default;`]
+      ? methodsOf(one.spec).map(
+          (method) => `  "${method} ${path}": typeof import("../../functions${path}.ts").default;`,
+        )
       : [],
   );
   expect(lines.sort()).toEqual(wanted.sort());

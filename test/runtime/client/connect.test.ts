@@ -54,3 +54,18 @@ test("close ends its sessions; the next call opens new ones", async () => {
     await other("GET /libvirt/networks");
   }
 });
+
+test("a call that is to be a job is checked as any other before it needs a database", async () => {
+  const caught = (call: Promise<unknown>) => call.then(() => undefined).catch((error) => error);
+  const local = connect();
+  const wrong = local("POST /libvirt/volume/create", { nme: "x" } as never, { wait: false });
+  expect(await caught(wrong)).toMatchObject({ code: "invalid_input", status: 400 });
+  const nowhere = local("POST /nowhere" as "POST /libvirt/clone", {} as never, { wait: false });
+  expect(await caught(nowhere)).toMatchObject({ code: "not_found" });
+  const own = connect({ host: "own", uri: "test:///default" });
+  const lost = own("POST /libvirt/network/start", { name: "default" }, { wait: false });
+  expect(await caught(lost)).toMatchObject({
+    code: "invalid_input",
+    message: "host: a job needs one of the configuration, where its worker finds it",
+  });
+});

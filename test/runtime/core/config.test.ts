@@ -107,6 +107,12 @@ describe("a mistake names the file and the key", () => {
     ["[limits]\nrate = 0", "limits.rate: "],
     ["[limits]\nmax_headers = 100000", "limits.max_headers: "],
     ['[audit]\nfile = "x"', "audit.file: must be an absolute path"],
+    ['[images]\nhosts = ["https://a.example"]', "images.hosts.0: must be a host such as"],
+    ['[images]\nhosts = ["a.example/b"]', "images.hosts.0: must be a host such as"],
+    ['[images]\nhosts = ["*"]', "images.hosts.0: must be a host such as"],
+    ['[images]\nprivate = "no"', "images.private: "],
+    ['[database]\nurl = "mysql://db"', "database.url: must be a URL such as postgres://"],
+    ['[database]\nbinaries = "bin"', "database.binaries: must be an absolute path"],
     ["[virsh]\ntimeout = -1", "virsh.timeout: "],
     ["[virsh]\nsessions = 0", "virsh.sessions: "],
     ["[virsh]\ntimout = 1", 'virsh: unknown key "timout"'],
@@ -127,6 +133,11 @@ describe("a mistake names the file and the key", () => {
     expect(() => load("port = 1\nhost = \n")).toThrow(/it's\.toml: Invalid TOML[\s\S]*\n2: /);
   });
 
+  test("without the password in a line that it quotes", () => {
+    const toml = '[database]\nurl = "postgres://me:geheim@db/x\nbinaries = 1';
+    expect(() => load(toml)).toThrow("postgres://***@db/x");
+  });
+
   test("a file that is asked for must be there", () => {
     const path = join(folder, "none.toml");
     expect(() => loadConfig({ HYPERSDK_CONFIG: path })).toThrow(`${path}: ENOENT`);
@@ -134,6 +145,10 @@ describe("a mistake names the file and the key", () => {
 
   test("of the environment too", () => {
     expect(() => loadConfig({ PORT: "http" })).toThrow("port: must be a number");
+    for (const PORT of ["70000", "-1", "80.5"]) {
+      expect(() => loadConfig({ PORT })).toThrow("environment: port: must be a number, 0 to 65535");
+    }
+    expect(() => loadConfig({ LISTEN: "/run/x" })).toThrow("environment: listen: must be a Unix");
     const env = { LIBVIRT_DEFAULT_URI: "nonsense" };
     expect(() => loadConfig(env)).toThrow("LIBVIRT_DEFAULT_URI: must be a libvirt URI");
   });

@@ -413,7 +413,7 @@ describe("as Bun's server sees it", () => {
       summary: "Greet",
       examples: [{ name: "Ada" }],
     });
-    expect(Object.keys(greet).sort()).toEqual(["fetch", "hostname", "idleTimeout", "spec"]);
+    expect(Object.keys(greet).sort()).toEqual(["fetch", "hostname", "idleTimeout", "run", "spec"]);
     for (const name of ["stop", "error", "port"]) expect(greet).not.toHaveProperty(name);
   });
 });

@@ -2,16 +2,16 @@
 import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { loadFunctions } from "../../../runtime/function/load.ts";
+import { redact } from "../../../runtime/core/redact.ts";
 import {
   audit,
   auditFile,
   checkAudit,
   type Entry,
   openAudit,
-  redact,
 } from "../../../runtime/http/audit.ts";
 import { guarded } from "../../fixtures/access.ts";
+import { allFunctions } from "../../fixtures/functions.ts";
 import "../../fixtures/fake.ts"; // silences the log
 
 const access = guarded();
@@ -34,6 +34,12 @@ const entry = (id: string, more: Partial<Entry> = {}): Entry => ({
 const ids = () => access.audited().map(({ request_id }) => request_id);
 
 describe("what is redacted", () => {
+  test("the query of a URL", () => {
+    const input = { url: "https://a.example/b?sig=1", texts: ["what? https://a.example/?x"] };
+    const url = "https://a.example/b?[redacted]";
+    expect(redact(input)).toEqual({ ...input, url });
+  });
+
   test("values whose field says that they are secret, however deep, and the rest of long texts", () => {
     const long = "x".repeat(10_000);
     const input = {
@@ -42,6 +48,11 @@ describe("what is redacted", () => {
         root_password: "hunter2",
         run_commands: ["date"],
         ssh_authorized_keys: ["ssh-ed25519 A"],
+      },
+      cloud_init: {
+        user_data: "#!/bin/sh",
+        vendor_data: "x",
+        write_files: [{ path: "/a", content: "y" }],
       },
       list: [{ apiToken: 1, PassPhrase: ["a"], private_key: null }],
       long,
@@ -53,6 +64,11 @@ describe("what is redacted", () => {
         root_password: "[redacted]",
         run_commands: ["date"],
         ssh_authorized_keys: ["ssh-ed25519 A"],
+      },
+      cloud_init: {
+        user_data: "[redacted]",
+        vendor_data: "[redacted]",
+        write_files: [{ path: "/a", content: "[redacted]" }],
       },
       list: [{ apiToken: "[redacted]", PassPhrase: "[redacted]", private_key: "[redacted]" }],
       long: `${"x".repeat(4096)}… (10000 characters)`,
@@ -67,7 +83,7 @@ describe("what is redacted", () => {
   });
 
   test("every field of every function that looks secret is", async () => {
-    const schemas = (await loadFunctions()).map(({ function: one }) => one?.spec.input.shape ?? {});
+    const schemas = (await allFunctions()).map(({ function: one }) => one?.spec.input.shape ?? {});
     const text = JSON.stringify(schemas, (key, value) => (key === "checks" ? undefined : value));
     const names = [...text.matchAll(/"(\w*(?:passw|secret|token)\w*)":/gi)].map(([, name]) => name);
     expect(names).toContain("root_password");

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { HyperError } from "../../../runtime/core/errors.ts";
 import { diagnose } from "../../../runtime/hypervisor/diagnose.ts";
-import type { Arg, Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
+import type { Hypervisor } from "../../../runtime/hypervisor/hypervisor.ts";
+import type { Arg } from "../../../runtime/hypervisor/text-arguments.ts";
 import { virshError } from "../../../runtime/hypervisor/virsh-errors.ts";
 
 const JAPANESE = "要求された操作は有効ではありません: ドメインが稼働していません";

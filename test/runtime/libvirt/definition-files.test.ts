@@ -5,7 +5,8 @@ import { log } from "../../../runtime/core/log.ts";
 import { memoizePerObject } from "../../../runtime/core/memoize.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { readDefinitionFiles } from "../../../runtime/libvirt/definition-files.ts";
-import { type Definition, readChanged } from "../../../runtime/libvirt/definitions.ts";
+import type { Definition } from "../../../runtime/libvirt/definition-memory.ts";
+import { readChanged } from "../../../runtime/libvirt/definitions.ts";
 import { xml } from "../../../runtime/libvirt/xml.ts";
 import { answering } from "../../fixtures/fake.ts";
 

@@ -6,11 +6,8 @@ import list from "../../../functions/libvirt/template/list.ts";
 import { HyperError } from "../../../runtime/core/errors.ts";
 import { log } from "../../../runtime/core/log.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
-import {
-  type Definition,
-  readAnswering,
-  readDefinitions,
-} from "../../../runtime/libvirt/definitions.ts";
+import type { Definition } from "../../../runtime/libvirt/definition-memory.ts";
+import { readAnswering, readDefinitions } from "../../../runtime/libvirt/definitions.ts";
 import { readStorage } from "../../../runtime/libvirt/storage/usage.ts";
 import { answering } from "../../fixtures/fake.ts";
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type ErrorCode, HyperError } from "../../../runtime/core/errors.ts";
+import { log } from "../../../runtime/core/log.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { type Journal, leftovers } from "../../../runtime/libvirt/journal.ts";
 import type { Resource } from "../../../runtime/libvirt/resource.ts";
@@ -49,7 +50,7 @@ function hypervisor(there = ["v", "d", "/f", "/g"], stuck: string[] = [], look?:
     const stderr = argv[0] === "ls" ? `ls: ${name}: No such file or directory\n` : "rm: no\n";
     return { stdout: "", stderr: bad ? stderr : "", exitCode: bad ? 1 : 0 };
   };
-  return { ctx: { ...fake, exec, host: "h" } as unknown as Context, removed, ...fake };
+  return { ctx: { ...fake, exec, host: "h", log } as unknown as Context, removed, ...fake };
 }
 
 const made = async (journal: Journal, resources: Resource[] = ALL) => {
@@ -163,7 +164,7 @@ describe("a folder for others", () => {
       ran.push(argv);
       return { stdout: argv[1] === "-A" && !empty ? "mine\n" : "", stderr: "", exitCode: 0 };
     };
-    return { ctx: { ...answering(() => ""), exec, host: "h" } as unknown as Context, ran };
+    return { ctx: { ...answering(() => ""), exec, host: "h", log } as unknown as Context, ran };
   };
 
   test.each([
@@ -258,7 +259,7 @@ describe("leftovers", () => {
     ] as const) {
       put("a", { resources: [{ kind: "parent", path: "/e" }] });
       const exec = async () => ({ stdout: said, stderr: "", exitCode: 0 });
-      const ctx = { ...answering(() => ""), exec, host: "h" } as unknown as Context;
+      const ctx = { ...answering(() => ""), exec, host: "h", log } as unknown as Context;
       expect(await leftovers(ctx)).toMatchObject(left);
     }
     expect(noteFiles()).toEqual([]);

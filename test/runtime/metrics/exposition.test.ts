@@ -1,14 +1,16 @@
 /** The text of an answer: whose samples are in it, and that any name can be. */
+import { Gauge, Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { log } from "../../../runtime/core/log.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { exposition, metricsText } from "../../../runtime/metrics/exposition.ts";
+import { METRICS } from "../../../runtime/metrics/names.ts";
 import { readExposition } from "../../fixtures/exposition.ts";
 import { answering } from "../../fixtures/fake.ts";
 
 describe("the text", () => {
-  test("help, type and samples of each metric together", async () => {
-    const text = await exposition([
+  test("help, type and samples of each metric together", () => {
+    const text = exposition([
       { name: "libvirt_domain_info_vstate", labels: { domain: "a" }, value: 1 },
       { name: "libvirt_up", labels: {}, value: 1 },
       { name: "libvirt_domain_info_cpu_time_seconds_total", labels: { domain: "a" }, value: 0 },
@@ -23,7 +25,7 @@ describe("the text", () => {
       "# TYPE libvirt_domain_info_cpu_time_seconds_total counter",
       'libvirt_domain_info_cpu_time_seconds_total{domain="a"} 0',
     ]);
-    expect(await exposition([])).toBe("\n");
+    expect(exposition([])).toBe("\n");
   });
 
   test.each([
@@ -36,8 +38,8 @@ describe("the text", () => {
     "漢🙂",
     "__proto__",
     "constructor",
-  ])("a domain named %j", async (domain) => {
-    const text = await exposition([
+  ])("a domain named %j", (domain) => {
+    const text = exposition([
       { name: "libvirt_domain_info_vstate", labels: { domain }, value: 3 },
       { name: "libvirt_domain_info_virtual_cpus", labels: { domain }, value: 2 },
     ]);
@@ -47,14 +49,27 @@ describe("the text", () => {
     ]);
   });
 
-  test("numbers as they are", async () => {
+  test("to the byte as prom-client writes it", async () => {
+    const name = "libvirt_domain_info";
+    const { help, labels: labelNames } = METRICS[name];
+    const registry = new Registry();
+    const gauge = new Gauge({ name, help, labelNames, registers: [registry] });
+    const samples = ['a"\\\n', "", "b", "b"].map((domain, i) => ({
+      ...{ name: name as typeof name, value: i / 3 },
+      labels: { domain, os_type: "hvm", os_type_arch: "" },
+    }));
+    for (const { labels, value } of samples) gauge.set(labels, value);
+    expect(exposition(samples)).toBe(await registry.metrics());
+  });
+
+  test("numbers as they are", () => {
     const numbers = [0, 0.1 + 0.2, 2 ** 53 + 2, 9.223372036854775e18, 1e-9, 1795472134];
     const samples = numbers.map((value, i) => ({
       name: "libvirt_domain_info_vstate" as const,
       labels: { domain: `${i}` },
       value,
     }));
-    expect(readExposition(await exposition(samples)).map(({ value }) => value)).toEqual(numbers);
+    expect(readExposition(exposition(samples)).map(({ value }) => value)).toEqual(numbers);
   });
 });
 

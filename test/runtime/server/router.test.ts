@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { log } from "../../../runtime/core/log.ts";
 import { loadFunctions } from "../../../runtime/function/load.ts";
 import { createRouter } from "../../../runtime/server/router.ts";
+import { until } from "../../fixtures/fake.ts";
 import { startServer } from "../../server.ts";
 
 log.level = "silent";
@@ -176,6 +177,23 @@ describe("a file dropped into a copy of functions/", () => {
         loaded: true,
       });
       expect(body.data.functions.length).toBeGreaterThan(10);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test("one that does not load answers 503 with the first call and with later ones, and no other does", async () => {
+    const { root, file } = copy();
+    writeFileSync(file, "export default 7;\n");
+    const server = await startServer(env, [join(root, "runtime/serve.ts")]);
+    try {
+      const refused = { status: 503, body: { code: "function_unavailable" } };
+      expect(await server.get("/greet/hello")).toMatchObject(refused);
+      expect((await server.get("/health")).status).toBe(200);
+      expect((await server.get("/greet/hello/")).status).toBe(404); // asked of all, which have loaded by then
+      expect(await server.get("/greet/hello")).toMatchObject(refused);
+      // The log comes through a pipe, later than the answers.
+      await until(() => server.log().includes("/greet/hello did not load"));
     } finally {
       await server.stop();
     }

@@ -88,7 +88,7 @@ describe("snapshot", () => {
     const [name, other] = results.map((one) => one.snapshot);
     expect(name).toMatch(/^snapshot-\d{8}T\d{6}Z$/);
     expect(other).toBe(name);
-    expect(fake.calls).toEqual(
+    expect(fake.calls.filter(([verb]) => verb !== "dumpxml")).toEqual(
       ["a", "b"].map((domain) => ["snapshot-create-as", "--domain", domain, "--name", name]),
     );
   });

@@ -8,6 +8,7 @@ import deploy from "../../../../functions/libvirt/template/deploy.ts";
 import exportTemplate from "../../../../functions/libvirt/template/export.ts";
 import list from "../../../../functions/libvirt/template/list.ts";
 import { HyperError } from "../../../../runtime/core/errors.ts";
+import type { Deployed } from "../../../../runtime/libvirt/clone/deploy.ts";
 import { readMark } from "../../../../runtime/libvirt/clone/template-mark.ts";
 import { parseXml } from "../../../../runtime/libvirt/xml.ts";
 import { cloning } from "../../../fixtures/cloning.ts";
@@ -58,7 +59,7 @@ describe("create", () => {
     expect((await create({ ...input, seal: true }, context)).sealed).toBe(true);
     const argv = ran.findLast((one) => one.includes("virt-sysprep")) ?? [];
     expect(argv.slice(argv.indexOf("virt-sysprep"))).toEqual([
-      ...["virt-sysprep", "--quiet", "--format", "qcow2", "-a", "/pool/golden.qcow2"],
+      ...["virt-sysprep", "--format", "qcow2", "-a", "/pool/golden.qcow2"],
       ...["--operations", "defaults,-customize"],
     ]);
     expect(argv).not.toContain("/pool/base.qcow2");
@@ -118,10 +119,12 @@ describe("create", () => {
 
 describe("deploy", () => {
   const input = { template: "base", name: "web" };
+  const deployOne: (...given: Parameters<typeof deploy>) => Promise<Deployed> = async (...given) =>
+    (await deploy(...given)) as Deployed;
   test("changes what it is asked for, and starts it last", async () => {
     const { context, defined, calls } = cloning(SOURCE);
     const given = { ...input, memory: 3, vcpus: 2, network: "it's", autostart: true };
-    const { uuid, started } = await deploy(given, context);
+    const { uuid, started } = await deployOne(given, context);
     expect(started).toBe(true);
     expect(calls.slice(-2)).toEqual([
       ["autostart", "--domain", uuid],
@@ -166,7 +169,7 @@ describe("deploy", () => {
 
   test("as it is asked: nothing is started, and no program needed", async () => {
     const { context, ran, verbs } = cloning(SOURCE);
-    expect((await deploy({ ...input, customize: {} }, context)).started).toBe(false);
+    expect((await deployOne({ ...input, customize: {} }, context)).started).toBe(false);
     expect(verbs()).not.toContain("start");
     expect(guestfs(ran, "virt-customize")).toBeUndefined();
   });
@@ -228,6 +231,100 @@ describe("deploy", () => {
     },
   );
 
+  describe("cloud_init", () => {
+    const MARKED = SOURCE.replace(
+      "<memory",
+      "<metadata><hypersdk:template xmlns:hypersdk='urn:hypersdk:template:1'/></metadata><memory",
+    );
+    /** The steps that make something. */
+    const making = (calls: string[][]) =>
+      calls
+        .map(([verb]) => `${verb}`)
+        .filter((verb) => /^(vol-create|vol-upload|define|start)$/.test(verb));
+
+    test("the seed comes after the disks and before the domain, in the first disk's pool", async () => {
+      const { context, calls, defined } = cloning(SOURCE);
+      const { seed, linked } = await deployOne(
+        { ...input, start: true, cloud_init: { password: "hunter2" } },
+        context,
+      );
+      expect(seed).toEqual({ pool: "pool", volume: "web-seed.iso", path: "/pool/web-seed.iso" });
+      expect(linked).toBe(false); // the source is no template
+      expect(making(calls)).toEqual(["vol-create", "vol-create", "vol-upload", "define", "start"]);
+      expect(defined[0]).toContain('<source file="/pool/web-seed.iso"');
+      expect(JSON.stringify(calls)).not.toContain("hunter2");
+    });
+
+    test("linked where a template has the mark, and as it is asked", async () => {
+      const linked = async (source: string, change: object) => {
+        const answer = await deploy({ ...input, ...change }, cloning(source).context);
+        return "linked" in answer ? answer.linked : answer.results.map((one) => one.linked);
+      };
+      const many = { name: undefined, name_prefix: "w", count: 2 };
+      expect(await linked(MARKED, {})).toBe(false);
+      expect(await linked(MARKED, { cloud_init: {} })).toBe(true);
+      expect(await linked(MARKED, { cloud_init: {}, linked: false })).toBe(false);
+      expect(await linked(MARKED, many)).toEqual([true, true]);
+      expect(await linked(SOURCE, many)).toEqual([false, false]);
+      expect(await linked(SOURCE, { ...many, linked: true })).toEqual([true, true]);
+    });
+
+    test("many: each has its own texts; one that fails does not stop the others", async () => {
+      const taken = new HyperError("already_exists", "taken");
+      const { context, defined } = cloning(SOURCE, {
+        answer: (verb, ...words) =>
+          verb === "vol-create" && words.at(-1)?.includes("<name>web-3-seed.iso<")
+            ? taken
+            : undefined,
+      });
+      const written: Record<string, string> = {};
+      context.overwrite = async (path, content) => {
+        written[path] = Buffer.from(content).toString("latin1");
+        return true;
+      };
+      const many = { template: "base", name_prefix: "web", count: 3, start_index: 2 };
+      const answer = await deploy(
+        { ...many, cloud_init: { user_data: "I am {{name}}\n" } },
+        context,
+      );
+      expect(answer).toMatchObject({
+        operation: "deploy",
+        total: 3,
+        successful: 2,
+        failed: 1,
+        results: [
+          { domain: "web-2", success: true, disks: ["/pool/web-2.qcow2"], started: false },
+          { domain: "web-3", success: false, code: "already_exists", error: "taken" },
+          { domain: "web-4", success: true, seed: { volume: "web-4-seed.iso" } },
+        ],
+      });
+      expect(defined).toHaveLength(2);
+      expect(written["/pool/web-4-seed.iso"]).toContain("I am web-4\n");
+      expect(notes()).toEqual([]);
+    });
+
+    test("a start that fails: the seed goes too", async () => {
+      const no = new HyperError("virsh_failed", "no memory");
+      const { context, calls } = cloning(SOURCE, {
+        answer: (verb) => (verb === "start" ? no : undefined),
+      });
+      await expect(deploy({ ...input, start: true, cloud_init: {} }, context)).rejects.toBe(no);
+      const gone = calls.filter(([verb]) => verb === "vol-delete").map((words) => words.at(-1));
+      expect(gone).toEqual(["web-seed.iso", "web.qcow2"]);
+    });
+
+    test("no disk in a pool: seed_pool says where the seed goes", async () => {
+      const none = SOURCE.replace(/<disk.*<\/disk>/, "");
+      const { context } = cloning(none);
+      await expect(deploy({ ...input, cloud_init: {} }, context)).rejects.toMatchObject({
+        code: "unsupported",
+        message: expect.stringMatching(/^cloud_init: no disk of web is in a pool/),
+      });
+      const given = { ...input, cloud_init: {}, seed_pool: "other" };
+      expect((await deployOne(given, cloning(none).context)).seed?.pool).toBe("other");
+    });
+  });
+
   test.each([
     [{ memory: 0 }, /^memory: /],
     [{ vcpus: 0.5 }, /^vcpus: /],
@@ -236,6 +333,26 @@ describe("deploy", () => {
     [{ customize: { upload: "x" } }, /unknown key "upload"/],
     [{ autostart: 1 }, /^autostart: /],
     [{ target: "x" }, /unknown key "target"/],
+    [{ name: undefined }, /^name: required \(string\), or name_prefix and count/],
+    [{ count: 2 }, /^count: is for several domains, and name for one/],
+    [{ name_prefix: "w" }, /^name_prefix: is for several domains/],
+    [{ name: undefined, count: 2 }, /^name_prefix: required beside count/],
+    [{ name: undefined, name_prefix: "w" }, /^count: required beside name_prefix/],
+    [{ name: undefined, name_prefix: "w", count: 0 }, /^count: /],
+    [{ start_index: 2 }, /^start_index: is for several domains/],
+    [{ seed_pool: "p" }, /^seed_pool: is for cloud_init/],
+    [{ wait: { for: "ssh" } }, /^wait: needs start or autostart/],
+    [{ wait: { for: "x" }, start: true }, /^wait\.for: /],
+    [{ wait: { for: "cloud-init", eject: true }, start: true }, /^wait\.eject: is for cloud_init/],
+    [{ cloud_init: { user_data: 1 } }, /^cloud_init\.user_data: /],
+    [
+      { cloud_init: { hostname: "w{{index}}" } },
+      /^cloud_init\.hostname: must be .*for domain web$/,
+    ],
+    [
+      { name: undefined, name_prefix: "a b", count: 2, cloud_init: { hostname: "{{name}}" } },
+      /^cloud_init\.hostname: must be .*for domain a b-1$/,
+    ],
   ])("%j is refused", async (change, message) => {
     const { context, calls } = cloning(SOURCE);
     await expect(deploy({ ...input, ...change } as never, context)).rejects.toMatchObject({

@@ -6,7 +6,9 @@ import upload from "../../../../functions/libvirt/volume/upload.ts";
 import wipe from "../../../../functions/libvirt/volume/wipe.ts";
 import volumes from "../../../../functions/libvirt/volumes.ts";
 import { HyperError } from "../../../../runtime/core/errors.ts";
-import { answering } from "../../../fixtures/fake.ts";
+import { createContext } from "../../../../runtime/hypervisor/context.ts";
+import { inCopyPlace } from "../../../../runtime/libvirt/storage/copy-place.ts";
+import { answering, until } from "../../../fixtures/fake.ts";
 
 type Answer = { exitCode?: number; stdout?: string; stderr?: string };
 
@@ -55,7 +57,7 @@ describe("upload", () => {
     const fake = hypervisor(type, (argv) => image(argv));
     expect(await upload(input, fake)).toMatchObject({ name: "v", source_format: "raw" });
     const convert = fake.programs.at(-1) ?? [];
-    expect(convert.slice(0, 3)).toEqual(["qemu-img", "convert", "-n"]);
+    expect(convert.slice(0, 4)).toEqual(["qemu-img", "convert", "-p", "-n"]);
     expect(convert.includes("--target-is-zero")).toBe(zero);
     expect(convert[convert.indexOf("-O") + 1]).toBe(format);
     expect(convert.at(-1)).toBe("/p/v");
@@ -108,7 +110,7 @@ describe("sizes that are no whole KiB, to which libvirt would round them up", ()
     const fake = hypervisor(type, image(size));
     await upload(input, fake);
     const convert = fake.programs.at(-1) ?? [];
-    expect(convert.slice(2, convert.indexOf("-O") + 1)).toEqual(flags);
+    expect(convert.slice(2, convert.indexOf("-O") + 1)).toEqual(["-p", ...flags]);
     expect(convert.at(-1)).toBe("/p/v");
   });
 
@@ -147,6 +149,22 @@ describe("a volume that is a folder", () => {
     });
     expect(fake.verbs()).toEqual(["vol-dumpxml"]);
   });
+});
+
+test("clone: a volume that has become another while the copy waited for its place is not copied", async () => {
+  const fails: Record<string, HyperError> = {};
+  const fake = hypervisor("file", () => ({}), fails);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const others = [1, 2].map(() => inCopyPlace(createContext({ virsh: fake.virsh }), () => promise));
+  const phases: string[] = [];
+  const watching = { ...fake, progress: ({ phase }: { phase: string }) => phases.push(phase) };
+  const call = clone({ pool: "p", source_volume: "v", target_volume: "w" }, watching);
+  await until(() => phases.includes("waiting to copy"));
+  fails["vol-dumpxml"] = new HyperError("not_found", "it is gone");
+  resolve();
+  await expect(call).rejects.toMatchObject({ code: "not_found", message: "it is gone" });
+  expect(fake.verbs()).not.toContain("vol-create-from");
+  await Promise.all(others);
 });
 
 test("volumes: of the pool default, unless told otherwise", async () => {

@@ -89,8 +89,8 @@ test("complete, under the domain's name, with every file that it needs", async (
     .filter(([program, verb]) => program === "qemu-img" && verb === "convert")
     .map((argv) => argv.slice(2, -1));
   expect(convert).toEqual([
-    ["-f", "qcow2", "-O", "qcow2", "/pool/base.qcow2"],
-    ["-f", "raw", "-O", "raw", "/pool/f"],
+    ["-p", "-f", "qcow2", "-O", "qcow2", "/pool/base.qcow2"],
+    ["-p", "-f", "raw", "-O", "raw", "/pool/f"],
   ]);
   expect(notes()).toEqual([]);
 });
@@ -116,6 +116,20 @@ describe("a failure", () => {
     const call = exportDomain(ctx, NAME, join(exports, "a/b"), false);
     await expect(call).rejects.toMatchObject({ message: "sha256sum: broken" });
     expect(tree()).toEqual(["a", "a/mine"]);
+  });
+
+  test("a domain that was started while its disks were written: nothing is kept of them", async () => {
+    const { ctx, ran } = hypervisor();
+    const { virsh } = ctx;
+    const started = () => ran.some(([, verb]) => verb === "convert");
+    const answer = async (command: Parameters<typeof virsh>[0]) =>
+      command[0] === "domstate" && started() ? "running\n\n" : virsh(command);
+    ctx.virsh = Object.assign(answer, virsh);
+    await expect(exportDomain(ctx, NAME, `${exports}/a`, false)).rejects.toMatchObject({
+      code: "in_use",
+      message: `template: domain ${NAME} is running; shut it down first`,
+    });
+    expect(tree()).toEqual([]);
   });
 
   test("a folder that another made first is that other's", async () => {

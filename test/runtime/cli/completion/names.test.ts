@@ -1,10 +1,11 @@
 /** Completion finds the function that lists names by the marks on schemas. */
 import { expect, test } from "vitest";
 import { findList } from "../../../../runtime/cli/completion/names.ts";
-import { fieldsOf, schemaOf } from "../../../../runtime/cli/input/fields.ts";
-import { loadFunctions } from "../../../../runtime/function/load.ts";
+import { fieldsOf } from "../../../../runtime/cli/input/fields.ts";
+import { schemaOf } from "../../../../runtime/core/json-schema.ts";
+import { allFunctions } from "../../../fixtures/functions.ts";
 
-const functions = await loadFunctions();
+const functions = await allFunctions();
 
 test.each([
   ["domain", {}, "GET /libvirt/domains", "domains", {}],

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { schemaOf } from "../../../../runtime/cli/input/fields.ts";
 import { readItems } from "../../../../runtime/cli/input/request-items.ts";
 import { UsageError } from "../../../../runtime/cli/report.ts";
+import { schemaOf } from "../../../../runtime/core/json-schema.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "items-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { schemaOf } from "../../../../runtime/cli/input/fields.ts";
 import { meant, mistakes, nearest } from "../../../../runtime/cli/input/suggestions.ts";
+import { schemaOf } from "../../../../runtime/core/json-schema.ts";
 import { loadFunction } from "../../../../runtime/function/load.ts";
 
 const names = ["libvirt/networks", "libvirt/network", "libvirt/network/create", "health"];

@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { log } from "../../../../runtime/core/log.ts";
+import { type ProgressUpdate, unwatched } from "../../../../runtime/core/progress.ts";
 import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import type { ExecResult } from "../../../../runtime/hypervisor/transport.ts";
 import { runGuestfs } from "../../../../runtime/libvirt/clone/guestfs.ts";
@@ -18,7 +20,7 @@ function hypervisor(run: (argv: string[]) => Partial<ExecResult> | undefined = (
   const ran: [string[], string | undefined][] = [];
   const made: string[] = [];
   const ctx = {
-    host: "kvm1",
+    ...{ host: "kvm1", log, progress: unwatched },
     signal: new AbortController().signal,
     exec: async (argv: string[], options: { input?: string } = {}) => {
       ran.push([argv, options.input]);
@@ -48,11 +50,42 @@ test("in a folder that is noted, made and removed", async () => {
     ...["env", "LIBGUESTFS_BACKEND=direct"],
     ...[`LIBGUESTFS_TMPDIR=${folder}`, `XDG_RUNTIME_DIR=${folder}`],
   ]);
-  expect(argv.slice(-7)).toEqual([
-    ...["virt-customize", "--quiet", "--format", "qcow2", "-a", "/p/a b", "--no-network"],
+  expect(argv.slice(-6)).toEqual([
+    ...["virt-customize", "--format", "qcow2", "-a", "/p/a b", "--no-network"],
   ]);
   expect(input).toBe("hostname x\n");
   expect(ran.at(-1)?.[0]).toEqual(["rm", "-rf", "--", folder]);
+});
+
+test("its steps are told, without the commands, which can hold passwords", async () => {
+  const { ctx, journal } = hypervisor();
+  const told: ProgressUpdate[] = [];
+  const logged: string[] = [];
+  const lines = [
+    "[   0.0] Examining the guest ...\n[  3.1] Setting the hostname: web1\n[ 10.0] Running: ec",
+    "ho secret | passwd\nsecret: of a command\n[ 11.0] Finishing off\n",
+  ];
+  const watched = {
+    ...ctx,
+    progress: (update: ProgressUpdate) => void told.push(update),
+    log: { ...log, info: (text: string) => void logged.push(text) },
+    async exec(argv: string[], options: Parameters<Context["exec"]>[1]) {
+      if (isCall(argv)) for (const line of lines) options?.onOutput?.(line, "stdout");
+      if (isCall(argv)) options?.onOutput?.("[ 1.0] secret\n", "stderr");
+      return { stdout: "", stderr: "", exitCode: 0 };
+    },
+  } as unknown as Context;
+  await runGuestfs(watched, journal, "virt-customize", disks, []);
+  expect(told.map(({ phase }) => phase)).toEqual([
+    "customizing",
+    "customizing: Examining the guest ...",
+    "customizing: Setting the hostname",
+    "customizing: Running",
+    "customizing: Finishing off",
+  ]);
+  expect(told.every(({ percent }) => percent === null)).toBe(true);
+  expect(logged).toContain("virt-customize: Running");
+  expect(`${logged}`).not.toMatch(/secret|web1/);
 });
 
 describe("a failure", () => {

@@ -12,7 +12,8 @@ import { cloneDomain } from "../../../../runtime/libvirt/clone/clone.ts";
 import { siblingPath } from "../../../../runtime/libvirt/clone/identity.ts";
 import { addMark, readMark } from "../../../../runtime/libvirt/clone/template-mark.ts";
 import { parseXml } from "../../../../runtime/libvirt/xml.ts";
-import { type Span, XmlDocument } from "../../../../runtime/libvirt/xml-document.ts";
+import { XmlDocument } from "../../../../runtime/libvirt/xml-document.ts";
+import { canonical } from "../../../fixtures/canonical.ts";
 import { cloning } from "../../../fixtures/cloning.ts";
 import { diff } from "../../../fixtures/diff.ts";
 
@@ -356,22 +357,6 @@ describe.skipIf(virtClone.status !== 0)("beside virt-clone", () => {
       ],
     ],
   };
-
-  function canonical(text: string) {
-    const doc = new XmlDocument(text);
-    const rows: string[] = [];
-    const walk = (span: Span, path: string) => {
-      const attributes = Object.entries(span.attributes)
-        .filter(([key]) => !key.startsWith("xmlns"))
-        .map(([key, value]) => ` ${key}=${value}`)
-        .sort();
-      const own = span.children.length === 0 && span.inner < span.innerEnd && doc.textOf(span);
-      rows.push(path + attributes.join("") + (own ? `: ${own}` : ""));
-      for (const child of span.children) walk(child, `${path}/${child.name}`);
-    };
-    walk(doc.root, doc.root.name);
-    return rows;
-  }
 
   test.each(Object.keys(DIFFERENCES))("%s: the differences are intended", async (file) => {
     const folder = mkdtempSync(join(tmpdir(), "virt-clone-"));

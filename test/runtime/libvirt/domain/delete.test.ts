@@ -13,6 +13,7 @@ interface Machine {
   /** Each disk's source and what else stands in the element; the stored ones where they differ. */
   disks?: string[];
   stored?: string[];
+  metadata?: string;
 }
 interface World {
   machines: Record<string, Machine>;
@@ -59,9 +60,9 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
     if (verb === "dominfo")
       return `State:  ${machine.active ? "running" : "shut off"}\nPersistent:  ${machine.transient ? "no" : "yes"}\n`;
     if (verb === "dumpxml") {
-      const { disks = [], stored = disks } = machine;
+      const { disks = [], stored = disks, metadata = "" } = machine;
       const devices = words.includes("--inactive") ? stored : disks;
-      return `${xml`<domain><name>${named}</name><devices>`}${devices.join("")}</devices></domain>`;
+      return `${xml`<domain><name>${named}</name><uuid>uuid of ${named}</uuid>`}<metadata>${metadata}</metadata><devices>${devices.join("")}</devices></domain>`;
     }
     if (verb === "snapshot-list") return Object.keys(named === "vm" ? snapshots : {}).join("\n");
     if (verb === "snapshot-dumpxml") return `${snapshots[`${words.at(-1)}`]}`;
@@ -553,6 +554,67 @@ describe("the order, and what a failure says", () => {
       code: "permission_denied",
       message: "the domain is deleted, but its volume /images/own is left: no",
       details: { removed: [], kept: [] },
+    });
+  });
+});
+
+describe("the seed of its cloud-init", () => {
+  const drive = (file: string, target = "sda") =>
+    `<disk device='cdrom' type='file'><source file='/images/${file}'/><target dev='${target}'/><readonly/></disk>`;
+  const mark = (domain = "uuid of vm", volume = "seed") =>
+    `<hypersdk:seed xmlns:hypersdk='urn:hypersdk:seed:1' domain='${domain}' pool='images' volume='${volume}' path='/images/${volume}' target='sda'/>`;
+  const volumes = { seed: "", tools: "", own: "" };
+  const stays = (file: string, reason: RegExp) => ({
+    path: `/images/${file}`,
+    reason: expect.stringMatching(reason),
+  });
+
+  test.each<[string, Machine, string[], object[]]>([
+    ["goes with it", { disks: [own, drive("seed")], metadata: mark() }, ["own", "seed"], []],
+    [
+      "another CD-ROM stays",
+      { disks: [drive("seed"), drive("tools", "sdb")], metadata: mark() },
+      ["seed"],
+      [stays("tools", /CD-ROM/)],
+    ],
+    ["without the mark", { disks: [drive("seed")] }, [], [stays("seed", /CD-ROM/)]],
+    [
+      "with the mark of another domain",
+      { disks: [drive("seed")], metadata: mark("x") },
+      [],
+      [stays("seed", /CD-ROM/)],
+    ],
+    [
+      "in another drive",
+      { disks: [drive("seed", "sdb")], metadata: mark() },
+      [],
+      [stays("seed", /CD-ROM/)],
+    ],
+    [
+      "ejected",
+      { disks: [own], metadata: mark() },
+      ["own"],
+      [stays("seed", /in no drive of it any more/)],
+    ],
+    [
+      "a mark of a volume that is gone",
+      { disks: [own], metadata: mark(undefined, "past") },
+      ["own"],
+      [],
+    ],
+  ])("%s", async (_, vm, removed, left) => {
+    const { remove } = world({ machines: { vm }, volumes });
+    const result = await remove("vm");
+    expect(result?.removed.sort()).toEqual(removed.map((name) => `/images/${name}`));
+    expect(result?.kept).toEqual(left);
+  });
+
+  test("stays while another domain uses it", async () => {
+    const vm = { disks: [drive("seed")], metadata: mark() };
+    const { remove } = world({ machines: { vm, other: { disks: [drive("seed")] } }, volumes });
+    expect(await remove("vm")).toEqual({
+      removed: [],
+      kept: [stays("seed", /^domain other uses it$/)],
     });
   });
 });

@@ -432,7 +432,7 @@ test("a format that the caller insists on must be the image's", async () => {
 
 test("a conversion fails because of the image, or of something else", () => {
   const failed = (stderr: string) =>
-    conversionError("/data/x", { exitCode: 1, stdout: "", stderr });
+    conversionError('source_path: "/data/x"', { exitCode: 1, stdout: "", stderr });
   expect(failed("qemu-img: error while reading at byte 8323072: Invalid argument")).toMatchObject({
     code: "invalid_input",
     message: expect.stringMatching(/^source_path: "\/data\/x" is damaged or truncated: .*8323072/),

@@ -1,0 +1,150 @@
+/** The pages of consoles in a real browser, with the network cut off: seen, typed into, and nothing from elsewhere. */
+import { readFileSync } from "node:fs";
+import { decode } from "fast-png";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
+import { revokeToken } from "../../../runtime/access/token-editor.ts";
+import { type Guarded, guarded } from "../../fixtures/access.ts";
+import { logOf, startEcho } from "../../fixtures/live/console.ts";
+import { labTest } from "../../fixtures/live/lab-test.ts";
+import { start } from "../../fixtures/live/machine.ts";
+import { until, virsh } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
+import { type Sshd, startSshd } from "../../lab/sshd.ts";
+import type { TestServer } from "../../server.ts";
+
+const { test, server } = labTest({ start: () => start(undefined, access.env) });
+let access: Guarded;
+let browser: Browser;
+let sshd: Sshd;
+let remote: TestServer;
+/** All that the browser complains of, and where it goes. */
+const complaints: string[] = [];
+const origins = new Set<string>();
+
+beforeAll(async () => {
+  access = guarded();
+  // root has no sandbox, and the lab's /dev/shm may be small
+  const args = ["--no-sandbox", "--disable-dev-shm-usage"];
+  browser = await chromium.launch({ executablePath: `${Bun.which("chromium")}`, args });
+  sshd = await startSshd();
+  remote = await start(undefined, { LIBVIRT_DEFAULT_URI: sshd.uri() });
+});
+afterAll(async () => {
+  await browser.close();
+  await remote.stop();
+  await sshd.stop();
+  access.remove();
+});
+afterEach(() => {
+  expect(complaints.splice(0)).toEqual([]);
+  expect([...origins].filter((one) => ![server.url, remote.url].includes(one))).toEqual([]);
+  origins.clear();
+});
+
+async function opened(url: string): Promise<Page> {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(slow(60_000));
+  page.on("console", (one) => {
+    if (["error", "warning"].includes(one.type())) complaints.push(one.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (one) => {
+    if (/^https?:/.test(one.url())) origins.add(new URL(one.url()).origin);
+  });
+  page.on("websocket", (one) => origins.add(new URL(one.url().replace(/^ws/, "http")).origin));
+  await page.goto(url);
+  return page;
+}
+
+const says = (page: Page, text: string | RegExp) =>
+  until(
+    `the page says ${text}`,
+    async () => {
+      const said = await page.locator("#state").innerText();
+      return typeof text === "string" ? said.includes(text) : text.test(said);
+    },
+    60,
+  );
+
+const serial = (name: string) => readFileSync(logOf(name), "utf8");
+/** Typed again and again: the machine may not be up yet. */
+const types = (page: Page, name: string, text: string) =>
+  until(
+    `the guest has ${text}`,
+    async () => {
+      await page.keyboard.type(text);
+      await page.waitForTimeout(300);
+      return serial(name).includes(text);
+    },
+    60,
+  );
+
+describe.each([
+  ["local", () => server],
+  ["over SSH", () => remote],
+] as const)("%s", (_where, of) => {
+  test("the serial page: what is typed comes back, and the window's size is no matter", async ({
+    machine,
+  }) => {
+    await startEcho(machine, "line");
+    const page = await opened(`${of().url}/console/serial?name=line`);
+    await says(page, "Connected to line");
+    await types(page, "line", "typed");
+    await until("it is shown", async () =>
+      (await page.locator(".xterm-rows").innerText()).includes("typed"),
+    );
+    await page.setViewportSize({ width: 500, height: 400 });
+    await types(page, "line", "smaller");
+    await virsh("destroy", "line");
+    await says(page, /ended|not running|No connection/);
+    await virsh("start", "line");
+    await says(page, "Connected to line");
+    complaints.splice(0); // of the WebSockets that were refused meanwhile
+    await page.close();
+  });
+
+  test("the screen's page: the guest's picture, and keys that arrive", async ({ machine }) => {
+    await startEcho(machine, "screen");
+    const page = await opened(`${of().url}/console/vnc?name=screen`);
+    await says(page, "Connected to screen");
+    await page.locator("#screen canvas").click();
+    await types(page, "screen", "typed");
+    // the cursor blinks
+    await until(
+      "the picture is that of virsh",
+      async () => {
+        await virsh("screenshot", "screen", "--file", "/run/screen.png");
+        const { width, height, data } = decode(readFileSync("/run/screen.png"));
+        const shown = (await page.evaluate(`(() => {
+        const canvas = document.querySelector("#screen canvas");
+        const { width, height } = canvas;
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+        return { width, height, data: [...data].filter((_, i) => i % 4 < 3) };
+      })()`)) as { width: number; height: number; data: number[] };
+        if (shown.width !== width || shown.height !== height) return false;
+        const other = shown.data.filter((one, i) => Math.abs(one - Number(data[i])) > 2).length;
+        return other < data.length / 1000;
+      },
+      60,
+    );
+    await page.close();
+  });
+});
+
+test("with tokens: a ticket opens the page, and a page whose token is revoked says so", async ({
+  machine,
+}) => {
+  await startEcho(machine, "guarded");
+  const token = await access.token("ci", { role: "operate" });
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  const body = JSON.stringify({ name: "guarded", kind: "serial" });
+  const answer = await server.get("/console/ticket", { method: "POST", headers, body });
+  const page = await opened(`${server.url}${answer.body.data.page}`);
+  await says(page, "Connected to guarded");
+  await revokeToken("ci", access.tokens);
+  await says(page, /token was revoked/);
+  expect((await page.context().request.get(page.url())).status()).toBe(403); // the ticket was used
+  complaints.splice(0); // of the answer 401 to the page's next ticket
+  await page.close();
+});

@@ -1,0 +1,200 @@
+/** Jobs on a real PostgreSQL, with what their functions would hardly do. */
+import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { PROCESS } from "../../../runtime/access/caller.ts";
+import type { Attempt } from "../../../runtime/jobs/attempt.ts";
+import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
+import { cancelJob } from "../../../runtime/jobs/cancel.ts";
+import { claimJobs } from "../../../runtime/jobs/claim.ts";
+import { takeCopyPlace } from "../../../runtime/jobs/copies.ts";
+import type { Answer, Job, NewJob } from "../../../runtime/jobs/job.ts";
+import { openJournal, readMade } from "../../../runtime/jobs/journal.ts";
+import type { Runner } from "../../../runtime/jobs/runner.ts";
+import { submitJobs } from "../../../runtime/jobs/submit.ts";
+import { Worker } from "../../../runtime/jobs/worker.ts";
+import { query, transaction } from "../../../runtime/store/database.ts";
+import { closeDatabase } from "../../../runtime/store/state.ts";
+import { slow } from "../../fixtures/slowness.ts";
+import { folderOf, me } from "../../fixtures/store.ts";
+
+const state = folderOf(me());
+process.env.XDG_STATE_HOME = state;
+
+beforeAll(() => boss(), slow(120_000));
+beforeEach(async () => {
+  await query("TRUNCATE job CASCADE");
+  await (await boss()).deleteAllJobs();
+});
+afterAll(async () => {
+  await stopBoss();
+  await closeDatabase();
+  rmSync(state, { recursive: true });
+});
+
+const wanted = (given: Partial<NewJob> = {}): NewJob => ({
+  ...{ function: "/libvirt/network/create", host: "local", input: { password: "s3cret" } },
+  ...{ submitter: PROCESS, domains: [], locks: { exclusive: [], shared: [] }, ...given },
+});
+const submit = async (given?: Partial<NewJob>) => (await submitJobs([wanted(given)]))[0] as Job;
+const read = async ({ id }: Pick<Job, "id">) =>
+  (await query<{ job: Job }>("SELECT row_to_json(job) AS job FROM job WHERE id = $1", [id])).rows[0]
+    ?.job as Job;
+const claim = (worker = "w") =>
+  claimJobs("local", 5, worker, { own: () => false, mayTakeOver: true });
+const CANCELLED = { status: 504, body: { error: "cancelled", code: "cancelled" } };
+
+/** What the functions of a worker do; nothing is left by them. */
+const runner = (
+  run: Runner["run"],
+  endPrograms: Runner["endPrograms"] = async () => [],
+): Runner => ({
+  ...{ run, endPrograms, reaches: async () => true, isRepeatable: async () => true },
+  ...{ remove: async () => [], submitted: () => {}, report: () => {} },
+  prepare: async () => wanted(),
+  failure: (code, error): Answer => ({ status: 504, body: { code, error } }),
+});
+
+async function ended(job: Job): Promise<Job> {
+  for (;;) {
+    const now = await read(job);
+    if (now.ended_at !== null) return now;
+    await sleep(50);
+  }
+}
+
+test("a job that is cancelled at the moment of its begin does not begin", async () => {
+  const job = await submit();
+  let claims: ReturnType<typeof claim> | undefined;
+  const cancelling = transaction(async (client) => {
+    // the rows of the job stay locked until the worker waits for them
+    await client.query("SELECT FROM job WHERE id = $1 FOR UPDATE", [job.id]);
+    const cancelled = cancelJob(job, "me", CANCELLED);
+    await sleep(300);
+    claims = claim();
+    await sleep(300);
+    return { cancelled };
+  });
+  const { cancelled } = await cancelling;
+  expect((await cancelled).job.state).toBe("cancelled");
+  expect((await claims)?.claims).toEqual([]);
+  expect(await read(job)).toMatchObject({ state: "cancelled", attempt: 0 });
+});
+
+test("a job that never began keeps no secret of its input", async () => {
+  const job = await submit();
+  expect((await read(job)).input).toEqual({ password: "s3cret" });
+  await cancelJob(job, "me", CANCELLED);
+  expect((await read(job)).input).toEqual({ password: "[redacted]" });
+});
+
+test("an answer, a log and a progress with NUL and half a character are kept, and the job is done once", async () => {
+  const odd = 'a\0b "\ud800" \\u0000 \\\0 \\\\\udfff é 😀';
+  const kept = 'a\ufffdb "\ufffd" \\u0000 \\\ufffd \\\\\ufffd é 😀';
+  let begun = 0;
+  const worker = new Worker(
+    runner(async (attempt: Attempt) => {
+      begun++;
+      attempt.note("info", odd, { [odd]: odd });
+      attempt.report({ phase: odd });
+      return { status: 200, body: { said: odd, [odd]: [1] } };
+    }),
+  );
+  await worker.start();
+  const done = await ended(await submit());
+  await worker.stop(1000);
+  expect(begun).toBe(1);
+  expect(done).toMatchObject({ state: "completed", attempt: 1, progress: { phase: kept } });
+  expect(done.answer).toEqual({ status: 200, body: { said: kept, [kept]: [1] } });
+  const { rows } = await query("SELECT message, fields FROM job_log");
+  expect(rows).toEqual([{ message: kept, fields: { [kept]: kept } }]);
+});
+
+test("a job that is cancelled while its worker gives it back ends as cancelled, with an answer", async () => {
+  const cancel = "UPDATE job SET state = 'cancelling', cancel_requested_at = now() WHERE id = $1";
+  const worker = new Worker(
+    runner(
+      ({ signal }) =>
+        new Promise((resolve) => {
+          const answer = { status: 504, body: { code: "cancelled", error: "aborted" } };
+          signal.addEventListener("abort", () => resolve(answer));
+        }),
+      async ({ id }) => {
+        await query(cancel, [id]); // its notice is lost
+        return [];
+      },
+    ),
+  );
+  await worker.start();
+  const job = await submit();
+  while ((await read(job)).state !== "running") await sleep(20);
+  await worker.stop(0);
+  const now = await read(job);
+  expect(now).toMatchObject({ state: "cancelled", answer: { body: { code: "cancelled" } } });
+  expect(now.ended_at).not.toBeNull();
+  expect(now.input).toEqual({ password: "[redacted]" });
+});
+
+test("a journal that was removed by a write of unknown outcome is removed again without an error", async () => {
+  await submit();
+  const [one] = (await claim()).claims;
+  if (!one) throw new Error("not claimed");
+  const { id, worker, attempt } = one.claimed;
+  const journal = openJournal({ id, worker, attempt, unfinished: new Set() }, "local", "a clone");
+  await journal.save([{ kind: "file", path: "/a" }]);
+  expect(await readMade(id)).toHaveLength(1);
+  await query("DELETE FROM job_journal");
+  await journal.remove();
+  const other = { id, worker: "another", attempt, unfinished: new Set<string>() };
+  await expect(openJournal(other, "local", "a clone").save([])).rejects.toMatchObject({
+    code: "superseded",
+  });
+});
+
+test("a delivery waits as long as its job does: a hypervisor may be away for months", async () => {
+  await submit({ runAt: new Date(Date.now() + 400 * 24 * 60 * 60 * 1000) });
+  const waits = "SELECT extract(days FROM keep_until - start_after)::int AS days FROM pgboss.job";
+  const { rows } = await query<{ days: number }>(waits);
+  expect(rows[0]?.days).toBeGreaterThan(3650);
+});
+
+test("batches with the same keys in another order are the same jobs, and none fails", async () => {
+  const slowly = `CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END'`;
+  await query(slowly);
+  await query("CREATE TRIGGER slowly BEFORE INSERT ON job FOR EACH ROW EXECUTE FUNCTION slowly()");
+  try {
+    const keys = ["a", "b", "c", "d", "e", "f"];
+    const batch = (order: string[]) => submitJobs(order.map((key) => wanted({ key })));
+    const [one = [], other = []] = await Promise.all([batch(keys), batch(keys.toReversed())]);
+    expect(new Set(one.map(({ id }) => id)).size).toBe(keys.length);
+    expect(other.map(({ id }) => id).reverse()).toEqual(one.map(({ id }) => id));
+  } finally {
+    await query("DROP FUNCTION slowly CASCADE");
+  }
+});
+
+test("a place for a copy whose answer was lost with the database is taken again, and by one copy only", async () => {
+  await submit();
+  const [one] = (await claim()).claims;
+  if (!one) throw new Error("not claimed");
+  const { id, attempt } = one.claimed;
+  const signal = AbortSignal.timeout(slow(5000));
+  const take = () => takeCopyPlace({ id, attempt }, "local", signal);
+  const places = async () => (await query("SELECT place FROM job_copy ORDER BY place")).rows;
+  const lost = "INSERT INTO job_copy (host, place, job, attempt) VALUES ('local', $1, $2, $3)";
+  for (const place of [1, 2]) await query(lost, [place, id, attempt]); // as many as there are
+  const [first, second] = await Promise.all([take(), take()]);
+  let third = false;
+  const waiting = take().then((giveBack) => {
+    third = true;
+    return giveBack;
+  });
+  await sleep(500);
+  expect(third).toBe(false);
+  await first();
+  await (await waiting)();
+  expect(await places()).toHaveLength(1);
+  await second();
+  expect(await places()).toEqual([]);
+});
