@@ -1,8 +1,9 @@
 // Makes sure that there is a hypervisor to talk to, unless one was configured.
 
-import { existsSync, readFileSync } from "node:fs";
+import { configuration } from "./configuration.mjs";
 import { startDaemon } from "./daemon.mjs";
 import { findTool } from "./find.mjs";
+import { makeFirstObjects } from "./first-objects.mjs";
 import { installTools } from "./install.mjs";
 import { HELPER_TOOLS, HYPERVISOR_TOOLS, STORAGE_TOOLS, toolNames } from "./packages.mjs";
 
@@ -27,13 +28,12 @@ export async function prepareHypervisor() {
   // Pools of other types work without them.
   installTools(STORAGE_TOOLS);
   await startDaemon();
+  makeFirstObjects();
   return {};
 }
 
 function isConfigured() {
-  if (process.env.LIBVIRT_DEFAULT_URI) return true;
-  const file = process.env.HYPERSDK_CONFIG || "hypersdk.toml";
-  return existsSync(file) && namesHosts(readFileSync(file, "utf8"));
+  return process.env.LIBVIRT_DEFAULT_URI ? true : namesHosts(configuration());
 }
 
 /**

@@ -18,7 +18,8 @@ export function installModules(test) {
   if (installed === undefined || !isInstalled(lock, installed, test)) {
     console.error("Installing the packages of package-lock.json (npm ci) ...");
     // Versions of npm differ in which install scripts they run; only Bun's is needed, just below.
-    run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    // Bun runs the packages, so what they ask of Node is no warning.
+    run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
   }
   // It puts Bun's binary in place.
   if (!bunRuns()) run(process.execPath, ["node_modules/bun/install.js"]);

@@ -16,12 +16,38 @@ export const HYPERVISOR_TOOLS = [
   { binaries: [arm ? "qemu-system-aarch64" : "qemu-system-x86_64", "qemu-kvm"], apt: arm ? "qemu-system-arm" : "qemu-system-x86", dnf: "qemu-kvm", pacman: arm ? "qemu-system-aarch64" : "qemu-base", apk: arm ? "qemu-system-aarch64" : "qemu-system-x86_64", zypper: arm ? "qemu-arm" : "qemu-x86" },
 ];
 
-/** @type {Tool[]} What the hypervisor calls for disks and networks. */
+const uefi = arm
+  ? ["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/edk2/aarch64/QEMU_EFI.fd"]
+  : [
+      "/usr/share/OVMF/OVMF_CODE_4M.fd",
+      "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+      "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+    ];
+
+/** @type {Tool[]} What the hypervisor calls for disks and networks, UEFI, a TPM, and images that are compressed. */
 // biome-ignore format: a table reads best as one
 export const HELPER_TOOLS = [
   { binaries: ["qemu-img"], apt: "qemu-utils", dnf: "qemu-img", pacman: "qemu-img", apk: "qemu-img", zypper: "qemu-img" },
   { binaries: ["dnsmasq"], apt: "dnsmasq-base", dnf: "dnsmasq", pacman: "dnsmasq", apk: "dnsmasq", zypper: "dnsmasq" },
   { binaries: ["iptables", "nft"], apt: "iptables", dnf: "iptables-nft", pacman: "iptables", apk: "iptables", zypper: "iptables" },
+  { binaries: uefi, apt: arm ? "qemu-efi-aarch64" : "ovmf", dnf: arm ? "edk2-aarch64" : "edk2-ovmf", pacman: arm ? "edk2-aarch64" : "edk2-ovmf", apk: arm ? "aavmf" : "ovmf", zypper: arm ? "qemu-uefi-aarch64" : "qemu-ovmf-x86_64" },
+  { binaries: ["swtpm"], apt: "swtpm swtpm-tools", dnf: "swtpm swtpm-tools", pacman: "swtpm", apk: "swtpm", zypper: "swtpm" },
+  { binaries: ["xz"], apt: "xz-utils", dnf: "xz", pacman: "xz", apk: "xz", zypper: "xz" },
+  { binaries: ["zstd"], apt: "zstd", dnf: "zstd", pacman: "zstd", apk: "zstd", zypper: "zstd" },
+  { binaries: ["bzip2"], apt: "bzip2", dnf: "bzip2", pacman: "bzip2", apk: "bzip2", zypper: "bzip2" },
+];
+
+/** Debian's place of PostgreSQL's programs, which are not on the PATH. */
+const POSTGRES = "/usr/lib/postgresql/*/bin/postgres";
+
+/**
+ * @type {Tool[]} The private database of a server without `[database] url`. Of Debian's packages this one has the
+ * programs alone; database.mjs keeps it from making a cluster and starting it.
+ */
+// biome-ignore format: a table reads best as one
+export const DATABASE_TOOLS = [
+  { binaries: [POSTGRES, "postgres"], apt: "postgresql", dnf: "postgresql-server", pacman: "postgresql", apk: "postgresql", zypper: "postgresql-server" },
+  { binaries: ["setpriv"], apt: "util-linux", dnf: "util-linux", pacman: "util-linux", apk: "setpriv", zypper: "util-linux" },
 ];
 
 const libraries = ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"];
@@ -43,6 +69,7 @@ export const STORAGE_TOOLS = [
 export const TEST_TOOLS = [
   ...HYPERVISOR_TOOLS,
   ...HELPER_TOOLS,
+  ...DATABASE_TOOLS,
   { binaries: ["libvirtd"], apt: "libvirt-daemon", dnf: "libvirt-daemon", pacman: "libvirt", apk: "libvirt-daemon", zypper: "libvirt-daemon" },
   { binaries: ["virtlogd"], apt: "libvirt-daemon", dnf: "libvirt-daemon-log", pacman: "libvirt", apk: "libvirt", zypper: "libvirt-daemon-log" },
   { binaries: ["unshare"], apt: "util-linux", dnf: "util-linux", pacman: "util-linux", apk: "util-linux-misc", zypper: "util-linux" },
@@ -51,10 +78,12 @@ export const TEST_TOOLS = [
   { binaries: ["ps"], apt: "procps", dnf: "procps-ng", pacman: "procps-ng", apk: "procps", zypper: "procps" },
   { binaries: ["curl"], apt: "curl", dnf: "curl", pacman: "curl", apk: "curl", zypper: "curl" },
   { binaries: ["virt-sysprep"], apt: "libguestfs-tools linux-image-amd64", dnf: "guestfs-tools", pacman: "guestfs-tools", apk: "guestfs-tools", zypper: "guestfs-tools" },
-  { binaries: ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd"], apt: "ovmf", dnf: "edk2-ovmf", pacman: "edk2-ovmf", apk: "ovmf", zypper: "qemu-ovmf-x86_64" },
   { binaries: ["mkfs.ext4"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs", zypper: "e2fsprogs" },
   { binaries: ["debootstrap"], apt: "debootstrap", dnf: "debootstrap", pacman: "debootstrap", apk: "debootstrap", zypper: "debootstrap" },
   { binaries: ["virt-clone"], apt: "virtinst", dnf: "virt-install", pacman: "virt-install", apk: "virt-install", zypper: "virt-install" },
+  { binaries: ["isoinfo"], apt: "genisoimage", dnf: "genisoimage", pacman: "cdrtools", apk: "cdrkit", zypper: "mkisofs" },
+  { binaries: ["xorriso"], apt: "xorriso", dnf: "xorriso", pacman: "libisoburn", apk: "xorriso", zypper: "xorriso" },
+  { binaries: ["/usr/lib/grub/i386-pc/kernel.img"], apt: "grub-common grub-pc-bin", dnf: "grub2-tools-extra grub2-pc-modules", pacman: "grub", apk: "grub-bios", zypper: "grub2-i386-pc" },
   { binaries: ["scrub"], apt: "scrub", dnf: "scrub", pacman: "scrub", apk: "scrub", zypper: "scrub" },
   { binaries: ["chromium"], apt: "chromium", dnf: "chromium", pacman: "chromium", apk: "chromium", zypper: "chromium" },
   { binaries: ["sshd"], apt: "openssh-server", dnf: "openssh-server", pacman: "openssh", apk: "openssh-server", zypper: "openssh-server" },
@@ -69,6 +98,9 @@ export const TEST_TOOLS = [
   { binaries: ["debugfs"], apt: "e2fsprogs", dnf: "e2fsprogs", pacman: "e2fsprogs", apk: "e2fsprogs-extra", zypper: "e2fsprogs" },
   { binaries: ["/usr/share/locale/ja/LC_MESSAGES/libvirt.mo"], apt: "libvirt-l10n", dnf: "libvirt-libs", pacman: "libvirt", apk: "libvirt-lang", zypper: "libvirt-libs" },
   { binaries: ["/usr/share/i18n/locales/ja_JP"], apt: "locales", dnf: "glibc-locale-source", pacman: "glibc-locales", apk: "musl-locales", zypper: "glibc-i18ndata" },
+  { binaries: ["mcopy"], apt: "mtools", dnf: "mtools", pacman: "mtools", apk: "mtools", zypper: "mtools" },
+  { binaries: ["mkfs.vfat"], apt: "dosfstools", dnf: "dosfstools", pacman: "dosfstools", apk: "dosfstools", zypper: "dosfstools" },
+  { binaries: ["/usr/share/osinfo/os"], apt: "osinfo-db", dnf: "osinfo-db", pacman: "osinfo-db", apk: "osinfo-db", zypper: "osinfo-db" },
   { binaries: ["buildah"], apt: "buildah", dnf: "buildah", pacman: "buildah", apk: "buildah", zypper: "buildah" },
 ];
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // Gets this machine ready; it runs on Node alone, before anything is installed.
-//   node deploy/setup.mjs [-- CMD ARGS...]          to serve: packages of npm, hypervisor, its daemon
+//   node deploy/setup.mjs [-- CMD ARGS...]          to serve: packages of npm, hypervisor, its daemon, PostgreSQL
 //   node deploy/setup.mjs --test [-- CMD ARGS...]   to test: packages of npm, tools (see packages.mjs)
 // Ends with CMD, if one is named, in an environment where node_modules/.bin comes first.
 
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runMain } from "./child.mjs";
+import { installDatabase, prepareDatabase } from "./database.mjs";
 import { prepareHypervisor } from "./hypervisor.mjs";
 import { installTools } from "./install.mjs";
 import { installModules } from "./node-modules.mjs";
@@ -26,7 +27,12 @@ async function prepare() {
   if (unknown !== undefined) throw new Error(`Unknown option: ${unknown}`);
   const test = flags.length > 0;
   installModules(test);
-  if (!test) return prepareHypervisor();
+  if (!test) {
+    const env = await prepareHypervisor();
+    prepareDatabase();
+    return env;
+  }
+  installDatabase(); // first, since it alone installs PostgreSQL without a cluster
   const missing = [...installTools(TEST_TOOLS), ...installTools(STORAGE_TOOLS)];
   if (missing.length > 0) throw new Error("The tests cannot run without them.");
   return {};
