@@ -48,6 +48,7 @@ const POSTGRES = "/usr/lib/postgresql/*/bin/postgres";
 export const DATABASE_TOOLS = [
   { binaries: [POSTGRES, "postgres"], apt: "postgresql", dnf: "postgresql-server", pacman: "postgresql", apk: "postgresql", zypper: "postgresql-server" },
   { binaries: ["setpriv"], apt: "util-linux", dnf: "util-linux", pacman: "util-linux", apk: "setpriv", zypper: "util-linux" },
+  { binaries: ["flock"], apt: "util-linux", dnf: "util-linux", pacman: "util-linux", apk: "flock", zypper: "util-linux" },
 ];
 
 const libraries = ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"];

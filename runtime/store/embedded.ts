@@ -55,14 +55,14 @@ async function start(place: Place) {
   while (!child.hasEnded() && findPostmaster(place.data)?.status !== "ready") await sleep(POLL_MS);
 }
 
-/** What PostgreSQL says when its lock names a process that is there, and while a killed one's children end. */
+/** What PostgreSQL says when `postmaster.pid` names a process that is there. */
 const LOCKED = /lock file .* already exists/;
-const STILL_USED = /is still in use/;
 
-function refuseUnlessTaken({ data, socket }: Place, { lines }: Child) {
+function refuseUnlessTaken({ data, socket }: Place, ended: Child) {
+  const { lines } = ended;
   const text = lines.join("\n");
   child = undefined;
-  if (findPostmaster(data) || STILL_USED.test(text)) return;
+  if (findPostmaster(data) || ended.wasLocked()) return;
   if (LOCKED.test(text)) return removeStaleLocks(data, socket);
   log.warn({ postgres: lines }, "the private PostgreSQL does not start");
   throw unavailable(reasonOf(text));
@@ -71,7 +71,9 @@ function refuseUnlessTaken({ data, socket }: Place, { lines }: Child) {
 function reasonOf(text: string): string {
   if (/No space left on device/.test(text)) return "no space is left on its disk";
   if (/Permission denied/.test(text)) return "PostgreSQL may not use its folder";
-  if (/setpriv/.test(text)) return "it is started by util-linux's setpriv, which does not do it";
+  if (/setpriv|flock/.test(text)) {
+    return "it is started by setpriv and flock of util-linux, which do not do it";
+  }
   return "PostgreSQL does not start; the server's log says why";
 }
 
