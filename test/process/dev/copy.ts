@@ -11,7 +11,6 @@ const COPIED = [
   "test",
   "deploy",
   "package.json",
-  "package-lock.json", // without it, vitest clears the cache of modules in the folder of packages that both use
   "tsconfig.json",
   "biome.json",
 ];
