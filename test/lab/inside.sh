@@ -26,6 +26,8 @@ mount --bind "$appliance" /run/guestfs
 mount -t tmpfs -o mode=1777,size=8g tmpfs /var/tmp
 mkdir -m 700 "$appliance"
 mount --move /run/guestfs "$appliance"
+# Tests keep images of users' own here, outside the pools.
+for dir in /srv /mnt; do mkdir -p "$dir" && mount -t tmpfs -o mode=755,size=8g tmpfs "$dir"; done
 # A new /sys shows this network namespace, and has no cgroups for libvirt to change.
 umount --lazy --recursive /sys
 mount -t sysfs sysfs /sys

@@ -22,7 +22,15 @@ const run = promisify(execFile);
 const PID_FILE = "/run/libvirtd.pid";
 const CONFIG = "/etc/libvirt";
 /** In memory, and the lab's alone; the caches and logs of libvirt are left, they make no difference to a test. */
-const FOLDERS = ["/run", CONFIG, "/var/lib/libvirt", "/var/lib/hypersdk", "/var/tmp"];
+const FOLDERS = [
+  "/run",
+  CONFIG,
+  "/var/lib/libvirt",
+  "/var/lib/hypersdk",
+  "/var/tmp",
+  "/srv",
+  "/mnt",
+];
 /** Made by libvirtd when a first domain or network needs them, or by libguestfs for all labs, and kept. */
 const KEPT =
   /^\/run\/libvirt\/(common|hostdevmgr|lockd|qemu|network|storage|virtlogd)\/?$|^\/var\/tmp\/\.guestfs-0/;

@@ -157,7 +157,11 @@ describe("on a terminal", () => {
       terminal.type("\x03");
       expect(await terminal.ended).toBe(1);
       expect(terminal.screen()).toMatch(/\(cancelled\)\r\n$/);
-      await until("its virsh ends", () => processes("virsh").length === before.length);
+      await until(
+        "its virsh ends",
+        () => processes("virsh").every((pid) => before.includes(pid)),
+        20,
+      );
     } finally {
       thaw();
     }
