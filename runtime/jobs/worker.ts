@@ -36,6 +36,8 @@ export class Worker {
   #deafUntil = 0;
   readonly #endings = new Endings(this.name);
   #ending = false;
+  /** The others hear of its jobs as long as it has any, also while it ends. */
+  #ended = false;
   readonly #wake = new Wake();
   #done: Promise<unknown>[] = [];
   readonly #removeOld = createRetention();
@@ -51,7 +53,10 @@ export class Worker {
     this.#deafen = await hearNotices((notice) => this.#hear(notice));
     this.#done = [
       this.#forever(() => this.#take()),
-      this.#forever(() => this.#beat()),
+      this.#forever(
+        () => this.#beat(),
+        () => this.#ended,
+      ),
       this.#forever(() => this.#schedule()),
     ];
     log.info({ worker: this.name }, "the worker takes jobs");
@@ -69,6 +74,7 @@ export class Worker {
     await Promise.race([this.#idle(), sleep(graceMs)]);
     for (const attempt of this.#attempts.values()) attempt.stop("returned");
     await Promise.race([this.#idle(), sleep(5000)]);
+    this.#ended = true;
     await Promise.race([Promise.all(this.#done), sleep(BEAT_MS)]);
     await this.#deafen?.();
     await stopBoss();
@@ -85,8 +91,8 @@ export class Worker {
   }
 
   /** A step that fails, because the database is away, is tried again. */
-  async #forever(step: () => Promise<void>) {
-    while (!this.#ending) {
+  async #forever(step: () => Promise<void>, isOver = () => this.#ending) {
+    while (!isOver()) {
       await step().catch(async (error) => {
         this.#noteAbsence();
         log.warn({ error }, "the worker waits for the database");
