@@ -2,8 +2,10 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { PROCESS } from "../../../runtime/access/caller.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
+import { createSchedule } from "../../../runtime/jobs/schedule.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query } from "../../../runtime/store/database.ts";
 import { closeDatabase } from "../../../runtime/store/state.ts";
@@ -57,4 +59,50 @@ test("a job whose claim was lost with the connection is begun by the same worker
   const now = await ended(job);
   await worker.stop(0);
   expect([now.state, now.attempt, now.deaths]).toEqual(["completed", 2, 1]);
+});
+
+test("hypervisors that are away keep the jobs of another one waiting for no longer than a moment", async () => {
+  const away = ["away1", "away2", "away3"];
+  const silent = new Promise<boolean>(() => {}); // it takes as long as the test
+  const work = {
+    ...runner(async () => DONE),
+    reaches: (host: string) => (host === "local" ? Promise.resolve(true) : silent),
+  };
+  for (const host of away) await submit({ host });
+  const worker = new Worker(work);
+  await worker.start();
+  await sleep(2500); // it has found them
+  const done = await ended(await submit());
+  await worker.stop(0);
+  expect(done.state).toBe("completed");
+  const rows = (await query("SELECT state FROM job WHERE host <> 'local'")).rows;
+  expect(rows).toEqual(away.map(() => ({ state: "queued" })));
+});
+
+test("schedules are looked at while old jobs are removed, however long that takes", async () => {
+  await query(
+    `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(20); RETURN OLD; END'`,
+  );
+  await query("CREATE TRIGGER hold BEFORE DELETE ON job FOR EACH ROW EXECUTE FUNCTION hold()");
+  await submit();
+  await query("UPDATE job SET state = 'completed', ended_at = now() - interval '1 year'");
+  const times = {
+    cron_expr: "0 0 1 1 *",
+    timezone: "UTC",
+    overlap: "queue",
+    catch_up: true,
+  } as const;
+  const template = { function: "/x", input: {}, host: "local", priority: 0 };
+  const worker = new Worker(runner(async () => DONE));
+  await worker.start();
+  await sleep(1500); // it removes
+  await createSchedule({ name: "one", ...times, template, submitter: PROCESS }, null);
+  await query("UPDATE schedule SET next_at = now()");
+  const runs = async () => (await query("SELECT runs FROM schedule")).rows[0]?.runs;
+  const began = performance.now();
+  while ((await runs()) === 0 && performance.now() - began < 10_000) await sleep(100);
+  expect(await runs()).toBe(1);
+  await worker.stop(0);
+  await query("DROP FUNCTION hold CASCADE");
+  await query("TRUNCATE schedule");
 });
