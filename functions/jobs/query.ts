@@ -25,7 +25,12 @@ export default defineFunction({
     schedule: Text.optional().describe("the name of the schedule that made them"),
     since: Moment.optional().describe("submitted then or later"),
     until: Moment.optional().describe("submitted before"),
-    limit: z.int().min(1).max(1000).default(100).describe("jobs on a page"),
+    limit: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(100)
+      .describe("jobs on a page; fewer where they are large"),
     cursor: z.string().optional().describe("of the answer before, for the next page"),
   }),
   output: z.object({

@@ -4,6 +4,7 @@ import { presentRights } from "#runtime/access/submitter.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { ownerOf } from "#runtime/function/job-access.ts";
 import { prepareJob } from "#runtime/function/prepare-job.ts";
+import { aliasHere } from "#runtime/jobs/host-key.ts";
 import { triggerSchedule } from "#runtime/jobs/occur.ts";
 import { readSchedule } from "#runtime/jobs/schedule.ts";
 import { ScheduleName } from "#runtime/jobs/schedule-view.ts";
@@ -23,7 +24,9 @@ export default defineFunction({
   async run({ name }, ctx) {
     const schedule = await readSchedule(name, ownerOf(ctx.caller));
     const caller = await presentRights(schedule.submitter);
-    const job = await triggerSchedule(schedule, await prepareJob({ caller }, schedule.template));
+    const host = aliasHere(schedule.template.host);
+    const wanted = await prepareJob({ caller }, { ...schedule.template, host });
+    const job = await triggerSchedule(schedule, wanted);
     return { name, job_id: job.id };
   },
 });

@@ -14,6 +14,8 @@ export interface Caller {
   kind: "token" | "user" | "socket" | "process";
   /** The token's name, the user's name, the socket's path. */
   name: string;
+  /** Of a token: another one of the same name, be it a later one or another machine's, is another caller. */
+  fingerprint?: string;
   /** Null for a token that lists functions instead. */
   role: Access | null;
   /** Paths; `*` stands for anything, so `/libvirt/domain/*` is a folder. */
@@ -33,6 +35,15 @@ export const everything = (kind: Caller["kind"], name: string): Caller => ({ kin
 
 /** A script, the command line, a test: code of this process, which could do without us all that it asks for. */
 export const PROCESS: Caller = everything("process", "this process");
+
+/** Who a caller is, without their rights. */
+export type Identity = Pick<Caller, "kind" | "name" | "fingerprint">;
+
+export const identityOf = ({ kind, name, fingerprint }: Caller): Identity => ({
+  kind,
+  name,
+  ...(fingerprint !== undefined && { fingerprint }),
+});
 
 /** A caller for people: `token "ci"`. */
 export const describeCaller = ({ kind, name }: Caller) => `${kind} ${JSON.stringify(name)}`;

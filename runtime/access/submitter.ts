@@ -5,8 +5,8 @@ import { type Caller, describeCaller } from "./caller.ts";
 import { expired, readTokens, tokenFile } from "./tokens.ts";
 
 /**
- * Throws `forbidden` for the holder of a token that was revoked or has expired, and `function_unavailable` while
- * nobody can tell. A machine without a tokens' file, which only works, knows no more than what the server that took
+ * Throws `forbidden` for the holder of a token that was revoked or has expired, be there another one of its name, and
+ * `function_unavailable` while nobody can tell. A machine without a tokens' file, which only works, knows no more than what the server that took
  * the job knew; a file whose last token was revoked is one.
  */
 export async function presentRights(submitter: Caller): Promise<Caller> {
@@ -17,13 +17,16 @@ export async function presentRights(submitter: Caller): Promise<Caller> {
     throw new HyperError("function_unavailable", text);
   }
   const hasFile = (await fileStatus(tokenFile())) !== undefined;
-  const present = hasFile
-    ? [...byHash.values()].find(({ name }) => name === submitter.name)
-    : submitter;
-  if (!present) throw refused(submitter, "the token was revoked");
+  const present = hasFile ? [...byHash.values()].find((one) => isSame(one, submitter)) : submitter;
+  if (!present) {
+    throw refused(submitter, "the token was revoked, or this machine does not have it");
+  }
   if (expired(present)) throw refused(submitter, "the token has expired");
   return present;
 }
+
+const isSame = (one: Caller, other: Caller) =>
+  one.name === other.name && one.fingerprint === other.fingerprint;
 
 const refused = (caller: Caller, why: string) =>
   new HyperError("forbidden", `${describeCaller(caller)} may not run this job any more: ${why}`, {

@@ -84,10 +84,14 @@ function load(path: string, { mode, uid }: Stats): Tokens {
   }
 }
 
-function callerOf({ name, role, functions, hosts, domains, expires }: Token): Caller {
+/** Digits of the hash that tell tokens of one name apart. */
+const FINGERPRINT_DIGITS = 16;
+
+function callerOf({ name, hash, role, functions, hosts, domains, expires }: Token): Caller {
   return {
     kind: "token",
     name,
+    fingerprint: hash.slice(0, FINGERPRINT_DIGITS),
     role: role ?? null,
     functions: functions ?? null,
     hosts: hosts ?? null,

@@ -1,10 +1,11 @@
 /** Jobs that failed, and schedules that made no job at their time. */
+import { aliasOf } from "../jobs/host-key.ts";
 import { query } from "../store/database.ts";
 import type { Reading } from "./reading.ts";
 import type { FailedJobs, Rule } from "./rule.ts";
 
 const FAILED = `SELECT count(*)::int FROM job
-  WHERE state = 'failed' AND ended_at > now() - make_interval(secs => $1) AND ($2::text[] = '{}' OR host = ANY ($2))`;
+  WHERE state = 'failed' AND ended_at > now() - make_interval(secs => $1) AND ($2::text[] = '{}' OR split_part(host, '/', 1) = ANY ($2))`;
 
 export async function failedJobs({ threshold, hosts }: Rule): Promise<Reading[]> {
   const { period } = threshold as FailedJobs;
@@ -31,6 +32,11 @@ export async function missedSchedules(): Promise<Reading[]> {
     const isMissed = last_result === "missed" || last_result === "refused";
     const why = late ? "no worker makes its job" : `${last_reason}`;
     const value = Number(late || isMissed);
-    return { host, object: name, value, detail: value ? `missed its time: ${why}` : "" };
+    return {
+      host: aliasOf(host),
+      object: name,
+      value,
+      detail: value ? `missed its time: ${why}` : "",
+    };
   });
 }

@@ -136,12 +136,13 @@ export const Settings = z.strictObject({
     .prefault({}),
   jobs: z
     .strictObject({
-      /** Jobs that a worker has at work at once. */
+      /** Jobs at work at once: of a worker, and on a hypervisor across all workers. */
       concurrency: positive.max(1000).default(32),
-      /** Jobs at work at once on a hypervisor, across all workers. */
       per_host: positive.max(1000).default(16),
       /** Whether the server runs jobs, and not only `hypersdk worker`. */
       workers: z.boolean().default(true),
+      /** The name of this machine among those on one database; told from /etc/machine-id unless given. */
+      machine: alias.optional(),
       /** Days that a job that has ended is kept. */
       keep_days: positive.default(30),
     })

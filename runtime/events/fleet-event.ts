@@ -88,7 +88,11 @@ export const HypervisorEvent = z.object({
 });
 
 const who = z
-  .object({ kind: z.string(), name: z.string() })
+  .object({
+    kind: z.string(),
+    name: z.string(),
+    fingerprint: z.string().optional().describe("tells tokens of one name apart"),
+  })
   .optional()
   .describe("shown to those who may know: to themselves, and to administrators without limits");
 const domains = z.array(z.string()).describe("the domains that the call names");

@@ -8,7 +8,8 @@ type Told = Extract<FleetEvent, { who?: unknown }>;
 /** The event as the caller may see it; undefined for one that is none of theirs. */
 export function viewFor(caller: Caller): (event: FleetEvent) => FleetEvent | undefined {
   const knowsAll = ownerOf(caller) === undefined;
-  const isOwn = ({ who }: Told) => who?.kind === caller.kind && who.name === caller.name;
+  const isOwn = ({ who }: Told) =>
+    who?.kind === caller.kind && who.name === caller.name && who.fingerprint === caller.fingerprint;
   return (event) => {
     if (event.host !== null && !mayUse(caller, event.host)) return undefined;
     switch (event.kind) {

@@ -1,10 +1,11 @@
 /** Whose jobs a caller may see and cancel. */
-import { type Caller, forbidden } from "../access/caller.ts";
+import { type Caller, forbidden, identityOf } from "../access/caller.ts";
 import type { Owner } from "../jobs/query.ts";
 
 /** Undefined for everybody's: those of an administrator who is limited to nothing. Others see their own. */
-export function ownerOf({ kind, name, role, hosts, domains }: Caller): Owner | undefined {
-  return role === "admin" && !hosts && !domains ? undefined : { kind, name };
+export function ownerOf(caller: Caller): Owner | undefined {
+  const { role, hosts, domains } = caller;
+  return role === "admin" && !hosts && !domains ? undefined : identityOf(caller);
 }
 
 /** What tells of everybody's domains and jobs is for those who are limited to none. */

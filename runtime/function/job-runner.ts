@@ -12,6 +12,7 @@ import { successBody } from "../http/envelope.ts";
 import { reportJob, reportSubmitted } from "../http/report-job.ts";
 import { createContext } from "../hypervisor/context.ts";
 import type { Attempt } from "../jobs/attempt.ts";
+import { aliasHere, aliasOf, isHere } from "../jobs/host-key.ts";
 import type { Answer, Job } from "../jobs/job.ts";
 import type { Made } from "../jobs/journal.ts";
 import type { Runner } from "../jobs/runner.ts";
@@ -27,8 +28,8 @@ export function createRunner(): Runner {
   const reachable = new Map<string, () => Promise<boolean>>();
   return {
     async reaches(host) {
-      if (!Object.hasOwn(settings().hosts, host)) return false;
-      const known = reachable.get(host) ?? memoize(() => canReach(host), REACH_CACHE_MS);
+      if (!isHere(host) || !Object.hasOwn(settings().hosts, aliasOf(host))) return false;
+      const known = reachable.get(host) ?? memoize(() => canReach(aliasOf(host)), REACH_CACHE_MS);
       reachable.set(host, known);
       return known();
     },
@@ -45,7 +46,8 @@ export function createRunner(): Runner {
     report: reportJob,
     prepare: async ({ submitter, template }) => {
       checkAudit();
-      return prepareJob({ caller: await presentRights(submitter) }, template);
+      const caller = await presentRights(submitter);
+      return prepareJob({ caller }, { ...template, host: aliasHere(template.host) });
     },
     submitted: reportSubmitted,
   };
@@ -61,7 +63,7 @@ async function canReach(host: string) {
 /** Calls the function with its submitter's present rights. */
 async function run(attempt: Attempt): Promise<Answer> {
   const { job, signal, scope } = attempt;
-  const { host } = job;
+  const host = aliasOf(job.host);
   const path = job.function;
   try {
     const called = await loadFunction(path);
@@ -99,7 +101,7 @@ async function isRepeatable({ function: path, input }: Job) {
 
 async function endPrograms({ id, host }: Job): Promise<string[]> {
   try {
-    await endJobPrograms(createContext({ host }), id);
+    await endJobPrograms(createContext({ host: aliasOf(host) }), id);
     return [];
   } catch (error) {
     if (isForLater(error)) throw error;

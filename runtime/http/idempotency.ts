@@ -4,9 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import type { Context } from "hono";
-import { describeCaller } from "../access/caller.ts";
+import { type Caller, describeCaller } from "../access/caller.ts";
 import { type ErrorCode, HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
+import { hostKey } from "../jobs/host-key.ts";
 import { query } from "../store/database.ts";
 import { storableJson } from "../store/text.ts";
 import type { Call } from "./call.ts";
@@ -36,7 +37,7 @@ export async function once(
   run: () => Promise<Response>,
 ): Promise<Response> {
   checkKey(key);
-  const row = [call.caller ? describeCaller(call.caller) : "", key];
+  const row = [call.caller ? whoOf(call.caller) : "", key];
   const request = fingerprint(call);
   const first = await begin(row, request);
   if (first) return replay(c, first);
@@ -50,13 +51,17 @@ export async function once(
     return response;
   } catch (error) {
     const { code, message, details } = knownError(error as Error);
-    if (NOT_BEGUN.includes(code)) await forget(row);
+    if (NOT_BEGUN.includes(code) && !details.left) await forget(row);
     else await keep(row, { status: 0, headers: [], body: "", error: { code, message, details } });
     throw error;
   } finally {
     clearInterval(beat);
   }
 }
+
+/** Another token of the same name is another caller. */
+const whoOf = (caller: Caller) =>
+  [describeCaller(caller), caller.fingerprint].filter(Boolean).join(" ");
 
 function checkKey(key: string) {
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return;
@@ -66,13 +71,14 @@ function checkKey(key: string) {
 
 function fingerprint({ method, path, host, input }: Call): string {
   return createHash("sha256")
-    .update(JSON.stringify([method, path, host, input]))
+    .update(JSON.stringify([method, path, hostKey(host), input]))
     .digest("hex");
 }
 
 /** Undefined for the first call with its key; else the first one's answer. Throws for another call, or one at work. */
 async function begin(row: string[], request: string): Promise<Answer | undefined> {
-  const old = `created_at < now() - interval '${KEEP}'`; // jobs/retention.ts removes those of others
+  // jobs/retention.ts removes those of others; a call may be at work for longer
+  const old = `created_at < now() - interval '${KEEP}' AND alive_at < now() - interval '${SILENCE}'`;
   await query(`DELETE FROM idempotency WHERE who = $1 AND key = $2 AND ${old}`, row);
   const insert = `INSERT INTO idempotency (who, key, request) VALUES ($1, $2, $3)
     ON CONFLICT DO NOTHING RETURNING key`;

@@ -4,6 +4,7 @@ import { type Declaration, domainFields } from "../access/domain-scope.ts";
 import { movesBytes } from "../core/bytes.ts";
 import { HyperError } from "../core/errors.ts";
 import { createContext } from "../hypervisor/context.ts";
+import { aliasOf, hostKey } from "../jobs/host-key.ts";
 import type { NewJob } from "../jobs/job.ts";
 import { isStorableJson } from "../store/text.ts";
 
@@ -45,25 +46,41 @@ export async function newJob({ path, spec, host, given, input, caller }: JobCall
     domainFields(spec).fields.flatMap((field) => {
       const shared = spec.job?.reads?.includes(field) ?? false;
       const names = [(input as Record<string, unknown>)[field]].flat();
-      return names.filter(isText).map(async (name) => ({ shared, name: await nameOf(host, name) }));
+      return names.filter(isText).map(async (text) => {
+        checkMachine(host, field, text);
+        return { shared, ...(await find(host, text)) };
+      });
     }),
   );
   const keys = (kind: boolean) => [
-    ...new Set(
-      named.filter(({ shared }) => shared === kind).map(({ name }) => lockKey(host, name)),
-    ),
+    ...new Set(named.filter(({ shared }) => shared === kind).map(({ lock }) => lock)),
   ];
   const domains = [...new Set(named.map(({ name }) => name))];
   return {
-    ...{ function: path, host, input: given, submitter: caller, domains },
+    ...{ function: path, host: hostKey(host), input: given, submitter: caller, domains },
     locks: { exclusive: keys(false), shared: keys(true) },
   };
 }
 
 const isText = (value: unknown): value is string => typeof value === "string";
 
+/** A worker of any machine may do the job of another hypervisor, and would take its own for this machine's. */
+function checkMachine(host: string, field: string, text: string) {
+  const alias = aliasOf(text);
+  if (!text.includes("/") || hostKey(alias) === alias || alias === host) return;
+  const why = `${text} is on this machine's own hypervisor, and the job may run on another machine`;
+  throw new HyperError("invalid_input", `${field}: ${why}; give the job host "${alias}"`);
+}
+
 /** A batch names a domain of another hypervisor as `host/name`. */
-const lockKey = (host: string, name: string) => (name.includes("/") ? name : `${host}/${name}`);
+async function find(host: string, text: string) {
+  const [name = "", alias = host] = text.split("/").reverse();
+  const found = await nameOf(alias, name);
+  return {
+    name: text.includes("/") ? `${alias}/${found}` : found,
+    lock: `${hostKey(alias)}/${found}`,
+  };
+}
 
 /** What virsh takes for a domain beside its name: its UUID, and its number while it runs. */
 const UUID_OR_NUMBER = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)$/i;

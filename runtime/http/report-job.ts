@@ -3,6 +3,7 @@
 import { log } from "../core/log.ts";
 import { observer } from "../events/bus.ts";
 import type { Attempt } from "../jobs/attempt.ts";
+import { aliasOf } from "../jobs/host-key.ts";
 import { type Answer, ENDED, type Job, type State } from "../jobs/job.ts";
 import { audit } from "./audit.ts";
 
@@ -18,7 +19,8 @@ export function reportJob(
   const since = (time: string | null) => (time === null ? 0 : Date.now() - Date.parse(time));
   const duration_ms = Math.round(ended ? since(job.started_at) : 0);
   const { code, error } = (answer?.body ?? {}) as { code?: string; error?: string };
-  log.info({ job: job.id, function: job.function, host: job.host, code }, `job ${job.id} ${event}`);
+  const host = aliasOf(job.host);
+  log.info({ job: job.id, function: job.function, host, code }, `job ${job.id} ${event}`);
   if (ended) {
     const waited = since(job.created_at) - since(job.started_at);
     observer.job?.({
@@ -53,7 +55,7 @@ function entryOf({ id, submitter, function: path, host, input, schedule }: Job) 
     who: { kind, name },
     address: "",
     function: path,
-    host,
+    host: aliasOf(host),
     arguments: input,
   };
 }

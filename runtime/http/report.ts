@@ -1,5 +1,5 @@
 /** The end of a call in the log, in the metrics and in the audit log. */
-import { describeCaller } from "../access/caller.ts";
+import { describeCaller, identityOf } from "../access/caller.ts";
 import { hostedDomains } from "../access/domain-scope.ts";
 import { observer } from "../events/bus.ts";
 import { publish } from "../events/hub.ts";
@@ -58,7 +58,6 @@ function record(call: Call, outcome: Outcome) {
 function tell(call: Call, { result, code, error }: Outcome) {
   const { spec, input, path, host, caller } = call;
   if (result === "refused" || !spec || !caller) return;
-  const { kind, name } = caller;
   const named = hostedDomains(spec, (input ?? {}) as object);
   const hostOf = (one: string) => /^([^/]*)\//.exec(one)?.[1] ?? host;
   for (const at of new Set(named.length > 0 ? named.map(hostOf) : [host])) {
@@ -71,7 +70,7 @@ function tell(call: Call, { result, code, error }: Outcome) {
       detail: error ?? null,
       domains: own.map((one) => one.replace(/^[^/]*\//, "")),
       request_id: call.id,
-      who: { kind, name },
+      who: identityOf(caller),
       ...(code && { code }),
     });
   }

@@ -2,6 +2,7 @@
 import type { PoolClient } from "pg";
 import { type MessageData, oneLine, type Type } from "../notifications/message.ts";
 import { anyWants, storeMessages } from "../notifications/outbox.ts";
+import { aliasOf } from "./host-key.ts";
 import type { Job } from "./job.ts";
 import { utcOrNull } from "./view.ts";
 
@@ -21,7 +22,8 @@ export async function announceEnds(client: PoolClient, ids: string[]) {
 
 /** Without the job's input, of which a receiver needs to know nothing. */
 function describe(job: Job): MessageData {
-  const { id, function: path, host, state, domains, schedule, submitter, answer } = job;
+  const { id, function: path, state, domains, schedule, submitter, answer } = job;
+  const host = aliasOf(job.host);
   const error = state === "completed" ? null : `${answer?.body.error ?? "no reason is known"}`;
   return {
     title: oneLine(`Job ${path} on ${host} ${state}${domains[0] ? `: ${domains.join(", ")}` : ""}`),

@@ -6,6 +6,7 @@ import { redact } from "../core/redact.ts";
 import { timestamp } from "../core/time.ts";
 import { storable } from "../store/text.ts";
 import { takeCopyPlace } from "./copies.ts";
+import { hostKey } from "./host-key.ts";
 import type { Job, Progress } from "./job.ts";
 import { openJournal } from "./journal.ts";
 import type { JobScope } from "./scope.ts";
@@ -53,7 +54,7 @@ export class Attempt {
     this.scope = {
       id: job.id,
       openJournal: (host, operation) => openJournal(owner, host, operation),
-      takeCopyPlace: (host, signal) => takeCopyPlace(job, host, signal),
+      takeCopyPlace: (host, signal) => takeCopyPlace(job, hostKey(host), signal),
     };
   }
 

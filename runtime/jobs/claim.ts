@@ -68,8 +68,13 @@ export interface Standing {
   mayTakeOver: boolean;
 }
 
-/** Takes jobs over whose workers are silent, without waiting until pg-boss offers them. */
+/** A job of this worker's that it knows nothing of: the answer to its claim was lost with the connection. */
+const DISOWN = `UPDATE job SET worker = 'a lost claim of ' || worker
+  WHERE id = ANY ($1) AND worker = $2 AND heartbeat_at < clock_timestamp() - interval '${SILENCE_SECONDS} seconds'`;
+
+/** Takes jobs over whose workers are silent, without waiting until pg-boss offers them. None of them is at work here. */
 export async function takeOverJobs(ids: string[], worker: string): Promise<Claim[]> {
+  await query(DISOWN, [ids, worker]); // claim_jobs leaves its claimant's own jobs alone
   return (await claim({ query }, ids, worker, true)).filter(isBegun);
 }
 

@@ -4,6 +4,7 @@ import { log } from "../core/log.ts";
 import { publish, resync } from "../events/hub.ts";
 import { listenTo } from "../store/listen.ts";
 import { databaseState } from "../store/state.ts";
+import { aliasOf } from "./host-key.ts";
 
 const CHANNEL = "hypersdk_job_events";
 /** How often a process looks whether it uses its database by now, and tries one again that is away. */
@@ -17,7 +18,7 @@ interface Change {
   attempt: number;
   /** Another attempt has begun, without a change of the state. */
   again: boolean;
-  submitter: { kind: string; name: string };
+  submitter: { kind: string; name: string; fingerprint?: string };
   /** Null where they are too many. */
   domains: string[] | null;
   time: string;
@@ -76,7 +77,7 @@ export class JobSource {
     publish({
       kind: "job",
       time: new Date(change.time).toISOString(),
-      host,
+      host: aliasOf(host),
       object: id,
       event: change.again ? "taken over" : state,
       detail: `${change.function}, attempt ${change.attempt}`,

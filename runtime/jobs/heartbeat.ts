@@ -12,8 +12,20 @@ const LOG = `
   SELECT job, time, attempt, level, message, fields FROM json_to_recordset($1)
     AS one (job uuid, time timestamptz, attempt integer, level text, message text, fields json)`;
 
+/** One beat. A job that is another worker's by now, or that was cancelled, is stopped. */
+export async function beatAll(attempts: Map<string, Attempt>, worker: string) {
+  const before = [...attempts.values()];
+  const states = await beat(before, worker);
+  for (const attempt of before) {
+    const state = states.get(attempt.job.id);
+    if (!attempts.has(attempt.job.id)) continue; // it has ended meanwhile
+    if (state === undefined) attempt.stop("lost");
+    else if (state === "cancelling" && !attempt.stopped) attempt.stop("cancelled");
+  }
+}
+
 /** Resolves to the states of the jobs that are still this worker's. */
-export async function beat(attempts: Attempt[], worker: string): Promise<Map<string, State>> {
+async function beat(attempts: Attempt[], worker: string): Promise<Map<string, State>> {
   if (attempts.length === 0) return new Map();
   const pool = await database();
   const rows = attempts.map(({ job, number, progress }) => {

@@ -48,7 +48,7 @@ export interface Answer {
 export interface NewJob {
   /** The function's path. */
   function: string;
-  /** Alias of the hypervisor. */
+  /** Key of the hypervisor (host-key.ts). */
   host: string;
   input: object;
   submitter: Caller;

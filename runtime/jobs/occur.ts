@@ -10,6 +10,7 @@ import { observer } from "../events/bus.ts";
 import { query, transaction } from "../store/database.ts";
 import { queueOf } from "./boss.ts";
 import { latestTime, timesAfter } from "./cron.ts";
+import { hostKey } from "./host-key.ts";
 import type { Job, NewJob } from "./job.ts";
 import type { Runner } from "./runner.ts";
 import type { Schedule } from "./schedule.ts";
@@ -27,7 +28,7 @@ type Hooks = Pick<Runner, "prepare" | "submitted">;
 /** One look at the schedules whose time has come. */
 export async function runDueSchedules(runner: Hooks) {
   const { rows } = await query<{ schedule: Schedule; now: Date }>(DUE, [
-    Object.keys(settings().hosts),
+    Object.keys(settings().hosts).map(hostKey),
   ]);
   for (const { schedule, now } of rows) {
     try {

@@ -1,6 +1,8 @@
 /** Looking at jobs: one, or many by filters, a page at a time. */
+import type { Identity } from "../access/caller.ts";
 import { HyperError } from "../core/errors.ts";
-import { query } from "../store/database.ts";
+import { Semaphore } from "../core/semaphore.ts";
+import { query, transaction } from "../store/database.ts";
 import type { Job, State } from "./job.ts";
 
 /** The fields that filter; each may be left out. */
@@ -19,16 +21,13 @@ export interface JobFilter {
 }
 
 /** Whose jobs may be seen: undefined for everybody's. */
-export interface Owner {
-  kind: string;
-  name: string;
-}
+export type Owner = Identity;
 
 const CONDITIONS: Record<keyof JobFilter | "owner" | "before", (place: string) => string> = {
   ids: (at) => `id = ANY (${at}::uuid[])`,
   states: (at) => `state = ANY (${at})`,
   functions: (at) => `function = ANY (${at})`,
-  hosts: (at) => `host = ANY (${at})`,
+  hosts: (at) => `split_part(host, '/', 1) = ANY (${at})`, // an alias, of whatever machine
   domain: (at) => `${at} = ANY (domains)`,
   who: (at) => `submitter ->> 'name' = ${at}`,
   schedule: (at) => `schedule = ${at}`,
@@ -46,7 +45,25 @@ export interface Page {
   cursor: string | null;
 }
 
-/** The newest first. Throws `invalid_input` for a cursor that is none of ours. */
+/** A look at a million jobs takes a second; the connections are for workers, too, who must not fall silent. */
+const looks = new Semaphore({ slots: 2, queue: 100, waitMs: 20_000, slotName: "a query of jobs" });
+const TIMEOUT_MS = 10_000;
+/** Of the inputs and answers on a page, each of which may have a megabyte; a page has one job in any case. */
+const PAGE_BYTES = 8 * 1024 * 1024;
+
+const page = (where: string, limit: number) => `
+  WITH found AS (
+    SELECT id, seq, octet_length(input::text) + coalesce(octet_length(answer::text), 0) AS size
+    FROM job ${where} ORDER BY seq DESC LIMIT ${limit + 1}
+  ), page AS (
+    SELECT id, count(*) OVER ()::int AS found, sum(size) OVER (ORDER BY seq DESC) - size AS bytes FROM found
+  )
+  SELECT row_to_json(job) AS job, found FROM page JOIN job USING (id) WHERE bytes < ${PAGE_BYTES} ORDER BY seq DESC`;
+
+/**
+ * The newest first. Throws `invalid_input` for a cursor that is none of ours, `busy` where many ask, and `timed_out`
+ * for a look that takes too long.
+ */
 export async function queryJobs(
   filter: JobFilter,
   owner: Owner | undefined,
@@ -56,16 +73,37 @@ export async function queryJobs(
     throw new HyperError("invalid_input", "cursor: must be the cursor of an earlier answer");
   }
   const all = where({ ...filter, owner: owner && JSON.stringify(owner) });
-  const page = where({ ...filter, owner: owner && JSON.stringify(owner), before: cursor });
-  const read = `SELECT row_to_json(job) AS job FROM job ${page.text} ORDER BY seq DESC LIMIT ${limit + 1}`;
-  const [rows, count] = await Promise.all([
-    query<{ job: Job }>(read, page.values),
-    query<{ total: number }>(`SELECT count(*)::int AS total FROM job ${all.text}`, all.values),
-  ]);
-  const jobs = rows.rows.slice(0, limit).map(({ job }) => job);
-  const more = rows.rows.length > limit;
-  return { jobs, total: count.rows[0]?.total ?? 0, cursor: more ? `${jobs.at(-1)?.seq}` : null };
+  const some = where({ ...filter, owner: owner && JSON.stringify(owner), before: cursor });
+  const leave = await looks.acquire();
+  try {
+    return await transaction(async (client) => {
+      await client.query(`SET LOCAL statement_timeout = ${TIMEOUT_MS}`);
+      const read = page(some.text, limit);
+      const { rows } = await client.query<{ job: Job; found: number }>(read, some.values);
+      const jobs = rows.slice(0, limit).map(({ job }) => job);
+      const found = rows[0]?.found ?? 0;
+      const next = found > jobs.length ? `${jobs.at(-1)?.seq}` : null;
+      if (cursor === undefined && found <= limit) return { jobs, total: found, cursor: next };
+      const count = `SELECT count(*)::int AS total FROM job ${all.text}`;
+      const total = (await client.query<{ total: number }>(count, all.values)).rows[0]?.total ?? 0;
+      return { jobs, total, cursor: next };
+    });
+  } catch (error) {
+    throw isTimeout(error) ? tooLong() : error;
+  } finally {
+    leave();
+  }
 }
+
+/** PostgreSQL's own word for it (source: appendix A), which elsewhere means a database that does not answer. */
+const isTimeout = (error: unknown) =>
+  ((error as Error).cause as { code?: unknown } | undefined)?.code === "57014";
+
+const tooLong = () =>
+  new HyperError(
+    "timed_out",
+    `to look through the jobs took longer than ${TIMEOUT_MS / 1000} s; ask for less, as by since, status or job_ids`,
+  );
 
 function where(given: Partial<Record<keyof typeof CONDITIONS, unknown>>) {
   const used = Object.entries(given).filter(([, value]) => value !== undefined);

@@ -16,12 +16,16 @@ const REMOVE_JOBS = `DELETE FROM job WHERE id IN (
 const FORGET_KEYS = `UPDATE job SET key = NULL, request = NULL WHERE id IN (
     SELECT id FROM job WHERE key IS NOT NULL AND created_at < now() - interval '${KEEP_KEYS}' LIMIT ${AT_ONCE}
   ) RETURNING id`;
-const REMOVE_ANSWERS = `DELETE FROM idempotency WHERE created_at < now() - interval '${KEEP_KEYS}'`;
+/** A call may be at work for longer, of which its server tells. */
+const REMOVE_ANSWERS = `DELETE FROM idempotency WHERE (who, key) IN (
+    SELECT who, key FROM idempotency WHERE created_at < now() - interval '${KEEP_KEYS}'
+      AND alive_at < now() - interval '1 minute' LIMIT ${AT_ONCE}
+  ) RETURNING key`;
 
 export async function removeOld() {
   await repeat(REMOVE_JOBS, [settings().jobs.keep_days]);
   await repeat(FORGET_KEYS, []);
-  await query(REMOVE_ANSWERS);
+  await repeat(REMOVE_ANSWERS, []);
 }
 
 async function repeat(statement: string, values: unknown[]) {

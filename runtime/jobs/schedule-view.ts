@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { redact } from "../core/redact.ts";
 import { timesAfter } from "./cron.ts";
+import { aliasOf } from "./host-key.ts";
 import { STATES } from "./job.ts";
 import type { Schedule, Template } from "./schedule.ts";
 import { utc, utcOrNull } from "./view.ts";
@@ -58,4 +59,8 @@ export async function viewSchedule(schedule: Schedule): Promise<z.output<typeof 
   };
 }
 
-const viewTemplate = ({ input, ...rest }: Template) => ({ ...rest, input: redact(input) });
+const viewTemplate = ({ input, host, ...rest }: Template) => ({
+  ...rest,
+  host: aliasOf(host),
+  input: redact(input),
+});

@@ -4,6 +4,7 @@ import { HyperError } from "../core/errors.ts";
 import { observer } from "../events/bus.ts";
 import { query } from "../store/database.ts";
 import { type Times, timesAfter } from "./cron.ts";
+import { hostKey } from "./host-key.ts";
 import type { State } from "./job.ts";
 import type { Owner } from "./query.ts";
 
@@ -11,6 +12,7 @@ import type { Owner } from "./query.ts";
 export interface Template {
   function: string;
   input: object;
+  /** Alias of the hypervisor; in the database its key (host-key.ts). */
   host: string;
   priority: number;
 }
@@ -70,7 +72,8 @@ const INSERT = `INSERT INTO schedule (name, cron_expr, timezone, template, submi
 
 /** The expression and the template are checked. Throws `already_exists`. */
 export async function createSchedule(wanted: NewSchedule, disabledBecause: string | null) {
-  const { name, cron_expr, timezone, template, submitter, overlap, catch_up } = wanted;
+  const { name, cron_expr, timezone, submitter, overlap, catch_up } = wanted;
+  const template = { ...wanted.template, host: hostKey(wanted.template.host) };
   const next = disabledBecause === null ? await nextTime(wanted) : null;
   const json = [JSON.stringify(template), JSON.stringify(submitter)];
   const values = [name, cron_expr, timezone, ...json, overlap, catch_up, next, disabledBecause];

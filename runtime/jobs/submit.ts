@@ -46,21 +46,22 @@ export async function submitJobs(wanted: NewJob[]): Promise<Job[]> {
 async function lockKeys(client: PoolClient, wanted: NewJob[]) {
   const [first, second] = wanted.filter(({ key }) => key !== undefined);
   if (!first || !second) return;
-  const { kind, name } = first.submitter;
+  const { kind, name } = first.submitter; // two tokens of one name wait for each other, too
   const lock = "SELECT pg_advisory_xact_lock(hashtext('hypersdk keys'), hashtext($1))";
   await client.query(lock, [`${kind} ${name}`]);
 }
 
 const FIND = `SELECT row_to_json(job) AS job FROM job
-  WHERE submitter ->> 'kind' = $1 AND submitter ->> 'name' = $2 AND key = ANY ($3)`;
+  WHERE submitter ->> 'kind' = $1 AND submitter ->> 'name' = $2 AND coalesce(submitter ->> 'fingerprint', '') = $3
+    AND key = ANY ($4)`;
 
 /** The jobs of the keys, be they new or old. */
 async function findByKey(client: PoolClient, wanted: NewJob[]) {
   const keys = wanted.flatMap(({ key }) => key ?? []);
   const [first] = wanted;
   if (!first || keys.length === 0) return () => undefined;
-  const { kind, name } = first.submitter;
-  const { rows } = await client.query<{ job: Job }>(FIND, [kind, name, keys]);
+  const { kind, name, fingerprint = "" } = first.submitter;
+  const { rows } = await client.query<{ job: Job }>(FIND, [kind, name, fingerprint, keys]);
   const byKey = new Map(rows.map(({ job }) => [job.key, job]));
   return ({ key }: NewJob) => byKey.get(`${key}`);
 }

@@ -1,6 +1,7 @@
 /** A job as its submitter sees it. Secrets of the input are hidden. */
 import * as z from "zod";
 import { redact } from "../core/redact.ts";
+import { aliasOf } from "./host-key.ts";
 import { type Job, NO_PROGRESS, STATES } from "./job.ts";
 
 export const JobId = z.uuid().describe("a job's ID");
@@ -54,7 +55,7 @@ export function viewJob(job: Job, waitingFor: string | null = null): z.output<ty
   return {
     id: job.id,
     function: job.function,
-    host: job.host,
+    host: aliasOf(job.host),
     state: job.state,
     waiting_for: waitingFor,
     priority: job.priority,

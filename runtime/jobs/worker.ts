@@ -9,12 +9,13 @@ import { Attempt } from "./attempt.ts";
 import { boss, stopBoss } from "./boss.ts";
 import { type Claim, claimJobs, returnJob, SILENCE_SECONDS, takeOverJobs } from "./claim.ts";
 import { Endings } from "./endings.ts";
-import { beat, writeLines } from "./heartbeat.ts";
+import { beatAll, writeLines } from "./heartbeat.ts";
 import { insist } from "./insist.ts";
 import { findHosts, findSilent } from "./look.ts";
 import { hearNotices, type Notice } from "./notices.ts";
 import { runDueSchedules } from "./occur.ts";
 import { cancelled, type Outcome, perform } from "./perform.ts";
+import { reachEach } from "./reach.ts";
 import { createRetention } from "./retention.ts";
 import type { Runner } from "./runner.ts";
 import { Wake } from "./wake.ts";
@@ -36,6 +37,8 @@ export class Worker {
   #deafUntil = 0;
   readonly #endings = new Endings(this.name);
   #ending = false;
+  /** The others hear of its jobs as long as it has any, also while it ends. */
+  #ended = false;
   readonly #wake = new Wake();
   #done: Promise<unknown>[] = [];
   readonly #removeOld = createRetention();
@@ -51,8 +54,13 @@ export class Worker {
     this.#deafen = await hearNotices((notice) => this.#hear(notice));
     this.#done = [
       this.#forever(() => this.#take()),
-      this.#forever(() => this.#beat()),
-      this.#forever(() => this.#schedule()),
+      this.#everySecond(
+        () => beatAll(this.#attempts, this.name),
+        () => this.#ended,
+      ),
+      this.#everySecond(() => runDueSchedules(this.#runner)),
+      // apart from schedules: to remove a million jobs takes longer than their time may be late
+      this.#everySecond(this.#removeOld),
     ];
     log.info({ worker: this.name }, "the worker takes jobs");
   }
@@ -69,6 +77,7 @@ export class Worker {
     await Promise.race([this.#idle(), sleep(graceMs)]);
     for (const attempt of this.#attempts.values()) attempt.stop("returned");
     await Promise.race([this.#idle(), sleep(5000)]);
+    this.#ended = true;
     await Promise.race([Promise.all(this.#done), sleep(BEAT_MS)]);
     await this.#deafen?.();
     await stopBoss();
@@ -85,8 +94,8 @@ export class Worker {
   }
 
   /** A step that fails, because the database is away, is tried again. */
-  async #forever(step: () => Promise<void>) {
-    while (!this.#ending) {
+  async #forever(step: () => Promise<void>, isOver = () => this.#ending) {
+    while (!isOver()) {
       await step().catch(async (error) => {
         this.#noteAbsence();
         log.warn({ error }, "the worker waits for the database");
@@ -95,20 +104,25 @@ export class Worker {
     }
   }
 
+  #everySecond(work: () => Promise<void>, isOver?: () => boolean) {
+    return this.#forever(async () => {
+      await sleep(BEAT_MS);
+      await work();
+    }, isOver);
+  }
+
   /** Takes what it has places for, then waits for a notice, the end of a job, or the next look. */
   async #take() {
     const pause = this.#wake.announce();
     let isFull = false;
-    for (const host of [...this.#hosts]) {
+    for (const [host, isReached] of await reachEach(this.#hosts, this.#runner)) {
       const free = this.#places(host);
       if (free <= 0) {
         isFull = true;
         continue;
       }
-      if (!(await this.#runner.reaches(host))) {
-        this.#hosts.delete(host);
-        continue;
-      }
+      if (isReached === false) this.#hosts.delete(host);
+      if (!isReached) continue;
       const { delivered, claims } = await claimJobs(host, free, this.name, this.#standing());
       if (delivered < free) this.#hosts.delete(host);
       this.#beginAll(claims);
@@ -132,9 +146,9 @@ export class Worker {
     if (performance.now() - began > POLL_MS) this.#noteAbsence();
     const free = settings().jobs.concurrency - this.#attempts.size;
     if (free <= 0 || !this.#standing().mayTakeOver) return;
-    for (const [host, ids] of await findSilent([...this.#attempts.keys()], free)) {
-      if (await this.#runner.reaches(host)) this.#beginAll(await takeOverJobs(ids, this.name));
-    }
+    const silent = await findSilent([...this.#attempts.keys()], free);
+    for (const [host, isReached] of await reachEach(silent.keys(), this.#runner))
+      if (isReached) this.#beginAll(await takeOverJobs(silent.get(host) ?? [], this.name));
   }
 
   /** After an absence of the database its workers have the time of a silence to be heard again. */
@@ -178,23 +192,5 @@ export class Worker {
   async #end(attempt: Attempt, outcome: Outcome) {
     this.#runner.report(attempt, outcome.state, outcome.answer);
     await this.#endings.write(attempt, outcome);
-  }
-
-  async #beat() {
-    await sleep(BEAT_MS);
-    const attempts = [...this.#attempts.values()];
-    const states = await beat(attempts, this.name);
-    for (const attempt of attempts) {
-      const state = states.get(attempt.job.id);
-      if (!this.#attempts.has(attempt.job.id)) continue;
-      if (state === undefined) attempt.stop("lost");
-      else if (state === "cancelling" && !attempt.stopped) attempt.stop("cancelled");
-    }
-  }
-
-  async #schedule() {
-    await sleep(BEAT_MS);
-    await runDueSchedules(this.#runner);
-    await this.#removeOld();
   }
 }

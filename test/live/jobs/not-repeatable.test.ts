@@ -13,6 +13,7 @@ import {
 } from "../../fixtures/live/jobs.ts";
 import { at, image, machine, names, programs, same, wipe } from "../../fixtures/live/machine.ts";
 import { freeze, thaw, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
 
 const STATE = "/run/jobs-once";
 const rows = (statement: string) => privateRows(STATE, statement);
@@ -111,4 +112,32 @@ test("a batch", async () => {
   if (state === "failed") expect(error).toMatchObject(UNKNOWN);
   expect(await names()).toEqual(["a", "b", "c"]);
   await expectNothingHeld(rows);
+});
+
+test("a synchronous call with an Idempotency-Key is not repeated by the same key: its outcome is unknown", {
+  timeout: slow(90_000),
+}, async () => {
+  await machine("base", { disks: [await image("base.raw")] });
+  writeFileSync("/run/hold", "");
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": "once" };
+  const clone = () => host.post("/libvirt/clone", { source: "base", target: "copy" }, { headers });
+  const first = clone().catch(() => {});
+  const isCopying = async () => (await volumes()).length > 1;
+  await until("it copies", isCopying, 20);
+  await host.kill();
+  await first;
+  rmSync("/run/hold");
+  host = await start();
+  const codes = new Set<string>();
+  const isKnownDead = async () => {
+    const { status, body } = await clone();
+    codes.add(`${status} ${body.code}`);
+    return body.code === "outcome_unknown";
+  };
+  await until("its server counts as gone", isKnownDead, 40);
+  expect([...codes].filter((code) => !/^(409 idempotency_conflict|503 .*)$/.test(code))).toEqual([
+    "500 outcome_unknown",
+  ]);
+  expect((await clone()).body.code).toBe("outcome_unknown");
+  expect(await names()).toEqual(["base"]);
 });

@@ -2,19 +2,17 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { PROCESS } from "../../../runtime/access/caller.ts";
 import type { Attempt } from "../../../runtime/jobs/attempt.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { cancelJob } from "../../../runtime/jobs/cancel.ts";
 import { claimJobs } from "../../../runtime/jobs/claim.ts";
 import { takeCopyPlace } from "../../../runtime/jobs/copies.ts";
-import type { Answer, Job, NewJob } from "../../../runtime/jobs/job.ts";
 import { openJournal, readMade } from "../../../runtime/jobs/journal.ts";
-import type { Runner } from "../../../runtime/jobs/runner.ts";
 import { submitJobs } from "../../../runtime/jobs/submit.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query, transaction } from "../../../runtime/store/database.ts";
 import { closeDatabase } from "../../../runtime/store/state.ts";
+import { ended, read, runner, submit, wanted } from "../../fixtures/jobs.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { folderOf, me } from "../../fixtures/store.ts";
 
@@ -32,36 +30,9 @@ afterAll(async () => {
   rmSync(state, { recursive: true });
 });
 
-const wanted = (given: Partial<NewJob> = {}): NewJob => ({
-  ...{ function: "/libvirt/network/create", host: "local", input: { password: "s3cret" } },
-  ...{ submitter: PROCESS, domains: [], locks: { exclusive: [], shared: [] }, ...given },
-});
-const submit = async (given?: Partial<NewJob>) => (await submitJobs([wanted(given)]))[0] as Job;
-const read = async ({ id }: Pick<Job, "id">) =>
-  (await query<{ job: Job }>("SELECT row_to_json(job) AS job FROM job WHERE id = $1", [id])).rows[0]
-    ?.job as Job;
 const claim = (worker = "w") =>
   claimJobs("local", 5, worker, { own: () => false, mayTakeOver: true });
 const CANCELLED = { status: 504, body: { error: "cancelled", code: "cancelled" } };
-
-/** What the functions of a worker do; nothing is left by them. */
-const runner = (
-  run: Runner["run"],
-  endPrograms: Runner["endPrograms"] = async () => [],
-): Runner => ({
-  ...{ run, endPrograms, reaches: async () => true, isRepeatable: async () => true },
-  ...{ remove: async () => [], submitted: () => {}, report: () => {} },
-  prepare: async () => wanted(),
-  failure: (code, error): Answer => ({ status: 504, body: { code, error } }),
-});
-
-async function ended(job: Job): Promise<Job> {
-  for (;;) {
-    const now = await read(job);
-    if (now.ended_at !== null) return now;
-    await sleep(50);
-  }
-}
 
 test("a job that is cancelled at the moment of its begin does not begin", async () => {
   const job = await submit();

@@ -1,0 +1,108 @@
+/** Which jobs a worker takes over from another one, or from itself, and which it leaves alone. */
+import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { PROCESS } from "../../../runtime/access/caller.ts";
+import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
+import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
+import { createSchedule } from "../../../runtime/jobs/schedule.ts";
+import { Worker } from "../../../runtime/jobs/worker.ts";
+import { query } from "../../../runtime/store/database.ts";
+import { closeDatabase } from "../../../runtime/store/state.ts";
+import { ended, read, runner, submit } from "../../fixtures/jobs.ts";
+import { slow } from "../../fixtures/slowness.ts";
+import { folderOf, me } from "../../fixtures/store.ts";
+
+const state = folderOf(me());
+process.env.XDG_STATE_HOME = state;
+
+beforeAll(() => boss(), slow(120_000));
+beforeEach(async () => {
+  await query("TRUNCATE job CASCADE");
+  await (await boss()).deleteAllJobs();
+});
+afterAll(async () => {
+  await stopBoss();
+  await closeDatabase();
+  rmSync(state, { recursive: true });
+});
+
+const DONE = { status: 200, body: {} };
+
+test("a worker that is told to end keeps its job while it has time for it, and others leave it alone", {
+  timeout: slow(60_000),
+}, async () => {
+  let begun = 0;
+  const work = runner(async () => {
+    begun++;
+    await sleep((SILENCE_SECONDS + 6) * 1000);
+    return DONE;
+  });
+  const [first, second] = [new Worker(work), new Worker(work)];
+  await first.start();
+  const job = await submit();
+  while ((await read(job)).state !== "running") await sleep(20);
+  await second.start();
+  await first.stop((SILENCE_SECONDS + 10) * 1000);
+  const now = await ended(job);
+  await second.stop(0);
+  expect([now.state, now.attempt, now.worker, begun]).toEqual(["completed", 1, first.name, 1]);
+});
+
+test("a job whose claim was lost with the connection is begun by the same worker", async () => {
+  const worker = new Worker(runner(async () => DONE));
+  const job = await submit();
+  const claimed = `UPDATE job SET state = 'running', worker = $1, attempt = 1, started_at = now(),
+    heartbeat_at = now() - interval '1 minute'`;
+  await query(claimed, [worker.name]);
+  await worker.start();
+  const now = await ended(job);
+  await worker.stop(0);
+  expect([now.state, now.attempt, now.deaths]).toEqual(["completed", 2, 1]);
+});
+
+test("hypervisors that are away keep the jobs of another one waiting for no longer than a moment", async () => {
+  const away = ["away1", "away2", "away3"];
+  const silent = new Promise<boolean>(() => {}); // it takes as long as the test
+  const work = {
+    ...runner(async () => DONE),
+    reaches: (host: string) => (host === "local" ? Promise.resolve(true) : silent),
+  };
+  for (const host of away) await submit({ host });
+  const worker = new Worker(work);
+  await worker.start();
+  await sleep(2500); // it has found them
+  const done = await ended(await submit());
+  await worker.stop(0);
+  expect(done.state).toBe("completed");
+  const rows = (await query("SELECT state FROM job WHERE host <> 'local'")).rows;
+  expect(rows).toEqual(away.map(() => ({ state: "queued" })));
+});
+
+test("schedules are looked at while old jobs are removed, however long that takes", async () => {
+  await query(
+    `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(20); RETURN OLD; END'`,
+  );
+  await query("CREATE TRIGGER hold BEFORE DELETE ON job FOR EACH ROW EXECUTE FUNCTION hold()");
+  await submit();
+  await query("UPDATE job SET state = 'completed', ended_at = now() - interval '1 year'");
+  const times = {
+    cron_expr: "0 0 1 1 *",
+    timezone: "UTC",
+    overlap: "queue",
+    catch_up: true,
+  } as const;
+  const template = { function: "/x", input: {}, host: "local", priority: 0 };
+  const worker = new Worker(runner(async () => DONE));
+  await worker.start();
+  await sleep(1500); // it removes
+  await createSchedule({ name: "one", ...times, template, submitter: PROCESS }, null);
+  await query("UPDATE schedule SET next_at = now()");
+  const runs = async () => (await query("SELECT runs FROM schedule")).rows[0]?.runs;
+  const began = performance.now();
+  while ((await runs()) === 0 && performance.now() - began < 10_000) await sleep(100);
+  expect(await runs()).toBe(1);
+  await worker.stop(0);
+  await query("DROP FUNCTION hold CASCADE");
+  await query("TRUNCATE schedule");
+});
