@@ -40,7 +40,9 @@ export default defineFunction({
     objects: z
       .array(z.string().min(1).max(255))
       .default([])
-      .describe("names of domains, pools or schedules, with * and ?; all unless given"),
+      .describe(
+        "names of domains, pools or schedules, with * and ?; all unless given; host_unreachable and failed_jobs have none",
+      ),
     actions: Actions.default([]),
     metadata: z.record(z.string(), z.unknown()).default({}).describe("goes with each message"),
     silence_until: z.iso.datetime({ offset: true }).nullish().describe("nobody is told before"),
@@ -57,6 +59,7 @@ export default defineFunction({
   async run({ for: for_seconds, threshold, silence_until, ...rest }, { caller }) {
     checkUnlimited(caller);
     checkThreshold({ ...rest, threshold });
+    checkObjects(rest);
     for (const host of rest.hosts) uriOf(host);
     if (JSON.stringify(rest.metadata).length > MAX_METADATA_BYTES) {
       const text = `metadata: must have at most ${MAX_METADATA_BYTES} bytes as JSON`;
@@ -86,4 +89,10 @@ function checkThreshold({ condition, threshold, hysteresis }: Bounds) {
   if (hysteresis > 0 && hysteresis >= limit) {
     throw bad("hysteresis: must be less than the threshold");
   }
+}
+
+/** They would never fire, since what they are about has no name. */
+function checkObjects({ condition, objects }: { condition: string; objects: string[] }) {
+  if (objects.length === 0 || !["host_unreachable", "failed_jobs"].includes(condition)) return;
+  throw new HyperError("invalid_input", `objects: ${condition} has none; hosts can limit it`);
 }

@@ -4,6 +4,7 @@ import { CLOSED, type Viewer } from "../core/socket.ts";
 import type { Context } from "../hypervisor/context.ts";
 import type { Terminal } from "../hypervisor/transport.ts";
 import { Backlog } from "./backlog.ts";
+import { watchLibvirt } from "./lost.ts";
 import { readLog } from "./serial-log.ts";
 import { consoleError, overlap, preface } from "./serial-output.ts";
 
@@ -82,18 +83,25 @@ export class SerialSession {
     const { name, ref, device, force, log } = this.target;
     const words = ["console", "--domain", ref, "--devname", device, ...(force ? ["--force"] : [])];
     const onData = (bytes: Uint8Array) => this.#read(bytes);
+    const { signal } = this.#abort;
+    const libvirt = watchLibvirt(ctx.host, signal);
+    void libvirt.lost.then((why) => {
+      if (why === undefined) return;
+      this.#over(new HyperError("unreachable", `libvirt of ${ctx.host} has gone: ${why}`));
+      this.end();
+    });
     this.#terminal = await ctx.virshTerminal(words, { columns: 80, rows: 24, onData });
     this.#terminal.ended.then(
       (code) => this.#over(code === 0 ? undefined : consoleError(`${this.#end}`, name)),
       (error) => this.#over(toHyperError(error)),
     );
-    const { signal } = this.#abort;
     if (signal.aborted) this.#terminal.kill(); // all have left meanwhile
     const late = setTimeout(() => {
       const text = `virsh console of domain ${name} says nothing after ${BEGIN_MS / 1000} s`;
       this.#failed.reject(new HyperError("timed_out", text));
     }, BEGIN_MS);
     await this.#unlessFailed(this.#begun.promise).finally(() => clearTimeout(late));
+    await this.#unlessFailed(libvirt.ready);
     // virsh opens the console after it has said so; where it may not, that is known by now
     await this.#unlessFailed(ctx.virsh(["domstate", "--domain", ref], { signal }));
     const before = await this.#unlessFailed(readLog(ctx, log, KEPT_BYTES, signal));
@@ -173,6 +181,7 @@ export class SerialSession {
   }
 
   #over(error: HyperError | undefined) {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.onEnd();
     this.#failed.reject(error ?? new HyperError("not_active", "the console has ended"));

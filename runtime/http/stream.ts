@@ -11,10 +11,8 @@ import { type EventSource, type Events, onceEach, type StreamEvent } from "../co
 import type { Call, Env } from "./call.ts";
 import { checkToken } from "./check-token.ts";
 import { failureBody } from "./envelope.ts";
+import { onHeartbeat } from "./heartbeat.ts";
 import { openStreams } from "./in-flight.ts";
-
-/** How often a client hears that the stream lives; proxies close a connection that is silent for a minute. */
-const HEARTBEAT_MS = 15_000;
 
 /** Clients ignore it. */
 const COMMENT = ": \n\n";
@@ -75,7 +73,7 @@ type Fail = (error: Error) => Promise<void>;
 async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail) {
   const { signal, caller } = call;
   let writing: number | undefined = performance.now();
-  const beat = setInterval(async () => {
+  const quiet = onHeartbeat(async () => {
     try {
       await checkToken(caller);
       if (writing === undefined) await out.write(COMMENT);
@@ -87,8 +85,8 @@ async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail
       if (writing === undefined) await fail(error as Error);
       call.abort();
     }
-  }, HEARTBEAT_MS);
-  signal.addEventListener("abort", () => clearInterval(beat), { once: true });
+  });
+  signal.addEventListener("abort", quiet, { once: true });
   try {
     await out.write(COMMENT); // the client learns at once that the stream has begun
     while (!signal.aborted) {
@@ -103,7 +101,7 @@ async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail
       await turn(); // a source that has much ready would hold up every other call
     }
   } finally {
-    clearInterval(beat);
+    quiet();
   }
 }
 

@@ -32,7 +32,8 @@ const PLACES: Partial<Record<ReceiverName, { place: string; secrets: string[] }>
   webhook: { place: "url", secrets: ["headers"] },
 };
 
-const hostOf = (place: unknown) => (URL.canParse(`${place}`) ? new URL(`${place}`).host : place);
+/** Of a URL with its scheme, so that what was given for https is not sent in clear. */
+const hostOf = (place: unknown) => (URL.canParse(`${place}`) ? new URL(`${place}`).origin : place);
 
 /** A stored secret is never sent to another host than it was given for. */
 function checkPlace(
@@ -48,7 +49,7 @@ function checkPlace(
     const isNew = secret in given && JSON.stringify(merged[secret]) !== JSON.stringify(value);
     const isEmpty = !value || (typeof value === "object" && Object.keys(value).length === 0);
     if (isNew || isEmpty) continue;
-    const text = `${name}.${secret}: must be given anew, since ${place} names another host`;
+    const text = `${name}.${secret}: must be given anew, since ${place} names another host or scheme`;
     throw new HyperError("invalid_input", text);
   }
 }

@@ -1,5 +1,6 @@
 /** One POST to a receiver: to a checked address, with its certificate checked, and without following a redirect. */
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { isIP } from "node:net";
 import { connect as secure } from "node:tls";
 import { connectTo } from "../core/destination.ts";
 import { HyperError } from "../core/errors.ts";
@@ -7,8 +8,9 @@ import { version } from "../core/version.ts";
 import { allowed, authorities } from "./allowed.ts";
 
 const TIMEOUT_MS = 15_000;
-/** Of an answer nothing is needed but its status; a person reads the begin of a refusal. */
+/** Of an answer nothing is needed but its status; a person reads the begin of a refusal, where it comes soon. */
 const SHOWN_CHARACTERS = 200;
+const BODY_MS = 1000;
 
 export interface Reply {
   status: number;
@@ -28,7 +30,8 @@ export async function post(
   const isSecure = url.protocol === "https:";
   const port = Number(url.port) || (isSecure ? 443 : 80);
   const { request } = await (isSecure ? import("node:https") : import("node:http"));
-  const servername = url.hostname.replace(/\.$/, "");
+  const host = url.hostname.replace(/^\[|\]$|\.$/g, "");
+  const named = isIP(host) ? { host } : { host, servername: host }; // TLS names no address
   const ca = authorities();
   const socket = await connectTo(url.hostname, port, allowed());
   const options: RequestOptions = {
@@ -41,7 +44,7 @@ export async function post(
       "User-Agent": `hypersdk/${version}`,
       ...headers,
     },
-    createConnection: () => (isSecure ? secure({ socket, servername, ...(ca && { ca }) }) : socket),
+    createConnection: () => (isSecure ? secure({ socket, ...named, ...(ca && { ca }) }) : socket),
   };
   try {
     return { ...(await answered(request(options), body)), ms: performance.now() - began };
@@ -67,20 +70,26 @@ function answered(request: ClientRequest, body: string): Promise<Omit<Reply, "ms
     };
     request.once("error", (error) => end(() => reject(error)));
     request.once("response", (response) => {
-      read(response).then(
-        (text) => end(() => resolve({ status: response.statusCode ?? 0, text })),
-        (error) => end(() => reject(error)),
-      );
+      const { statusCode: status = 0 } = response;
+      read(response).then((text) => end(() => resolve({ status, text })));
     });
     request.end(body);
   });
 }
 
+/** A message whose answer is cut off has arrived, and would be told twice if that were an error. */
 async function read(response: IncomingMessage): Promise<string> {
   let text = "";
-  for await (const chunk of response.setEncoding("utf8")) {
-    text += chunk;
-    if (text.length >= SHOWN_CHARACTERS) break; // a long body is not waited for
+  const late = setTimeout(() => response.destroy(), BODY_MS);
+  try {
+    for await (const chunk of response.setEncoding("utf8")) {
+      text += chunk;
+      if (text.length >= SHOWN_CHARACTERS) break; // a long body is not waited for
+    }
+  } catch {
+    // what came of it is shown
+  } finally {
+    clearTimeout(late);
   }
   return text.slice(0, SHOWN_CHARACTERS).toWellFormed();
 }

@@ -8,7 +8,7 @@ import { logOf, startEcho } from "../../fixtures/live/console.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import { start, virsh } from "../../fixtures/live/machine.ts";
 import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
-import { type Opened, openSocket, refusal } from "../../fixtures/socket.ts";
+import { handshake, type Opened, openSocket, refusal } from "../../fixtures/socket.ts";
 import { type Sshd, startSshd } from "../../lab/sshd.ts";
 import type { TestServer } from "../../server.ts";
 
@@ -132,10 +132,10 @@ describe.each([
     await startEcho(machine, "screen");
     const line = await openSocket(of().url, "/console/serial?name=screen");
     await booted(line);
-    const one = await handshake(of(), "/console/vnc?name=screen");
+    const one = await handshake(of().url, "/console/vnc?name=screen");
     key(one, 0x78); // x
     await typed("screen", "x");
-    const watcher = await handshake(of(), "/console/vnc?name=screen&view=1");
+    const watcher = await handshake(of().url, "/console/vnc?name=screen&view=1");
     key(watcher, 0x79); // y
     // an update of one pixel comes after all that was sent before
     const before = watcher.bytes();
@@ -150,7 +150,7 @@ describe.each([
   test("a screen on a Unix socket; one that is none of VNC's; none", async ({ machine }) => {
     const graphics = xml`<graphics type="vnc"><listen type="socket" socket="/run/echo-vnc.sock"/></graphics>`;
     await startEcho(machine, "socket", { graphics });
-    const one = await handshake(of(), "/console/vnc?name=socket");
+    const one = await handshake(of().url, "/console/vnc?name=socket");
     one.socket.close();
     await startEcho(machine, "none", { graphics: xml`` });
     expectError(await refusal(of().url, "/console/vnc?name=none"), 404, "not_found", /no screen/);
@@ -179,19 +179,6 @@ describe.each([
     expect(off).toMatchObject({ state: "shut off", serials: [{ reachable: false, page: null }] });
   });
 });
-
-/** As far as a viewer's first message; the display has no password. */
-async function handshake(at: TestServer, path: string): Promise<Opened> {
-  const one = await openSocket(at.url, path);
-  await one.says(/^RFB 003\.008\n/);
-  one.send("RFB 003.008\n");
-  await one.says("\u0001\u0001");
-  one.send(Buffer.from([1]));
-  await until("security is done", () => one.bytes() >= 18);
-  one.send(Buffer.from([1]));
-  await until("the display is known", () => one.bytes() > 40);
-  return one;
-}
 
 function key(one: Opened, code: number) {
   for (const down of [1, 0]) one.send(Buffer.from([4, down, 0, 0, 0, 0, 0, code]));

@@ -1,6 +1,8 @@
 /** Alert rules as callers and receivers see them: without a real hypervisor, on a private PostgreSQL. */
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { query } from "../../../runtime/store/database.ts";
+import { closeDatabase } from "../../../runtime/store/state.ts";
 import { bearing, guarded } from "../../fixtures/access.ts";
 import { type HttpReceiver, receiveHttp, until } from "../../fixtures/receivers.ts";
 import { slow } from "../../fixtures/slowness.ts";
@@ -8,6 +10,7 @@ import { folderOf, me } from "../../fixtures/store.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 const state = folderOf(me());
+process.env.XDG_STATE_HOME = state; // `query` asks the server's own database
 const SECRET = `whsec_${Buffer.from("a secret of thirty-two bytes! ok").toString("base64")}`;
 const access = guarded(
   "access.local = true",
@@ -38,6 +41,7 @@ beforeEach(() => {
   hook.got.length = 0;
 });
 afterAll(async () => {
+  await closeDatabase();
   await server.stop();
   await hook.stop();
   access.remove();
@@ -68,6 +72,7 @@ test.each([
   ],
   [{ name: "x", condition: "domain_crashed", threshold: 3 }, /^threshold: domain_crashed has none/],
   [{ name: "x", condition: "cpu_usage", threshold: 5, hysteresis: 5 }, /^hysteresis: must be less/],
+  [{ name: "x", condition: "host_unreachable", objects: ["b"] }, /^objects: host_unreachable has/],
   [{ name: "x", condition: "domain_crashed", for: "soon" }, /^for: must be seconds/],
   [{ name: "x", condition: "domain_crashed", actions: ["pigeon"] }, /^actions\.0: /],
   [{ name: "x", condition: "domain_crashed", hosts: ["z"] }, /unknown hypervisor "z"/],
@@ -119,6 +124,10 @@ test("a hypervisor that cannot be reached fires after its time, and still does a
   expect(hook.got[0]?.body.data.title).toMatch(
     /^\[firing\] away: hypervisor b cannot be reached: /,
   );
+  // a server that dies before it has noted that the message was taken sends it again
+  await until(
+    async () => (await server.get("/notifications/config")).body.webhook.status.waiting === 0,
+  );
   process.kill(server.pid, "SIGKILL");
   await server.stop();
   server = await startServer(env);
@@ -145,10 +154,29 @@ test("a rule that is silenced tells nobody, and a disabled one is about nothing"
   await until(async () => (await ruleOf("quiet")).state === "firing");
 });
 
-test("schedules are looked at, and where none has missed its time nothing fires", async () => {
+test("a schedule that has missed its time fires until it has made a job again", async () => {
+  const input = { pool: "default-pool", name: "night", capacity: "1MiB" };
+  const night = {
+    ...{ name: "nightly", cron_expr: "0 3 1 1 *", timezone: "UTC" },
+    job_template: { function: "/libvirt/volume/create", input },
+  };
+  expect((await server.post("/schedules/create", night)).status).toBe(201);
+  await server.post("/schedules/create", { ...night, name: "weekly" });
   await call("create", { name: "missed", condition: "schedule_missed", objects: ["night*"] });
   await until(async () => (await ruleOf("missed")).evaluated_at);
   expect(await ruleOf("missed")).toMatchObject({ state: "ok", error: null });
+  await query("UPDATE schedule SET next_at = '2026-01-01T03:00Z'");
+  await until(() => told("missed").length > 0);
+  // as long as no worker has looked, it is late
+  const missed = /^missed its time: no worker (makes its job|ran at 20\d\d-01-01T03:00:00.000Z)$/;
+  const got = hook.got.find(({ body }) => body.data.rule === "missed");
+  expect(got?.body.data).toMatchObject({
+    ...{ host: "a", object: "nightly", detail: expect.stringMatching(missed) },
+  });
+  await until(async () => (await ruleOf("missed")).alerts[0]?.detail.includes("ran at"));
+  expect((await server.post("/schedules/trigger", { name: "nightly" })).status).toBe(202);
+  await until(() => told("missed").includes("alert.resolved"));
+  expect(told("missed")).toEqual(["alert.firing", "alert.resolved"]);
 });
 
 test("what cannot be read is named, and fires nothing", async () => {
