@@ -62,6 +62,12 @@ export function hostedDomains(spec: Declaration, input: object): string[] {
   return values.filter((value) => typeof value === "string");
 }
 
+/** The query by which the input selects domains in the place of naming them. */
+export function selectionOf(spec: Declaration, input: object): string | undefined {
+  const [field] = markedIn(spec.input, "input", "selection");
+  return field && (input as Record<string, string | undefined>)[field];
+}
+
 /** The answer without the domains that are not the caller's. `total` is counted anew. */
 export function filterDomains<T>(caller: Caller, spec: Declaration, data: T): T {
   if (!caller.domains) return data;
@@ -87,9 +93,9 @@ interface JsonSchema {
 const schemaOf = (schema: z.ZodType, io: "input" | "output") =>
   z.toJSONSchema(schema, { io, unrepresentable: "any" }) as JsonSchema;
 
-function markedIn(input: z.ZodType, io: "input" | "output"): string[] {
+function markedIn(input: z.ZodType, io: "input" | "output", mark = "domain"): string[] {
   return Object.entries(schemaOf(input, io).properties ?? {})
-    .filter(([, field]) => JSON.stringify(field).includes('"x-libvirt":"domain"'))
+    .filter(([, field]) => JSON.stringify(field).includes(`"x-libvirt":"${mark}"`))
     .map(([name]) => name);
 }
 

@@ -104,6 +104,11 @@ export interface Api {
   "GET /schedules/list": typeof import("../../functions/schedules/list.ts").default;
   "POST /schedules/trigger": typeof import("../../functions/schedules/trigger.ts").default;
   "GET /status": typeof import("../../functions/status.ts").default;
+  "POST /tags/assign": typeof import("../../functions/tags/assign.ts").default;
+  "POST /tags/create": typeof import("../../functions/tags/create.ts").default;
+  "POST /tags/delete": typeof import("../../functions/tags/delete.ts").default;
+  "GET /tags/list": typeof import("../../functions/tags/list.ts").default;
+  "POST /tags/remove": typeof import("../../functions/tags/remove.ts").default;
   "GET /vmdk/parse": typeof import("../../functions/vmdk/parse.ts").default;
   "POST /webhooks/test": typeof import("../../functions/webhooks/test.ts").default;
   "GET /whoami": typeof import("../../functions/whoami.ts").default;

@@ -8,6 +8,7 @@ import schedules from "./migrations/004-schedules.ts";
 import notifications from "./migrations/005-notifications.ts";
 import jobEvents from "./migrations/006-job-events.ts";
 import alertRules from "./migrations/007-alert-rules.ts";
+import organization from "./migrations/008-organization.ts";
 
 /** The first is version 1. SQL as text, so that a bundle carries it. */
 export const MIGRATIONS = [
@@ -18,6 +19,7 @@ export const MIGRATIONS = [
   notifications,
   jobEvents,
   alertRules,
+  organization,
 ];
 
 /** Any number that no other program is likely to use: "hyper" in ASCII. */

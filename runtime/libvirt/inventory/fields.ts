@@ -18,7 +18,7 @@ interface Field {
 }
 
 type TextKey = "host" | "name" | "os";
-type ListKey = "tags" | "networks" | "addresses";
+type ListKey = "tags" | "addresses";
 
 const of = (allowed: string, key: TextKey): Field => ({
   allowed,
@@ -100,6 +100,16 @@ const ip: Field = {
   },
 };
 
+const network: Field = {
+  allowed: "a network or bridge; * is any text, ? any character",
+  test(value, isQuoted) {
+    const pattern = patternOf(value, isQuoted);
+    const isNamed = (text: string) => matchesPattern(pattern, text);
+    return ({ networks, bridges }) =>
+      known(networks, (all) => [...all, ...(bridges ?? [])].some(isNamed));
+  },
+};
+
 const wholeNumber = (text: string) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined);
 /** A number without a unit is refused: megabytes and bytes are both guessed. */
 const size = (text: string) => (/[a-z]/i.test(text) ? parseSize(text) : undefined);
@@ -112,7 +122,7 @@ export const FIELDS: Record<string, Field> = {
   memory: number("memory", "a size with its unit such as 4GiB, behind >, >=, <, <= or alone", size),
   vcpus: number("vcpus", "a number, behind >, >=, <, <= or alone", wholeNumber, ["vcpu", "cpu"]),
   os: of("a system of libosinfo such as debian12, with * and ?", "os"),
-  network: anyOf("a network or bridge; * is any text, ? any character", "networks"),
+  network,
   ip,
 };
 

@@ -11,8 +11,9 @@ export interface Vm {
   tags: string[] | null;
   /** Of libosinfo, such as `debian12`; an empty text where the definition names none. */
   os: string | null;
-  /** The networks and bridges of its interfaces. */
+  /** The networks of its interfaces, and the bridges. */
   networks: string[] | null;
+  bridges: string[] | null;
   /** MAC addresses of its interfaces, in lower case. */
   macs: string[] | null;
   /** What the leases of libvirt's networks tell. */

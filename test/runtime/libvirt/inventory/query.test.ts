@@ -9,7 +9,13 @@ const GIB = 1024 ** 3;
 
 const vm = (more: Partial<Vm> = {}): Vm => ({
   ...{ host: "kvm1", name: "web1", uuid: "u", state: "running", memory: 8 * GIB, vcpus: 4 },
-  ...{ tags: ["prod", "web"], os: "debian12", networks: ["lan"], macs: ["52:54:00:00:00:01"] },
+  ...{
+    tags: ["prod", "web"],
+    os: "debian12",
+    networks: ["lan"],
+    bridges: ["br0"],
+    macs: ["52:54:00:00:00:01"],
+  },
   ...{ addresses: ["10.1.2.3"], ...more },
 });
 
@@ -41,6 +47,7 @@ describe("what matches", () => {
     "cpu:<5 vcpu:4",
     "os:debian*",
     "network:lan",
+    "network:br*",
     "ip:10.1.*",
     "ip:10.0.0.0/8",
     "ip:10.1.2.3",
