@@ -14,8 +14,8 @@ export default defineFunction({
   status: 201,
   input: z.strictObject({
     name: Tag,
-    category: Category.nullable().default(null),
-    color: Color.nullable().default(null),
+    category: Category.nullable().default(null).describe("such as environment"),
+    color: Color.nullable().default(null).describe("such as #1a9c4b"),
   }),
   output: z.object({
     name: z.string(),

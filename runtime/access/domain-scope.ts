@@ -77,7 +77,8 @@ export function filterDomains<T>(caller: Caller, spec: Declaration, data: T): T 
   for (const { list, field } of lists) {
     const items = filtered[list] as Record<string, string>[];
     const own = items.filter((item) => maySee(caller, `${item[field]}`));
-    Object.assign(filtered, { [list]: own, total: own.length });
+    // a page of a longer list, from which its function has left out others' domains, keeps its total
+    if (own.length < items.length) Object.assign(filtered, { [list]: own, total: own.length });
   }
   return filtered as T;
 }

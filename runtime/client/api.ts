@@ -110,6 +110,12 @@ export interface Api {
   "GET /tags/list": typeof import("../../functions/tags/list.ts").default;
   "POST /tags/remove": typeof import("../../functions/tags/remove.ts").default;
   "GET /vmdk/parse": typeof import("../../functions/vmdk/parse.ts").default;
+  "GET /vms/info": typeof import("../../functions/vms/info.ts").default;
+  "POST /vms/info": typeof import("../../functions/vms/info.ts").default;
+  "GET /vms/list": typeof import("../../functions/vms/list.ts").default;
+  "POST /vms/poweroff": typeof import("../../functions/vms/poweroff.ts").default;
+  "POST /vms/remove-cdrom": typeof import("../../functions/vms/remove-cdrom.ts").default;
+  "POST /vms/shutdown": typeof import("../../functions/vms/shutdown.ts").default;
   "POST /webhooks/test": typeof import("../../functions/webhooks/test.ts").default;
   "GET /whoami": typeof import("../../functions/whoami.ts").default;
   "POST /workflow/convert": typeof import("../../functions/workflow/convert.ts").default;

@@ -4,7 +4,7 @@ import { MAX_DOMAINS, QueryText } from "../http/selection.ts";
 import { DomainName } from "../libvirt/names.ts";
 
 /** `vm1`, or `kvm1/vm1` for a domain of another hypervisor. A name holds no slash. */
-const Hosted = z
+export const Hosted = z
   .string()
   .meta(DomainName.meta() ?? {})
   .refine((text) => text.indexOf("/") !== 0, 'must have a hypervisor before the "/"')

@@ -7,7 +7,9 @@ import type { Vm } from "../libvirt/inventory/vm.ts";
 import { onEach } from "./fleet.ts";
 
 /** A hypervisor whose domains are not known. */
-export const Unreachable = z.object({ host: z.string(), error: z.string(), code: z.string() });
+export const Unreachable = z
+  .object({ host: z.string(), error: z.string(), code: z.string() })
+  .meta({ "x-libvirt": "hypervisor" });
 
 export interface Inventory {
   vms: Vm[];

@@ -4,9 +4,7 @@ import { HyperError } from "#runtime/core/errors.ts";
 import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { targeted } from "#runtime/function/targets.ts";
-import type { Context } from "#runtime/hypervisor/context.ts";
-import { watchChanges } from "#runtime/libvirt/domain/changes.ts";
-import { WaitOff, waitOff } from "#runtime/libvirt/domain/wait-off.ts";
+import { shutDown, WaitOff } from "#runtime/libvirt/domain/wait-off.ts";
 
 export default defineFunction({
   method: "POST",
@@ -34,19 +32,9 @@ export default defineFunction({
     const seconds = wait?.timeout ?? timeout;
     return batch(ctx, "stop", { domains, select }, (ctx) => async (domain) => {
       if (force) await ctx.virsh(["destroy", "--domain", domain]);
-      else if (seconds !== undefined) await stopAndWait(ctx, domain, seconds);
+      else if (seconds !== undefined) await shutDown(ctx, domain, seconds);
       else await ctx.virsh(["shutdown", "--domain", domain]);
       return { state: force || seconds !== undefined ? "shut off" : "shutdown requested" };
     });
   },
 });
-
-async function stopAndWait(ctx: Context, domain: string, seconds: number) {
-  const changes = await watchChanges(ctx, domain);
-  try {
-    await ctx.virsh(["shutdown", "--domain", domain]);
-    await waitOff(ctx, domain, seconds, changes);
-  } finally {
-    changes.end();
-  }
-}

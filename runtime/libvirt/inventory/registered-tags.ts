@@ -11,14 +11,12 @@ export const Category = z
   .trim()
   .min(1)
   .max(100)
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must not contain control characters")
-  .describe("such as environment");
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must not contain control characters");
 
 export const Color = z
   .string()
   .regex(/^#[0-9a-fA-F]{6}$/, "must be a colour such as #1a9c4b")
-  .toLowerCase()
-  .describe("such as #1a9c4b");
+  .toLowerCase();
 
 export interface RegisteredTag {
   name: string;
