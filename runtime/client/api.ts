@@ -9,6 +9,9 @@ export interface Api {
   "GET /alert-rules/list": typeof import("../../functions/alert-rules/list.ts").default;
   "POST /alert-rules/update": typeof import("../../functions/alert-rules/update.ts").default;
   "GET /capabilities": typeof import("../../functions/capabilities.ts").default;
+  "POST /collections/create": typeof import("../../functions/collections/create.ts").default;
+  "POST /collections/delete": typeof import("../../functions/collections/delete.ts").default;
+  "GET /collections/list": typeof import("../../functions/collections/list.ts").default;
   "POST /config/generate": typeof import("../../functions/config/generate.ts").default;
   "GET /config/templates": typeof import("../../functions/config/templates.ts").default;
   "GET /console/info": typeof import("../../functions/console/info.ts").default;
@@ -103,6 +106,9 @@ export interface Api {
   "POST /schedules/enable": typeof import("../../functions/schedules/enable.ts").default;
   "GET /schedules/list": typeof import("../../functions/schedules/list.ts").default;
   "POST /schedules/trigger": typeof import("../../functions/schedules/trigger.ts").default;
+  "POST /searches/create": typeof import("../../functions/searches/create.ts").default;
+  "POST /searches/delete": typeof import("../../functions/searches/delete.ts").default;
+  "GET /searches/list": typeof import("../../functions/searches/list.ts").default;
   "GET /status": typeof import("../../functions/status.ts").default;
   "POST /tags/assign": typeof import("../../functions/tags/assign.ts").default;
   "POST /tags/create": typeof import("../../functions/tags/create.ts").default;
