@@ -10,7 +10,6 @@ import { isAdded } from "#runtime/hypervisor/added-hosts.ts";
 import { forgetHost } from "#runtime/hypervisor/kept-hosts.ts";
 import { openJobsOf } from "#runtime/jobs/counts.ts";
 import { removeAuthFile } from "#runtime/libvirt/vcenter.ts";
-import { removeAuthFile } from "#runtime/libvirt/vcenter.ts";
 
 export default defineFunction({
   method: "POST",
@@ -38,7 +37,6 @@ export default defineFunction({
       throw new HyperError("in_use", text);
     }
     await forgetHost(name);
-    removeAuthFile(name);
     removeAuthFile(name);
     return { name };
   },

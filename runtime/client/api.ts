@@ -23,6 +23,9 @@ export interface Api {
   "GET /events": typeof import("../../functions/events.ts").default;
   "GET /health": typeof import("../../functions/health.ts").default;
   "GET /hosts": typeof import("../../functions/hosts.ts").default;
+  "POST /hosts/add": typeof import("../../functions/hosts/add.ts").default;
+  "POST /hosts/remove": typeof import("../../functions/hosts/remove.ts").default;
+  "POST /hosts/test": typeof import("../../functions/hosts/test.ts").default;
   "POST /import/kvm": typeof import("../../functions/import/kvm.ts").default;
   "GET /job": typeof import("../../functions/job.ts").default;
   "POST /jobs/cancel": typeof import("../../functions/jobs/cancel.ts").default;
@@ -115,6 +118,8 @@ export interface Api {
   "POST /tags/delete": typeof import("../../functions/tags/delete.ts").default;
   "GET /tags/list": typeof import("../../functions/tags/list.ts").default;
   "POST /tags/remove": typeof import("../../functions/tags/remove.ts").default;
+  "POST /vcenter/servers/add": typeof import("../../functions/vcenter/servers/add.ts").default;
+  "GET /vcenter/servers/list": typeof import("../../functions/vcenter/servers/list.ts").default;
   "GET /vmdk/parse": typeof import("../../functions/vmdk/parse.ts").default;
   "GET /vms/info": typeof import("../../functions/vms/info.ts").default;
   "POST /vms/info": typeof import("../../functions/vms/info.ts").default;
