@@ -1,8 +1,9 @@
 /** POST /hosts/add, remove and test: over HTTP, with libvirt's own test hypervisor, and after a restart. */
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bearing, guarded } from "../fixtures/access.ts";
+import { bearing, type Guarded, guarded } from "../fixtures/access.ts";
 import { slow } from "../fixtures/slowness.ts";
 import { folderOf, me } from "../fixtures/store.ts";
 import { startServer, type TestServer } from "../server.ts";
@@ -182,4 +183,55 @@ describe("vcenter/servers", () => {
       error: expect.stringContaining(`${field}:`),
     });
   });
+});
+
+describe("on a database", () => {
+  const others: { server: TestServer; access: Guarded; state: string }[] = [];
+  afterAll(async () => {
+    for (const one of others) {
+      await one.server.stop();
+      one.access.remove();
+      rmSync(one.state, { recursive: true });
+    }
+  });
+
+  test(
+    "what one server adds, another one has, until it is removed anywhere",
+    async () => {
+      await server.post("/tags/create", { name: "any" }); // begins the private PostgreSQL
+      const socket = encodeURIComponent(join(state, "hypersdk", "postgres"));
+      const url = `postgres://hypersdk@localhost/postgres?host=${socket}&port=5432`;
+      for (let i = 0; i < 2; i++) {
+        const own = guarded(
+          "access.local = true",
+          `hosts.local.uri = "${TEST}"`,
+          `database.url = "${url}"`,
+        );
+        const folder = folderOf(me());
+        const one = await startServer({ ...own.env, XDG_STATE_HOME: folder });
+        others.push({ server: one, access: own, state: folder });
+      }
+      const [first, second] = others.map((one) => one.server) as [TestServer, TestServer];
+      const of = async (one: TestServer) =>
+        (await one.get("/hosts")).body.data.hosts.map(({ host }: { host: string }) => host);
+      const has = async (one: TestServer, list: string[]) => {
+        for (const end = Date.now() + slow(10_000); Date.now() < end; await sleep(200))
+          if (`${await of(one)}` === `${list}`) return;
+        expect(await of(one)).toEqual(list);
+      };
+      const added = await first.post("/hosts/add", { name: "shared", uri: TEST });
+      expect(added.status, JSON.stringify(added.body)).toBe(201);
+      await has(first, ["local", "shared"]);
+      await has(second, ["local", "shared"]);
+      expect(existsSync(join(`${others[0]?.state}`, "hypersdk", "hosts.json"))).toBe(false);
+      expect((await second.post("/hosts/add", { name: "shared", uri: TEST })).body.code).toBe(
+        "already_exists",
+      );
+      const esx = { name: "esx1", hostname: "esx", username: "root", password: "x" };
+      expect((await first.post("/vcenter/servers/add", esx)).body.code).toBe("unsupported");
+      expect((await second.post("/hosts/remove", { name: "shared" })).status).toBe(200);
+      await has(first, ["local"]);
+    },
+    slow(120_000),
+  );
 });

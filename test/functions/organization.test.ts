@@ -1,5 +1,6 @@
 /** Tags, collections and searches as callers see them: on a private PostgreSQL, with two hypervisors and one that is away. */
 import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bearing, guarded } from "../fixtures/access.ts";
 import { slow } from "../fixtures/slowness.ts";
@@ -119,6 +120,35 @@ test("searches are kept, counted and forgotten", async () => {
   expect(searches[0].count).toBe(total);
   expect((await post("/searches/delete", { name: "Running" })).status).toBe(200);
   expect((await get("/searches/list")).searches).toEqual([]);
+});
+
+describe("what a query stood for", () => {
+  const select = "host:b name:test";
+  test("is in the audit log", async () => {
+    await post("/libvirt/domain/start?host=b", { name: "test" });
+    const { body } = await post("/libvirt/batch/pause", { select });
+    expect(body, JSON.stringify(body)).toMatchObject({ successful: 1 });
+    const lines = access.audited().filter((line) => line.function === "/libvirt/batch/pause");
+    expect(lines).toMatchObject([{ arguments: { select }, selected: ["b/test"], successful: 1 }]);
+  });
+
+  test("is what a job locks, and what it has done", async () => {
+    const call = { function: "/libvirt/batch/resume", input: { select } };
+    const submitted = await post("/jobs/submit", call);
+    const [id] = submitted.body.job_ids;
+    const ended = async () => {
+      const { body } = await server.get(`/jobs/${id}`);
+      return ["queued", "running"].includes(body.data.state) ? undefined : body.data;
+    };
+    let job = await ended();
+    for (; !job; job = await ended()) await sleep(50);
+    expect(job).toMatchObject({
+      ...{ state: "completed", domains: ["b/test"], input: { select } },
+      result: { successful: 1, selected: { domains: ["b/test"] } },
+    });
+    const wrong = await post("/jobs/submit", { ...call, input: { select: "a:" } });
+    expect(JSON.stringify(wrong.body)).toContain("select: at character 3");
+  });
 });
 
 test("a caller who is limited sees none of them, and counts only their own domains", async () => {
