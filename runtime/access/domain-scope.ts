@@ -64,7 +64,7 @@ export function hostedDomains(spec: Declaration, input: object): string[] {
 
 /** The query by which the input selects domains in the place of naming them. */
 export function selectionOf(spec: Declaration, input: object): string | undefined {
-  const [field] = markedIn(spec.input, "input", "selection");
+  const [field] = markedIn(spec.input, "input", SELECTION);
   return field && (input as Record<string, string | undefined>)[field];
 }
 
@@ -94,9 +94,13 @@ interface JsonSchema {
 const schemaOf = (schema: z.ZodType, io: "input" | "output") =>
   z.toJSONSchema(schema, { io, unrepresentable: "any" }) as JsonSchema;
 
-function markedIn(input: z.ZodType, io: "input" | "output", mark = "domain"): string[] {
+/** The marks of fields, as a schema that is written down has them. */
+const DOMAIN = '"x-libvirt":"domain"';
+const SELECTION = '"x-hypersdk":"selection"';
+
+function markedIn(input: z.ZodType, io: "input" | "output", mark = DOMAIN): string[] {
   return Object.entries(schemaOf(input, io).properties ?? {})
-    .filter(([, field]) => JSON.stringify(field).includes(`"x-libvirt":"${mark}"`))
+    .filter(([, field]) => JSON.stringify(field).includes(mark))
     .map(([name]) => name);
 }
 

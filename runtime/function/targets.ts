@@ -25,7 +25,7 @@ export const Domains = z
   .describe("names or UUIDs, at most 1000, each once; `host/name` on another hypervisor");
 
 const SELECT = QueryText.meta({
-  "x-libvirt": "selection",
+  "x-hypersdk": "selection",
   description:
     "in the place of domains: a query such as `tag:prod AND state:running`, of the call's hypervisor, or of all with `host:*` in it",
 });

@@ -9,7 +9,7 @@ import { onEach } from "./fleet.ts";
 /** A hypervisor whose domains are not known. */
 export const Unreachable = z
   .object({ host: z.string(), error: z.string(), code: z.string() })
-  .meta({ "x-libvirt": "hypervisor" });
+  .meta({ "x-hypersdk": "hypervisor" });
 
 export interface Inventory {
   vms: Vm[];
