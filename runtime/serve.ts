@@ -3,6 +3,7 @@
 import { log } from "./core/log.ts";
 import { settings } from "./core/settings.ts";
 import { createContext } from "./hypervisor/context.ts";
+import { followKeptHosts } from "./hypervisor/kept-hosts.ts";
 import { listDomains } from "./libvirt/domain/domain.ts";
 import { reach } from "./libvirt/host.ts";
 import { firstGuest } from "./server/first-guest.ts";
@@ -15,6 +16,7 @@ if (!process.env.LOG_LEVEL) log.level = "info";
 async function main() {
   const { default_host } = settings();
   const router = await createGradualRouter();
+  await followKeptHosts();
   const { url } = await startServer(router, { changes: true });
   log.info(`${router.paths.length} functions on ${url()}`);
   workWhenNeeded();

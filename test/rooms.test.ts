@@ -21,6 +21,7 @@ const ROOMS = [
   "libvirt/download",
   "libvirt/cloud-init",
   "libvirt/domain",
+  "libvirt/inventory",
   "libvirt/clone",
   "libvirt/create",
   "libvirt/devices",

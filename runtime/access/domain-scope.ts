@@ -62,6 +62,12 @@ export function hostedDomains(spec: Declaration, input: object): string[] {
   return values.filter((value) => typeof value === "string");
 }
 
+/** The query by which the input selects domains in the place of naming them. */
+export function selectionOf(spec: Declaration, input: object): string | undefined {
+  const [field] = markedIn(spec.input, "input", SELECTION);
+  return field && (input as Record<string, string | undefined>)[field];
+}
+
 /** The answer without the domains that are not the caller's. `total` is counted anew. */
 export function filterDomains<T>(caller: Caller, spec: Declaration, data: T): T {
   if (!caller.domains) return data;
@@ -71,7 +77,8 @@ export function filterDomains<T>(caller: Caller, spec: Declaration, data: T): T 
   for (const { list, field } of lists) {
     const items = filtered[list] as Record<string, string>[];
     const own = items.filter((item) => maySee(caller, `${item[field]}`));
-    Object.assign(filtered, { [list]: own, total: own.length });
+    // a page of a longer list, from which its function has left out others' domains, keeps its total
+    if (own.length < items.length) Object.assign(filtered, { [list]: own, total: own.length });
   }
   return filtered as T;
 }
@@ -87,9 +94,13 @@ interface JsonSchema {
 const schemaOf = (schema: z.ZodType, io: "input" | "output") =>
   z.toJSONSchema(schema, { io, unrepresentable: "any" }) as JsonSchema;
 
-function markedIn(input: z.ZodType, io: "input" | "output"): string[] {
+/** The marks of fields, as a schema that is written down has them. */
+const DOMAIN = '"x-libvirt":"domain"';
+const SELECTION = '"x-hypersdk":"selection"';
+
+function markedIn(input: z.ZodType, io: "input" | "output", mark = DOMAIN): string[] {
   return Object.entries(schemaOf(input, io).properties ?? {})
-    .filter(([, field]) => JSON.stringify(field).includes('"x-libvirt":"domain"'))
+    .filter(([, field]) => JSON.stringify(field).includes(mark))
     .map(([name]) => name);
 }
 

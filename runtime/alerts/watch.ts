@@ -23,8 +23,8 @@ export async function watchRules(signal: AbortSignal) {
     try {
       const rules = (await listRules()).filter(({ enabled }) => enabled);
       const isHeard = rules.some(({ condition }) => HEARD.includes(condition));
-      if (isHeard) hearing ??= new Hearing(() => wake());
-      else hearing = void hearing?.end();
+      if (!isHeard) hearing = void hearing?.end();
+      else if (!hearing || hearing.isOutdated) hearing = new Hearing(() => wake(), hearing);
       wake = () => early.abort();
       await look(rules, next, hearing);
       if ((hearing?.due.size ?? 0) > 0) early.abort();

@@ -11,7 +11,7 @@ const without =
   };
 const libvirtUri = z.string().superRefine(without(uriProblem));
 const port = z.coerce.number(portProblem(Number.NaN)).superRefine(without(portProblem));
-const alias = z
+export const alias = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 const absolutePath = z.string().startsWith("/", "must be an absolute path");

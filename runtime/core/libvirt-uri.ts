@@ -32,3 +32,29 @@ export function uriProblem(uri: string): string | undefined {
     return "must be a libvirt URI such as qemu:///system";
   return isSsh(uri) ? sshUriProblem(uri) : undefined;
 }
+
+/** Drivers that speak to VMware; libvirt checks the certificate of the server unless it is told not to. */
+export const isVmware = (uri: string) => /^(vpx|esx):\/\//.test(uri);
+
+/**
+ * The same for one that comes in a call and not in hypersdk.toml, whose author may do on this machine what the server may:
+ * such a URI starts no program here, names no file of ours, and weakens no check.
+ */
+export function addedUriProblem(uri: string): string | undefined {
+  if (!/^[\x21-\x7e]{1,1000}$/.test(uri))
+    return "must be at most 1000 ASCII characters without spaces";
+  const problem = uriProblem(uri);
+  if (problem) return problem;
+  if (/^[a-z]+\+ext:/.test(uri)) return "+ext runs a program here; only hypersdk.toml may name one";
+  if (!URL.canParse(uri)) return "is not a URI";
+  const { protocol, password, searchParams } = new URL(uri);
+  if (password) return "must hold no password";
+  if (protocol === "test:" && uri !== "test:///default")
+    return "of libvirt's test driver only test:///default can be added; a file belongs into hypersdk.toml";
+  if (isSsh(uri)) return undefined;
+  const allowed = isVmware(uri) ? ["no_verify"] : ["socket"];
+  const other = [...searchParams.keys()].find((key) => !allowed.includes(key));
+  return (
+    other && `parameter ${other} belongs into hypersdk.toml; allowed here: ${allowed.join(", ")}`
+  );
+}

@@ -7,31 +7,11 @@ import { plural } from "../core/plural.ts";
 import { inParts, type Progress, unwatched } from "../core/progress.ts";
 import { settings } from "../core/settings.ts";
 import { timestamp } from "../core/time.ts";
+import { resolveSelection, Selected } from "../http/selection.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { domainRef } from "../libvirt/domain/domain.ts";
-import { DomainName } from "../libvirt/names.ts";
 import { throwIfCancelled } from "../libvirt/rollback.ts";
-
-/** `vm1`, or `kvm1/vm1` for a domain of another hypervisor. A name holds no slash. */
-const Hosted = z
-  .string()
-  .meta(DomainName.meta() ?? {})
-  .refine((text) => text.indexOf("/") !== 0, 'must have a hypervisor before the "/"')
-  .transform((text, ctx) => {
-    const name = DomainName.safeParse(nameOf(text));
-    for (const { message } of name.error?.issues ?? []) ctx.addIssue({ code: "custom", message });
-    return text;
-  })
-  .pipe(z.string());
-
-const nameOf = (text: string) => text.slice(text.indexOf("/") + 1);
-
-export const Domains = z
-  .array(Hosted)
-  .min(1, "must name at least one domain")
-  .max(1000, "must name at most 1000 domains")
-  .refine((names) => new Set(names).size === names.length, "must not name a domain twice")
-  .describe("names or UUIDs, at most 1000, each once; `host/name` on another hypervisor");
+import { nameOf, type Targets } from "./targets.ts";
 
 /** The example of the reference. */
 const EXAMPLE = {
@@ -68,6 +48,7 @@ export const BatchResult = z
     start_time: z.iso.datetime(),
     end_time: z.iso.datetime(),
     duration: z.string().describe('such as "340ms", "1.2s", "2m5s"'),
+    selected: Selected.optional().describe("what `select` stood for"),
   })
   .meta({ id: "BatchResult", examples: [EXAMPLE] });
 
@@ -151,16 +132,18 @@ function counted(progress: Progress, operation: string, names: string[]) {
 type Work = (domain: string, name: string) => Promise<Extra | undefined | void>;
 
 /**
- * Runs the same work on domains that exist. `onHost` is called once for each hypervisor of the request, and
- * returns the work, which gets the words for `--domain` and the name of each domain.
+ * Runs the same work on domains that exist, which are named or selected. `onHost` is called once for each of their
+ * hypervisors, and returns the work, which gets the words for `--domain` and the name of each domain.
  */
 export async function batch(
   ctx: Context,
   operation: string,
-  names: string[],
+  { domains, select }: Targets,
   onHost: (ctx: Context) => Work,
   mayFollow?: MayFollow,
 ) {
+  const selected = select === undefined ? undefined : await resolveSelection(ctx, select);
+  const names = selected?.domains ?? domains ?? [];
   const hosts = new Map<string, { ctx: Context; work: Work }>();
   const workFor = (text: string) => {
     const host = text.includes("/") ? text.slice(0, text.indexOf("/")) : ctx.host;
@@ -180,7 +163,8 @@ export async function batch(
     const { ctx: hostCtx, work } = workFor(text);
     return work(await domainRef(hostCtx, nameOf(text)), nameOf(text));
   };
-  return batchNames(ctx, operation, names, run, mayFollow);
+  const answer = await batchNames(ctx, operation, names, run, mayFollow);
+  return selected ? { ...answer, selected } : answer;
 }
 
 const stopped = (what: string, results: object[]) =>

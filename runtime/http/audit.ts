@@ -38,6 +38,8 @@ export interface Entry {
   /** Of a console that is closed: bytes of the caller's, and of the guest's. */
   bytes_in?: number;
   bytes_out?: number;
+  /** `host/name` of what its query stood for. */
+  selected?: string[];
   /** Of a batch: how many. */
   successful?: number;
   failed?: number;

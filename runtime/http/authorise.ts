@@ -3,7 +3,7 @@ import { checkHost, mayUse } from "../access/caller.ts";
 import { checkDomains, type Declaration } from "../access/domain-scope.ts";
 import { uriOf } from "../core/settings.ts";
 import type { Call } from "./call.ts";
-import { oneHypervisorOnly, oneOnly, severalHosts } from "./fleet.ts";
+import { isOfAll, oneHypervisorOnly, oneOnly, severalHosts } from "./fleet.ts";
 
 /**
  * Throws `forbidden` where the caller may not use the hypervisor or touch a domain of the input. Returns the
@@ -14,8 +14,7 @@ export function authorise(
   spec: Declaration & { media?: string },
 ): string[] | undefined {
   if (!caller) throw new Error("a call that was not admitted");
-  const ofAll = spec.scope === "server" || (spec.scope === "fleet" && spec.stream === "sse");
-  const about = requestedHost !== undefined || !ofAll;
+  const about = requestedHost !== undefined || !isOfAll(spec);
   const named = !about || requestedHost === "*" ? [] : host.split(",").map((alias) => alias.trim());
   for (const alias of named) checkHost(caller, alias);
   checkDomains(caller, path, spec, input as object);

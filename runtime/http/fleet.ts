@@ -1,5 +1,6 @@
 /** One read on many hypervisors: `?host=kvm1,kvm2` or `?host=*`, each with its own answer. */
 import pLimit from "p-limit";
+import type { Declaration } from "../access/domain-scope.ts";
 import { errorFields, HyperError, toHyperError } from "../core/errors.ts";
 import { type Logger, log as own } from "../core/log.ts";
 import { settings, unknownHypervisor } from "../core/settings.ts";
@@ -21,6 +22,14 @@ export function severalHosts(
 
 /** Whether a call names several hypervisors, of whatever server: a list of aliases, or `*` for all. */
 export const isSeveral = (text = "") => text === "*" || text.includes(",");
+
+/** Whether a call that names no hypervisor is about all of them, and not about the default one. */
+export const isOfAll = ({
+  scope,
+  stream,
+  media,
+}: Pick<Declaration, "scope" | "stream"> & { media?: string }) =>
+  scope === "server" || (scope === "fleet" && (stream === "sse" || media === undefined));
 
 /** The error of a change that names several hypervisors. */
 export const oneHypervisorOnly = () =>

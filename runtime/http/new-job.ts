@@ -1,12 +1,13 @@
 /** Makes a job of a call that was validated and is allowed. */
 import type { Caller } from "../access/caller.ts";
-import { type Declaration, domainFields } from "../access/domain-scope.ts";
+import { type Declaration, domainFields, selectionOf } from "../access/domain-scope.ts";
 import { movesBytes } from "../core/bytes.ts";
 import { HyperError } from "../core/errors.ts";
 import { createContext } from "../hypervisor/context.ts";
 import { aliasOf, hostKey } from "../jobs/host-key.ts";
 import type { NewJob } from "../jobs/job.ts";
 import { isStorableJson } from "../store/text.ts";
+import { resolveSelection } from "./selection.ts";
 
 /** What a job needs of a function's declaration. */
 export interface JobDeclaration extends Declaration {
@@ -52,6 +53,10 @@ export async function newJob({ path, spec, host, given, input, caller }: JobCall
       });
     }),
   );
+  for (const text of await selectedNow(spec, host, input, caller)) {
+    checkMachine(host, "select", text);
+    named.push({ shared: false, ...(await find(host, text)) });
+  }
   const keys = (kind: boolean) => [
     ...new Set(named.filter(({ shared }) => shared === kind).map(({ lock }) => lock)),
   ];
@@ -82,9 +87,24 @@ async function find(host: string, text: string) {
   };
 }
 
+/**
+ * What a query selects now, for the locks: the job selects anew when it begins. Where that cannot be known, or is nothing,
+ * there is nothing to lock, and the job says so.
+ */
+async function selectedNow(spec: JobDeclaration, host: string, input: object, caller: Caller) {
+  const query = selectionOf(spec, input);
+  if (query === undefined) return [];
+  const ctx = createContext({ host, signal: AbortSignal.timeout(SELECT_TIMEOUT_MS) }, { caller });
+  return resolveSelection(ctx, query).then(
+    ({ domains }) => domains,
+    () => [],
+  );
+}
+
 /** What virsh takes for a domain beside its name: its UUID, and its number while it runs. */
 const UUID_OR_NUMBER = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)$/i;
 const LOOK_TIMEOUT_MS = 3000;
+const SELECT_TIMEOUT_MS = 10_000;
 
 /** Locks are by name, so that a domain is the same one however a call names it. */
 async function nameOf(host: string, name: string): Promise<string> {

@@ -17,7 +17,7 @@ import { inBackground } from "./background.ts";
 import { sentBytes } from "./bytes-out.ts";
 import type { Call, Env } from "./call.ts";
 import { failure, success, successBody } from "./envelope.ts";
-import { onEach, oneOnly } from "./fleet.ts";
+import { isOfAll, onEach, oneOnly } from "./fleet.ts";
 import { Admission } from "./limits.ts";
 import { checkSocket, closedAtOnce, isUpgrade, upgraded } from "./socket.ts";
 import { checkRoom, streamed } from "./stream.ts";
@@ -97,8 +97,9 @@ async function executeOn(
   const kind = spec.access === "read" ? "read" : "change";
   const places = call.arrival && new Admission(kind, signal);
   try {
-    // a function for the whole server, or for a list, asks each hypervisor through ctx.forHost
-    if (spec.scope !== "server" && !Array.isArray(requestedHosts)) await places?.enter(host);
+    // a function for all hypervisors, or for a list, asks each through ctx.forHost
+    const ofMany = Array.isArray(requestedHosts) || (requestedHosts === undefined && isOfAll(spec));
+    if (spec.scope !== "server" && !ofMany) await places?.enter(host);
     const options = { host, signal, log, body };
     const admit = async (alias: string) => places?.enter(alias);
     const data = await run(input as object, options, { caller, requestedHosts, admit });

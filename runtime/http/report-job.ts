@@ -30,8 +30,10 @@ export function reportJob(
       worked_ms: duration_ms,
     });
   }
+  const { selected } = (answer?.body ?? {}) as { selected?: { domains: string[] } };
   audit({
     ...entryOf(job),
+    ...(selected && { selected: selected.domains }),
     result: RESULTS[event as keyof typeof RESULTS] ?? (event as "started" | "taken over"),
     status: answer?.status ?? null,
     ...(code && { code, error }),

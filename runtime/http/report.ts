@@ -31,6 +31,12 @@ export function reportUnknown(call: Call) {
   record(call, { result: "unknown", status: null, duration_ms: elapsed(call) });
 }
 
+/** `host/name` of the domains that the call has selected by a query. */
+function selectedBy({ data }: Call): string[] {
+  const { selected } = (data ?? {}) as { selected?: { domains?: string[] } };
+  return selected?.domains ?? [];
+}
+
 const elapsed = ({ began }: Call) => Math.round((performance.now() - began) * 10) / 10;
 
 type Outcome = Pick<Entry, "result" | "status" | "duration_ms"> & Partial<Entry>;
@@ -40,6 +46,7 @@ function record(call: Call, outcome: Outcome) {
   if (!call.changes || !call.caller) return;
   const { kind, name } = call.caller;
   const { successful, failed } = (call.data ?? {}) as { successful?: unknown; failed?: unknown };
+  const selected = selectedBy(call);
   tell(call, outcome);
   audit({
     time: call.time.toISOString(),
@@ -50,6 +57,7 @@ function record(call: Call, outcome: Outcome) {
     host: call.host,
     arguments: call.input,
     ...outcome,
+    ...(selected.length > 0 && { selected }),
     ...(typeof failed === "number" && { successful: Number(successful), failed }),
   });
 }
@@ -58,7 +66,7 @@ function record(call: Call, outcome: Outcome) {
 function tell(call: Call, { result, code, error }: Outcome) {
   const { spec, input, path, host, caller } = call;
   if (result === "refused" || !spec || !caller) return;
-  const named = hostedDomains(spec, (input ?? {}) as object);
+  const named = [...hostedDomains(spec, (input ?? {}) as object), ...selectedBy(call)];
   const hostOf = (one: string) => /^([^/]*)\//.exec(one)?.[1] ?? host;
   for (const at of new Set(named.length > 0 ? named.map(hostOf) : [host])) {
     const own = named.filter((one) => hostOf(one) === at);

@@ -176,7 +176,7 @@ const EXEC_TIMEOUT_MS = 30_000;
 /** In the environment of every program that a job starts, so that another worker can end them. */
 export const JOB_VARIABLE = "HYPERSDK_JOB";
 
-function virshOf(hypervisor: () => Promise<Hypervisor>, common: CallOptions): Virsh {
+export function virshOf(hypervisor: () => Promise<Hypervisor>, common: CallOptions): Virsh {
   const settled: Virsh["settled"] = async (commands, options) => {
     const target = await hypervisor();
     const outcomes = await target.virsh(commands, { ...common, ...options });

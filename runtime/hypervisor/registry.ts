@@ -25,7 +25,7 @@ export async function openHypervisor(alias: string): Promise<Hypervisor> {
 }
 
 /** SSH is loaded with the first remote hypervisor, since a start without one is quicker. */
-async function transportOf(alias: string, uri: string): Promise<Transport> {
+export async function transportOf(alias: string, uri: string): Promise<Transport> {
   if (!isSsh(uri)) {
     const { localTransport } = await import("./local.ts");
     return localTransport(uri);

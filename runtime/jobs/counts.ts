@@ -19,3 +19,10 @@ const COUNT = `SELECT
 export async function countJobs(): Promise<Counts | undefined> {
   return (await databaseInUse()?.query<Counts>(COUNT))?.rows[0];
 }
+
+/** Of a hypervisor, those that have not ended; none while no database is in use here. */
+export async function openJobsOf(host: string): Promise<number> {
+  const count = `SELECT count(*)::int AS jobs FROM job
+    WHERE host = $1 AND state IN ('queued', 'running', 'cancelling')`;
+  return (await databaseInUse()?.query<{ jobs: number }>(count, [host]))?.rows[0]?.jobs ?? 0;
+}

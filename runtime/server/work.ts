@@ -6,6 +6,7 @@ import { openSettings, settings } from "../core/settings.ts";
 import { observer } from "../events/bus.ts";
 import { loadFunctions } from "../function/load.ts";
 import { openAudit } from "../http/audit.ts";
+import { followKeptHosts } from "../hypervisor/kept-hosts.ts";
 import { endOnSignals } from "./shutdown.ts";
 import { startWorker } from "./worker.ts";
 
@@ -21,6 +22,7 @@ export async function work() {
   for (const { path, error } of functions) {
     if (error) log.error({ path, error }, `${path} did not load: its jobs fail here`);
   }
+  await followKeptHosts();
   const { name } = await begin();
   const { hosts, jobs } = settings();
   const aliases = Object.keys(hosts).join(", ");

@@ -8,6 +8,7 @@ import schedules from "./migrations/004-schedules.ts";
 import notifications from "./migrations/005-notifications.ts";
 import jobEvents from "./migrations/006-job-events.ts";
 import alertRules from "./migrations/007-alert-rules.ts";
+import organization from "./migrations/008-organization.ts";
 import submitters from "./migrations/009-submitters.ts";
 
 /** The first is version 1. SQL as text, so that a bundle carries it. */
@@ -19,6 +20,7 @@ export const MIGRATIONS = [
   notifications,
   jobEvents,
   alertRules,
+  organization,
   submitters,
 ];
 

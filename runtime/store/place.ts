@@ -28,7 +28,8 @@ const isRoot = () => process.getuid?.() === 0;
 
 /** Whether there is a private PostgreSQL of an earlier process. Makes no folder. */
 export function mayHaveData(): boolean {
-  const folders = [stateFolder(), ...(isRoot() ? [OF_ROOT] : [])];
+  const mayBeOfRoot = isRoot() && !process.env.XDG_STATE_HOME;
+  const folders = [stateFolder(), ...(mayBeOfRoot ? [OF_ROOT] : [])];
   return folders.some((folder) => mayExist(join(folder, "postgres", "PG_VERSION")));
 }
 

@@ -1,8 +1,9 @@
 /** POST /libvirt/batch/delete: remove many domains, with their storage on demand, or only their snapshots. */
 import * as z from "zod";
 import type { HyperError } from "#runtime/core/errors.ts";
-import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { targeted } from "#runtime/function/targets.ts";
 import type { Context } from "#runtime/hypervisor/context.ts";
 import { deleteDomain, storageSnapshot } from "#runtime/libvirt/domain/delete.ts";
 import { deleteAllSnapshots } from "#runtime/libvirt/domain/snapshot/delete.ts";
@@ -11,8 +12,7 @@ export default defineFunction({
   method: "POST",
   access: "admin",
   summary: "Delete many domains",
-  input: z.strictObject({
-    domains: Domains,
+  input: targeted({
     remove_storage: z
       .boolean()
       .default(false)
@@ -28,13 +28,13 @@ export default defineFunction({
   message: null,
   examples: [{ domains: ["old-vm1", "old-vm2"], remove_storage: true, snapshots_only: false }],
 
-  async run({ domains, remove_storage, snapshots_only }, ctx) {
+  async run({ domains, select, remove_storage, snapshots_only }, ctx) {
     const onHost = (ctx: Context) => {
       const snapshot = storageSnapshot(ctx, remove_storage);
       return async (domain: string) =>
         snapshots_only ? deleteAllSnapshots(ctx, domain) : deleteDomain(ctx, domain, snapshot);
     };
-    return batch(ctx, "delete", domains, onHost, isBase);
+    return batch(ctx, "delete", { domains, select }, onHost, isBase);
   },
 });
 

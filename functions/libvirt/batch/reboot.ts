@@ -1,7 +1,8 @@
 /** POST /libvirt/batch/reboot: ask many domains to reboot, or reset them. */
 import * as z from "zod";
-import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { targeted } from "#runtime/function/targets.ts";
 import { Wait } from "#runtime/libvirt/domain/wait-for-guest.ts";
 import { rebootAndWait } from "#runtime/libvirt/domain/wait-reboot.ts";
 
@@ -9,8 +10,7 @@ export default defineFunction({
   method: "POST",
   access: "operate",
   summary: "Reboot many domains",
-  input: z.strictObject({
-    domains: Domains,
+  input: targeted({
     force: z.boolean().default(false).describe("reset at once instead of asking the guest"),
     wait: Wait.optional().describe("also wait until each has rebooted, and for its guest"),
   }),
@@ -18,8 +18,8 @@ export default defineFunction({
   message: null,
   examples: [{ domains: ["vm1", "vm2"], force: false }],
 
-  async run({ domains, force, wait }, ctx) {
-    return batch(ctx, "reboot", domains, (ctx) => async (domain) => {
+  async run({ domains, select, force, wait }, ctx) {
+    return batch(ctx, "reboot", { domains, select }, (ctx) => async (domain) => {
       const ask = () => ctx.virsh([force ? "reset" : "reboot", "--domain", domain]);
       if (wait) return { guest: await rebootAndWait(ctx, domain, wait, ask) };
       await ask();

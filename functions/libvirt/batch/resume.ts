@@ -1,19 +1,19 @@
 /** POST /libvirt/batch/resume: resume many domains. */
-import * as z from "zod";
-import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { targeted } from "#runtime/function/targets.ts";
 
 export default defineFunction({
   method: "POST",
   access: "operate",
   summary: "Resume many domains",
-  input: z.strictObject({ domains: Domains }),
+  input: targeted({}),
   output: BatchResult,
   message: null,
   examples: [{ domains: ["vm1", "vm2"] }],
 
-  async run({ domains }, ctx) {
-    return batch(ctx, "resume", domains, (ctx) => async (domain) => {
+  async run({ domains, select }, ctx) {
+    return batch(ctx, "resume", { domains, select }, (ctx) => async (domain) => {
       await ctx.virsh(["resume", "--domain", domain]);
     });
   },

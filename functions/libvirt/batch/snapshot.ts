@@ -1,8 +1,9 @@
 /** POST /libvirt/batch/snapshot: take a snapshot of many domains, each named by a prefix and the time. */
 import * as z from "zod";
 import { timestamp } from "#runtime/core/time.ts";
-import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { targeted } from "#runtime/function/targets.ts";
 import { takeAndWait } from "#runtime/libvirt/domain/snapshot/take-and-wait.ts";
 import { Wait } from "#runtime/libvirt/domain/wait-for-guest.ts";
 import { Description, Name } from "#runtime/libvirt/names.ts";
@@ -11,8 +12,7 @@ export default defineFunction({
   method: "POST",
   access: "admin",
   summary: "Take a snapshot of many domains",
-  input: z.strictObject({
-    domains: Domains,
+  input: targeted({
     name_prefix: Name.default("snapshot").describe("the time follows it"),
     description: Description.optional(),
     atomic: z.boolean().default(false).describe("all disks of a domain or none"),
@@ -34,9 +34,9 @@ export default defineFunction({
     },
   ],
 
-  async run({ domains, name_prefix, wait, ...options }, ctx) {
+  async run({ domains, select, name_prefix, wait, ...options }, ctx) {
     const snapshot = `${name_prefix}-${timestamp().replace(/[-:]|\.\d+/g, "")}`;
-    return batch(ctx, "snapshot", domains, (ctx) => async (domain) => {
+    return batch(ctx, "snapshot", { domains, select }, (ctx) => async (domain) => {
       const guest = await takeAndWait(ctx, domain, { name: snapshot, ...options }, wait);
       return { snapshot, ...(guest && { guest }) };
     });

@@ -1,8 +1,9 @@
 /** POST /libvirt/batch/start: start many domains. */
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
-import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { targeted } from "#runtime/function/targets.ts";
 import { readKnown } from "#runtime/libvirt/definitions.ts";
 import { assertWaitable, Wait, waitForGuest } from "#runtime/libvirt/domain/wait-for-guest.ts";
 import { assertNotBackingFile, cachedBackingFiles } from "#runtime/libvirt/storage/backing.ts";
@@ -11,8 +12,7 @@ export default defineFunction({
   method: "POST",
   access: "operate",
   summary: "Start many domains",
-  input: z.strictObject({
-    domains: Domains,
+  input: targeted({
     paused: z.boolean().default(false).describe("start them paused"),
     wait: Wait.optional().describe("also wait for each guest"),
   }),
@@ -20,10 +20,10 @@ export default defineFunction({
   message: null,
   examples: [{ domains: ["vm1", "vm2", "vm3"], paused: false }],
 
-  async run({ domains, paused, wait }, ctx) {
+  async run({ domains, select, paused, wait }, ctx) {
     if (wait && paused)
       throw new HyperError("invalid_input", "wait: the guest of a paused domain does not come");
-    return batch(ctx, "start", domains, (ctx) => {
+    return batch(ctx, "start", { domains, select }, (ctx) => {
       const bases = cachedBackingFiles(ctx);
       return async (domain, name) => {
         await assertNotBackingFile(ctx, domain, name, bases);

@@ -1,18 +1,16 @@
 /** POST /libvirt/batch/stop: ask many domains to shut down, or switch them off. */
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
-import { BatchResult, batch, Domains } from "#runtime/function/batch.ts";
+import { BatchResult, batch } from "#runtime/function/batch.ts";
 import { defineFunction } from "#runtime/function/define.ts";
-import type { Context } from "#runtime/hypervisor/context.ts";
-import { watchChanges } from "#runtime/libvirt/domain/changes.ts";
-import { WaitOff, waitOff } from "#runtime/libvirt/domain/wait-off.ts";
+import { targeted } from "#runtime/function/targets.ts";
+import { shutDown, WaitOff } from "#runtime/libvirt/domain/wait-off.ts";
 
 export default defineFunction({
   method: "POST",
   access: "operate",
   summary: "Stop many domains",
-  input: z.strictObject({
-    domains: Domains,
+  input: targeted({
     force: z.boolean().default(false).describe("switch off at once instead of asking the guest"),
     timeout: z
       .number()
@@ -28,25 +26,15 @@ export default defineFunction({
   message: null,
   examples: [{ domains: ["vm1", "vm2", "vm3"], force: false }],
 
-  async run({ domains, force, timeout, wait }, ctx) {
+  async run({ domains, select, force, timeout, wait }, ctx) {
     if (wait && timeout !== undefined)
       throw new HyperError("invalid_input", "timeout: is that of wait; give one of them");
     const seconds = wait?.timeout ?? timeout;
-    return batch(ctx, "stop", domains, (ctx) => async (domain) => {
+    return batch(ctx, "stop", { domains, select }, (ctx) => async (domain) => {
       if (force) await ctx.virsh(["destroy", "--domain", domain]);
-      else if (seconds !== undefined) await stopAndWait(ctx, domain, seconds);
+      else if (seconds !== undefined) await shutDown(ctx, domain, seconds);
       else await ctx.virsh(["shutdown", "--domain", domain]);
       return { state: force || seconds !== undefined ? "shut off" : "shutdown requested" };
     });
   },
 });
-
-async function stopAndWait(ctx: Context, domain: string, seconds: number) {
-  const changes = await watchChanges(ctx, domain);
-  try {
-    await ctx.virsh(["shutdown", "--domain", domain]);
-    await waitOff(ctx, domain, seconds, changes);
-  } finally {
-    changes.end();
-  }
-}

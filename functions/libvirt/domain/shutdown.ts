@@ -1,9 +1,8 @@
 /** POST /libvirt/domain/shutdown: ask the guest to shut down; it may take its time, or refuse. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
-import { watchChanges } from "#runtime/libvirt/domain/changes.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
-import { WaitOff, waitOff } from "#runtime/libvirt/domain/wait-off.ts";
+import { shutDown, WaitOff } from "#runtime/libvirt/domain/wait-off.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -25,14 +24,11 @@ export default defineFunction({
 
   async run({ name, wait }, ctx) {
     const domain = await domainRef(ctx, name);
-    const changes = wait && (await watchChanges(ctx, domain));
-    try {
-      await ctx.virsh(["shutdown", "--domain", domain]);
-      if (!wait || !changes) return { name };
-      const seconds = await waitOff(ctx, domain, wait.timeout, changes);
+    if (wait) {
+      const seconds = await shutDown(ctx, domain, wait.timeout);
       return { name, state: "shut off", seconds };
-    } finally {
-      changes?.end();
     }
+    await ctx.virsh(["shutdown", "--domain", domain]);
+    return { name };
   },
 });

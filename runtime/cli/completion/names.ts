@@ -50,7 +50,9 @@ export function findList(
   given: Record<string, string>,
 ): List | undefined {
   const lists = functions.flatMap(({ path, function: one }) => {
-    const field = one && methodsOf(one.spec).includes("GET") && listField(one.spec, kind);
+    const isOfOne = one?.spec.scope === undefined; // the call is for one hypervisor, and so are its names
+    const field =
+      one && isOfOne && methodsOf(one.spec).includes("GET") && listField(one.spec, kind);
     const input = field && inputFrom(one.spec, given);
     return field && input ? [{ endpoint: `GET ${path}`, input, field }] : [];
   });

@@ -91,8 +91,9 @@ function release(shared: Shared) {
   shared.linger.unref();
 }
 
-function end({ key, source }: Shared) {
-  sources.delete(key);
+function end(shared: Shared) {
+  const { key, source } = shared;
+  if (sources.get(key) === shared) sources.delete(key); // a hypervisor may come back by the same alias
   source.close();
 }
 

@@ -2,13 +2,28 @@
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import type { Changes } from "./changes.ts";
+import { type Changes, watchChanges } from "./changes.ts";
 import { Timeout } from "./wait-for-guest.ts";
 
 export const WaitOff = z.strictObject({
   for: z.literal("state").describe("the domain is off"),
   timeout: Timeout,
 });
+
+/** Asks the guest to shut down, and waits until it is off: as long as that took, in seconds. Throws as `waitOff` does. */
+export async function shutDown(
+  ctx: Context,
+  domain: string,
+  timeoutSeconds: number,
+): Promise<number> {
+  const changes = await watchChanges(ctx, domain);
+  try {
+    await ctx.virsh(["shutdown", "--domain", domain]);
+    return await waitOff(ctx, domain, timeoutSeconds, changes);
+  } finally {
+    changes.end();
+  }
+}
 
 /** Seconds that it took. Throws `timed_out` and `cancelled`, which tell the state; the guest may still shut down later. */
 export async function waitOff(

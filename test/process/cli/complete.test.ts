@@ -43,7 +43,7 @@ test.each([
   [["call", "libvirt/batch/start", "domains=x", "domains[]="], ["domains[]=test"]],
   [
     ["call", "libvirt/batch/start", "domains=x", ""],
-    ["domains=", "paused=", "wait[for]=", "wait[timeout]=", "wait[eject]="],
+    ["domains=", "select=", "paused=", "wait[for]=", "wait[timeout]=", "wait[eject]="],
   ],
   [
     ["call", "libvirt/batch/start", "paused="],

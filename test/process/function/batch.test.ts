@@ -8,7 +8,8 @@ import { HyperError } from "../../../runtime/core/errors.ts";
 import { goDuration } from "../../../runtime/core/go-duration.ts";
 import { log } from "../../../runtime/core/log.ts";
 import { unwatched } from "../../../runtime/core/progress.ts";
-import { BatchResult, batch, Domains } from "../../../runtime/function/batch.ts";
+import { BatchResult, batch } from "../../../runtime/function/batch.ts";
+import { Domains } from "../../../runtime/function/targets.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
 import { answering, fakeVirsh } from "../../fixtures/fake.ts";
 import { slow } from "../../fixtures/slowness.ts";
@@ -22,7 +23,7 @@ describe("a batch", () => {
   test("over 50: four at once, in request order, whoever ends first", async () => {
     let [now, most] = [0, 0];
     const done: string[] = [];
-    const answer = await batch(ctx, "start", names(50), () => async (domain, name) => {
+    const answer = await batch(ctx, "start", { domains: names(50) }, () => async (domain, name) => {
       most = Math.max(most, ++now);
       await sleep(10 * Math.random());
       now--;
@@ -53,9 +54,14 @@ describe("a batch", () => {
       a: new HyperError("in_use", "busy", { details: { kept: ["x"] } }),
       b: new TypeError("secret of the house"),
     };
-    const { results } = await batch(ctx, "delete", ["a", "b"], () => async (_domain, name) => {
-      throw errors[name];
-    });
+    const { results } = await batch(
+      ctx,
+      "delete",
+      { domains: ["a", "b"] },
+      () => async (_domain, name) => {
+        throw errors[name];
+      },
+    );
     expect(results).toEqual([
       { domain: "a", success: false, error: "busy", code: "in_use", kept: ["x"] },
       { domain: "b", success: false, error: expect.stringMatching(/log/), code: "internal" },
@@ -68,7 +74,7 @@ describe("a batch", () => {
     const { results, failed } = await batch(
       ctx,
       "pause",
-      ["42", "43", "vm"],
+      { domains: ["42", "43", "vm"] },
       () => async (domain) => ({
         domain_was: domain,
       }),
@@ -172,7 +178,7 @@ describe("over 50 domains, with a virsh that hangs on one of them", () => {
         },
       }) as Context;
     const run = (domains: string[]) =>
-      batch(at("local"), "start", domains, ({ host }) => {
+      batch(at("local"), "start", { domains }, ({ host }) => {
         prepared.push(host);
         return async (domain, name) => ({ on: host, domain_was: domain, name });
       });

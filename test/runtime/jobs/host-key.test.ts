@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import * as z from "zod";
 import { PROCESS } from "../../../runtime/access/caller.ts";
 import { settings } from "../../../runtime/core/settings.ts";
-import { Domains } from "../../../runtime/function/batch.ts";
+import { targeted } from "../../../runtime/function/targets.ts";
 import { newJob } from "../../../runtime/http/new-job.ts";
 import { aliasHere, aliasOf, hostKey, isHere } from "../../../runtime/jobs/host-key.ts";
 
@@ -61,7 +61,7 @@ test("a job that names domains of this machine's hypervisor is a job for this ma
   use("qemu:///system", URL_OF_ALL, "web1");
   const spec = {
     ...{ method: "POST" as const, access: "operate" as const, output: z.object({}) },
-    input: z.strictObject({ domains: Domains }),
+    input: targeted({}),
   };
   const job = (host: string, domains: string[]) =>
     newJob({ path: "/x", spec, host, given: { domains }, input: { domains }, caller: PROCESS });
