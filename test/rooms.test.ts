@@ -25,6 +25,7 @@ const ROOMS = [
   "libvirt/create",
   "libvirt/devices",
   "libvirt/import",
+  "libvirt/migrate",
   "http",
   "function",
   "alerts",

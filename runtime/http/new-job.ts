@@ -9,7 +9,10 @@ import { isStorableJson } from "../store/text.ts";
 
 /** What a job needs of a function's declaration. */
 export interface JobDeclaration extends Declaration {
-  job?: { reads?: string[] };
+  job?: {
+    reads?: string[];
+    elsewhere?(input: object): { host: string; name: string }[];
+  };
 }
 
 export interface JobCall {
@@ -48,6 +51,11 @@ export async function newJob({ path, spec, host, given, input, caller }: JobCall
       return names.filter(isText).map(async (name) => ({ shared, name: await nameOf(host, name) }));
     }),
   );
+  const elsewhere = await Promise.all(
+    (spec.job?.elsewhere?.(input) ?? []).map(
+      async (other) => `${other.host}/${await nameOf(host, other.name)}`,
+    ),
+  );
   const keys = (kind: boolean) => [
     ...new Set(
       named.filter(({ shared }) => shared === kind).map(({ name }) => lockKey(host, name)),
@@ -56,7 +64,7 @@ export async function newJob({ path, spec, host, given, input, caller }: JobCall
   const domains = [...new Set(named.map(({ name }) => name))];
   return {
     ...{ function: path, host, input: given, submitter: caller, domains },
-    locks: { exclusive: keys(false), shared: keys(true) },
+    locks: { exclusive: [...new Set([...keys(false), ...elsewhere])], shared: keys(true) },
   };
 }
 
