@@ -47,7 +47,8 @@ async function hasVolume({ virsh }: Context, words: string[]): Promise<boolean> 
 
 async function checkCopy(sides: Sides, copy: DiskCopy): Promise<Check[]> {
   const { target: ctx, route } = sides;
-  const { target, pool, name, path, backing } = copy;
+  const { target, pool, name, path } = copy;
+  const backing = copy.backing?.path;
   const place = pool ? `volume ${name} of pool ${pool}` : `${path}`;
   const isTaken =
     (pool !== undefined && (await hasVolume(ctx, ["--pool", pool, "--vol", name]))) ||

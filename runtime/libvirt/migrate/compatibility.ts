@@ -1,5 +1,4 @@
 /** All that is looked at before a domain goes to another hypervisor. */
-import { XmlDocument } from "../xml-document.ts";
 import { type Check, checked, fail, pass } from "./check.ts";
 import {
   checkNames,
@@ -14,17 +13,16 @@ import { checkStorage } from "./check-storage.ts";
 import { checkState as checkFirmwareState } from "./copy-state.ts";
 import { type DiskPlan, planDisks } from "./disks.ts";
 import { isMoved } from "./retarget.ts";
+import { checkRoute } from "./route.ts";
 import type { Sides } from "./sides.ts";
 
 export interface Findings {
   checks: Check[];
   /** Where the disks go; undefined where that could not be found out, which a check tells. */
   plan: DiskPlan | undefined;
-  doc: XmlDocument;
 }
 
 export async function readFindings(sides: Sides): Promise<Findings> {
-  const doc = new XmlDocument(sides.text);
   let plan: DiskPlan | undefined;
   const looks: [string, () => Promise<Check[]>][] = [
     ["state", () => checkState(sides)],
@@ -37,16 +35,17 @@ export async function readFindings(sides: Sides): Promise<Findings> {
     ["secrets", () => checkSecrets(sides)],
     ["snapshots", () => checkSnapshots(sides)],
     ["nvram", () => checkFirmwareState(sides)],
+    ["route", () => checkRoute(sides)],
     [
       "storage",
       async () => {
-        plan = await planDisks(sides, doc);
+        plan = await planDisks(sides);
         return [...(await checkStorage(sides, plan)), ...(await checkPaths(sides, plan))];
       },
     ],
   ];
   const checks = await Promise.all(looks.map(([item, look]) => checked(item, look)));
-  return { checks: checks.flat(), plan, doc };
+  return { checks: checks.flat(), plan };
 }
 
 /** The definitions in snapshots name the disks where they were. */

@@ -6,18 +6,16 @@ import { type Disk, readDisk } from "../disk.ts";
 import { mayRead } from "../storage/image-access.ts";
 import { type DiskImage, findImage, isDevice, poolFor } from "../storage/locate.ts";
 import { readImageInfo } from "../storage/qemu-img.ts";
-import { readVolume } from "../storage/volume.ts";
-import { parseXml, textOf } from "../xml.ts";
-import type { Span, XmlDocument } from "../xml-document.ts";
+import { readVolume, type Volume } from "../storage/volume.ts";
+import { children, parseXml, textOf } from "../xml.ts";
 import type { Sides } from "./sides.ts";
 
 /** A disk whose bytes are copied. */
 export interface DiskCopy {
   target: string;
-  span: Span;
   image: DiskImage;
   /** The image that it stands on. */
-  backing: string | undefined;
+  backing: NonNullable<Volume["backing"]> | undefined;
   /** Of the other hypervisor; undefined for a file that no pool has there. */
   pool: string | undefined;
   name: string;
@@ -36,12 +34,12 @@ export interface DiskPlan {
   kept: DiskKept[];
 }
 
-export async function planDisks(sides: Sides, doc: XmlDocument): Promise<DiskPlan> {
-  const { source, name, route } = sides;
+export async function planDisks(sides: Sides): Promise<DiskPlan> {
+  const { source, name, route, domain } = sides;
   const plan: DiskPlan = { copies: [], kept: [] };
-  for (const span of doc.find("devices", "disk")) {
-    if (!span.children.some((child) => child.name === "source")) continue; // an empty drive
-    const disk = readDisk(parseXml(doc.text.slice(span.start, span.end), "disk"));
+  for (const element of children(domain, "devices", "disk")) {
+    if (children(element, "source").length === 0) continue; // an empty drive
+    const disk = readDisk(element);
     const { target } = disk;
     if (route.copy_storage === "none" || !isCopied(disk)) {
       plan.kept.push({ target, disk });
@@ -49,7 +47,7 @@ export async function planDisks(sides: Sides, doc: XmlDocument): Promise<DiskPla
     }
     const image = await findImage(source, disk, name);
     const backing = await backingOf(source, image);
-    plan.copies.push({ target, span, image, backing, ...(await placeFor(sides, image)) });
+    plan.copies.push({ target, image, backing, ...(await placeFor(sides, image)) });
   }
   const places = plan.copies.map(({ pool, name, path }) => path ?? `${pool}/${name}`);
   const twice = places.find((place, i) => places.indexOf(place) !== i);
@@ -63,15 +61,16 @@ const isCopied = ({ kind, device, readonly, shareable }: Disk) =>
 
 async function backingOf(ctx: Context, { path, format, volume }: DiskImage) {
   if (format === "raw") return undefined;
-  const known = volume && (await readVolume(ctx, volume.pool, volume.name)).backing?.path;
-  if (known || !(await mayRead(ctx, path, format))) return known || undefined;
+  const known = volume && (await readVolume(ctx, volume.pool, volume.name)).backing;
+  if (known || !(await mayRead(ctx, path, format))) return known ?? undefined;
   const info = await readImageInfo(ctx.exec, path, format);
   if (info["format-specific"]?.data?.["data-file"])
     throw new HyperError(
       "unsupported",
       `${path} has its data in another file, which is not copied`,
     );
-  return info["full-backing-filename"] ?? info["backing-filename"];
+  const below = info["full-backing-filename"] ?? info["backing-filename"];
+  return below ? { path: below, format: info["backing-filename-format"] ?? null } : undefined;
 }
 
 /** In the pool of the same name, else at the same path, unless the caller has named a pool. */

@@ -4,12 +4,11 @@ import { inParts, unwatched } from "../../core/progress.ts";
 import { listDomains } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
 import { throwIfCancelled, withRollback } from "../rollback.ts";
-import type { XmlDocument } from "../xml-document.ts";
 import { arriving } from "./arriving.ts";
 import { copyDisk } from "./copy-disk.ts";
 import { copyState, readState } from "./copy-state.ts";
 import type { DiskPlan } from "./disks.ts";
-import { retargetDisks } from "./retarget.ts";
+import { retargeted } from "./retarget.ts";
 import type { Sides } from "./sides.ts";
 import { readSnapshotList, redefineSnapshots } from "./snapshots.ts";
 import { assertSame } from "./verify.ts";
@@ -20,24 +19,19 @@ export interface Moved {
   snapshots: number;
 }
 
-export async function migrateOffline(
-  sides: Sides,
-  plan: DiskPlan,
-  doc: XmlDocument,
-): Promise<Moved> {
+export async function migrateOffline(sides: Sides, plan: DiskPlan): Promise<Moved> {
   const { target, name, source } = sides;
   return withRollback(target, `migration of ${name} from ${source.host}`, async (journal) => {
     const paths = await copyDisks(sides, journal, plan);
     const state = await readState(sides);
     await copyState(sides, journal, state);
     await assertStillOff(sides);
-    const copies = plan.copies.map((copy) => ({ ...copy, path: paths.get(copy.target) ?? "" }));
-    retargetDisks(doc, copies);
+    const text = retargeted(sides.text, plan.copies, paths);
     const snapshots = await readSnapshotList(source, sides.uuid);
     source.progress({ phase: "defining the domain", percent: 100 });
-    await defineThere(sides, journal, `${doc}`);
+    await defineThere(sides, journal, text);
     await redefineSnapshots(target, sides.uuid, snapshots);
-    await assertSame(target, sides.uuid, `${doc}`);
+    await assertSame(target, sides.uuid, text);
     const there = await readSnapshotList(target, sides.uuid);
     if (there.length !== snapshots.length)
       throw new HyperError("virsh_failed", `${target.host} has not taken all snapshots`);

@@ -1,6 +1,13 @@
 /** A domain that is off moves between two hypervisors that share nothing, through the server. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { leftOn, type Pair, STORE, startPair } from "../../fixtures/live/pair.ts";
+import {
+  define,
+  leftOn,
+  type Pair,
+  STORE,
+  startPair,
+  wipeMachine,
+} from "../../fixtures/live/pair.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import type { Machine } from "../../lab/machine.ts";
@@ -11,33 +18,14 @@ beforeAll(async () => {
 }, slow(60_000));
 afterAll(() => pair.stop());
 afterEach(async () => {
-  for (const machine of [pair.kvm1, pair.kvm2]) await wipe(machine);
+  for (const machine of [pair.kvm1, pair.kvm2]) await wipeMachine(machine);
 });
-
-async function wipe({ virsh, run }: Machine) {
-  const ids = (await virsh("list", "--all", "--uuid")).split("\n").filter(Boolean);
-  const flags = ["--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"];
-  for (const id of ids) {
-    await virsh("destroy", id).catch(() => {});
-    await virsh("undefine", id, ...flags).catch(() => {});
-  }
-  await run(
-    "sh",
-    "-c",
-    `rm -rf ${STORE}/* ${STORE}/.[!.]* /var/lib/libvirt/qemu/nvram/* /var/lib/libvirt/vms`,
-  );
-  await virsh("pool-refresh", "default");
-}
 
 const post = (path: string, body: object, host = "kvm1") =>
   pair.server.post(`${path}?host=${host}`, body);
 const migrate = (body: object, host?: string) => post("/libvirt/domain/migrate", body, host);
 const sha = async ({ run }: Machine, path: string) =>
   (await run("sha256sum", path)).split(" ")[0] ?? "";
-
-async function define({ run }: Machine, text: string) {
-  await run("sh", "-c", 'printf %s "$1" >/run/d.xml; virsh -q define /run/d.xml', "sh", text);
-}
 
 const disk = (dev: string, file: string, format: string) =>
   `<disk type='file' device='disk'><driver name='qemu' type='${format}'/><source file='${file}'/><target dev='${dev}' bus='virtio'/></disk>`;

@@ -19,6 +19,9 @@ test.each([
   [{ ...GOOD, migrate_host: "-oProxy" }, /^migrate_host: /],
   [{ ...GOOD, target_pool: "../x" }, /^target_pool: /],
   [{ ...GOOD, force: true }, /unknown key "force"/],
+  [{ ...GOOD, tls: true }, /^tls: is for live/],
+  [{ ...GOOD, postcopy_after: 3 }, /^postcopy_after: is for live/],
+  [{ ...GOOD, live: true, copy_storage: "all", postcopy_after: 3 }, /^postcopy_after: libvirt/],
   [GOOD, /^to: unknown hypervisor "kvm2"; configured: /],
 ])("%j", async (input, message) => {
   const fake = answering(() => "");

@@ -40,19 +40,16 @@ function ctx(host: string, answers: Answers) {
   return { ...fake, exec, host, uri: `qemu+ssh://${host}/system` };
 }
 
+interface Given {
+  source?: Answers;
+  target?: Answers;
+  live?: boolean;
+  [field: string]: unknown;
+}
+
 function sides(
   xml: string,
-  {
-    source = {},
-    target = {},
-    live = false,
-    ...more
-  }: Partial<Sides> & {
-    source?: Answers;
-    target?: Answers;
-    live?: boolean;
-    // biome-ignore lint/suspicious/noExplicitAny: the answers stand for the contexts
-  } & Record<string, any> = {},
+  { source = {}, target = {}, live = false, ...more }: Given = {},
 ): Sides {
   const text = `<domain type='kvm'><name>vm</name>${xml}</domain>`;
   return {
