@@ -26,6 +26,7 @@ const ROOMS = [
   "libvirt/create",
   "libvirt/devices",
   "libvirt/import",
+  "libvirt/migrate",
   "http",
   "function",
   "alerts",

@@ -54,6 +54,7 @@ export interface Api {
   "POST /libvirt/domain/delete": typeof import("../../functions/libvirt/domain/delete.ts").default;
   "POST /libvirt/domain/destroy": typeof import("../../functions/libvirt/domain/destroy.ts").default;
   "POST /libvirt/domain/edit": typeof import("../../functions/libvirt/domain/edit.ts").default;
+  "POST /libvirt/domain/migrate": typeof import("../../functions/libvirt/domain/migrate.ts").default;
   "POST /libvirt/domain/pause": typeof import("../../functions/libvirt/domain/pause.ts").default;
   "POST /libvirt/domain/reboot": typeof import("../../functions/libvirt/domain/reboot.ts").default;
   "POST /libvirt/domain/rename": typeof import("../../functions/libvirt/domain/rename.ts").default;
@@ -100,6 +101,8 @@ export interface Api {
   "POST /libvirt/volume/upload": typeof import("../../functions/libvirt/volume/upload.ts").default;
   "POST /libvirt/volume/wipe": typeof import("../../functions/libvirt/volume/wipe.ts").default;
   "GET /libvirt/volumes": typeof import("../../functions/libvirt/volumes.ts").default;
+  "GET /migration/compatibility": typeof import("../../functions/migration/compatibility.ts").default;
+  "POST /migration/compatibility": typeof import("../../functions/migration/compatibility.ts").default;
   "GET /notifications/config": typeof import("../../functions/notifications/config.ts").default;
   "PUT /notifications/update": typeof import("../../functions/notifications/update.ts").default;
   "GET /openapi.json": typeof import("../../functions/openapi.json.ts").default;

@@ -96,6 +96,8 @@ export interface Spec<
     repeat?: boolean | ((input: z.output<I>) => boolean);
     /** The fields of the input whose domains it only reads, so that several jobs may read them at once. */
     reads?: string[];
+    /** Domains of other hypervisors that it makes or changes, which no other job may touch meanwhile. */
+    elsewhere?(input: z.output<I>): { host: string; name: string }[];
   };
   /** Of a GET: what a WebSocket at its path is connected to, until `ctx.signal` is aborted. It throws what has a status. */
   upgrade?(input: z.output<I>, ctx: Context): Promise<SocketEnd>;

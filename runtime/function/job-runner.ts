@@ -14,7 +14,7 @@ import { createContext } from "../hypervisor/context.ts";
 import type { Attempt } from "../jobs/attempt.ts";
 import { aliasHere, aliasOf, isHere } from "../jobs/host-key.ts";
 import type { Answer, Job } from "../jobs/job.ts";
-import type { Made } from "../jobs/journal.ts";
+import { type Made, readMade } from "../jobs/journal.ts";
 import type { Runner } from "../jobs/runner.ts";
 import { reach } from "../libvirt/host.ts";
 import { endJobPrograms } from "../libvirt/job-programs.ts";
@@ -99,14 +99,19 @@ async function isRepeatable({ function: path, input }: Job) {
   return parsed?.success === true && repeat(parsed.data as never);
 }
 
+/** On its hypervisor, and on those where it has made something. */
 async function endPrograms({ id, host }: Job): Promise<string[]> {
-  try {
-    await endJobPrograms(createContext({ host: aliasOf(host) }), id);
-    return [];
-  } catch (error) {
-    if (isForLater(error)) throw error;
-    return [`programs of the job (${(error as Error).message})`];
+  const hosts = new Set([host, ...(await readMade(id)).map((made) => made.host)].map(aliasOf));
+  const left: string[] = [];
+  for (const one of hosts) {
+    try {
+      await endJobPrograms(createContext({ host: one }), id);
+    } catch (error) {
+      if (isForLater(error)) throw error;
+      left.push(`programs of the job (${(error as Error).message})`);
+    }
   }
+  return left;
 }
 
 /** A resource that cannot be removed is named with the reason; a hypervisor that cannot be reached is an error. */

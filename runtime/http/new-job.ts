@@ -11,7 +11,10 @@ import { resolveSelection } from "./selection.ts";
 
 /** What a job needs of a function's declaration. */
 export interface JobDeclaration extends Declaration {
-  job?: { reads?: string[] };
+  job?: {
+    reads?: string[];
+    elsewhere?(input: object): { host: string; name: string }[];
+  };
 }
 
 export interface JobCall {
@@ -57,13 +60,18 @@ export async function newJob({ path, spec, host, given, input, caller }: JobCall
     checkMachine(host, "select", text);
     named.push({ shared: false, ...(await find(host, text)) });
   }
+  const elsewhere = await Promise.all(
+    (spec.job?.elsewhere?.(input) ?? []).map(
+      async (other) => `${hostKey(other.host)}/${await nameOf(host, other.name)}`,
+    ),
+  );
   const keys = (kind: boolean) => [
     ...new Set(named.filter(({ shared }) => shared === kind).map(({ lock }) => lock)),
   ];
   const domains = [...new Set(named.map(({ name }) => name))];
   return {
     ...{ function: path, host: hostKey(host), input: given, submitter: caller, domains },
-    locks: { exclusive: keys(false), shared: keys(true) },
+    locks: { exclusive: [...new Set([...keys(false), ...elsewhere])], shared: keys(true) },
   };
 }
 

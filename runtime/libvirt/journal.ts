@@ -19,7 +19,7 @@ import { stateFolder } from "../core/paths.ts";
 import { timestamp } from "../core/time.ts";
 import type { Context } from "../hypervisor/context.ts";
 import type { JournalStore } from "../jobs/scope.ts";
-import { describeResource, Resource, resourceExists } from "./resource.ts";
+import { describeResource, plainOf, Resource, resourceExists } from "./resource.ts";
 
 const Note = z.object({
   host: z.string(),
@@ -72,7 +72,8 @@ export class Journal {
 
   /** What a job has noted is removed when its worker dies, so that nothing of others' may be noted, not for a moment. */
   async #isTaken(resource: Resource): Promise<boolean> {
-    const isNamed = resource.kind === "volume" || resource.kind === "file";
+    const { kind } = plainOf(resource);
+    const isNamed = kind === "volume" || kind === "file";
     if (!isNamed || !this.#ctx.job) return false;
     return resourceExists(this.#ctx, resource);
   }

@@ -2,9 +2,10 @@
 import * as z from "zod";
 import { type ErrorCode, HyperError } from "../core/errors.ts";
 import type { Context } from "../hypervisor/context.ts";
+import { hasArrived, letGoOn } from "./arrival.ts";
 import { pathExists, runProgram } from "./program.ts";
 
-export const Resource = z.discriminatedUnion("kind", [
+const Plain = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("volume"), pool: z.string(), name: z.string() }),
   z.object({ kind: z.literal("domain"), name: z.string() }),
   z.object({ kind: z.literal("file"), path: z.string() }),
@@ -14,15 +15,33 @@ export const Resource = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("parent"), path: z.string() }),
 ]);
 
+type Plain = z.output<typeof Plain>;
+
+/** Made for a domain that comes from another hypervisor; it stays once the domain is here, and no longer there. */
+const Arriving = z.object({
+  kind: z.literal("arriving"),
+  from: z.string(),
+  uuid: z.string(),
+  resource: Plain,
+});
+
+export const Resource = z.discriminatedUnion("kind", [...Plain.options, Arriving]);
+
 export type Resource = z.output<typeof Resource>;
 
-export function describeResource(resource: Resource): string {
+/** What a resource is, whoever it is for. */
+export const plainOf = (resource: Resource): Plain =>
+  resource.kind === "arriving" ? resource.resource : resource;
+
+export function describeResource(given: Resource): string {
+  const resource = plainOf(given);
   if (resource.kind === "volume") return `volume ${resource.name} of pool ${resource.pool}`;
   if (resource.kind === "domain") return `domain ${resource.name}`;
   return `${resource.kind === "file" ? "file" : "folder"} ${resource.path}`;
 }
 
-export async function resourceExists(ctx: Context, resource: Resource): Promise<boolean> {
+export async function resourceExists(ctx: Context, given: Resource): Promise<boolean> {
+  const resource = plainOf(given);
   if (resource.kind === "parent") {
     if (!(await pathExists(ctx, resource.path))) return false;
     return (await runProgram(ctx, ["ls", "-A", "--", resource.path])).stdout === "";
@@ -57,12 +76,15 @@ const REMOVE_EMPTY = ["sh", "-c", 'shift; rmdir -- "$1" || [ -n "$(ls -A -- "$1"
 
 /** Removes a resource that may have been made. Its absence is fine; a failed removal throws. */
 export async function removeResource(ctx: Context, resource: Resource) {
+  if (resource.kind === "arriving") return removeArriving(ctx, resource);
   if (!(await resourceExists(ctx, resource))) return;
   if (resource.kind === "volume")
     await ctx.virsh(["vol-delete", "--pool", resource.pool, "--vol", resource.name]);
   else if (resource.kind === "domain") {
     const [off] = await ctx.virsh.settled([["destroy", "--domain", resource.name]]);
-    await ctx.virsh(["undefine", "--domain", resource.name, "--nvram"]); // a failed start can make that file
+    if (!(await resourceExists(ctx, resource))) return; // it was transient
+    // a failed start can make the NVRAM file
+    await ctx.virsh(["undefine", "--domain", resource.name, "--nvram", "--snapshots-metadata"]);
     // one that could not be switched off, as while QEMU hangs, runs on as a domain that is not stored
     if (off instanceof HyperError && (await resourceExists(ctx, resource))) throw off;
   } else {
@@ -71,4 +93,14 @@ export async function removeResource(ctx: Context, resource: Resource) {
     const result = await ctx.exec([...remove, "--", resource.path], { signal });
     if (result.exitCode !== 0) throw new HyperError("command_failed", result.stderr.trim());
   }
+}
+
+/** Where the domain stays on the other hypervisor, it goes on there. */
+async function removeArriving(ctx: Context, { from, uuid, resource }: z.output<typeof Arriving>) {
+  if (await hasArrived(ctx, from, uuid)) {
+    const text = `domain ${uuid} has come to ${ctx.host}, so that it stays`;
+    throw new HyperError("in_use", text);
+  }
+  await removeResource(ctx, resource);
+  if (resource.kind === "domain") await letGoOn(ctx.forHost(from), uuid);
 }

@@ -8,6 +8,8 @@ const run = promisify(execFile);
 
 export interface Machine {
   sshd: Sshd;
+  /** The process that its namespaces are those of. */
+  pid: number;
   /** One virsh command there. */
   virsh(...args: string[]): Promise<string>;
   /** Many, by one virsh. */
@@ -28,20 +30,40 @@ done
 cp "$keep"/*.conf /etc/libvirt
 rm -r "$keep"
 mkdir -p /run/lock /run/sshd
+if [ "$1" ]; then
+  echo 'host_uuid = "'"$1"'"' >>/etc/libvirt/libvirtd.conf
+  mkdir -p /var/lib/libvirt/images
+  virtlogd -d
+fi
 libvirtd -d
 until timeout 5 virsh uri >/dev/null 2>&1; do sleep 0.05; done
 echo ready
 exec sleep infinity
 `;
 
-/** `network`: commands of `ip` that give it its links. `address`: where its sshd listens, on port 22. */
+/** Its daemons, and what its guests have left running. */
+const END = `for file in /run/libvirtd.pid /run/virtlogd.pid /run/libvirt/qemu/*.pid /run/libvirt/qemu/swtpm/*.pid; do
+  [ ! -e "$file" ] || kill -9 "$(cat "$file")" || true
+done`;
+
+interface Options {
+  /** Where its sshd listens, on port 22. */
+  address: string;
+  /** Commands of `ip` that give it its links. */
+  network: string[];
+  /** Lines for its sshd. */
+  config: string[];
+  /** For one that runs guests: libvirt migrates none to a host of the same UUID, and all have this machine's. */
+  hostUuid?: string;
+}
+
 export async function startMachine(
   name: string,
-  { address, network, config }: { address: string; network: string[]; config: string[] },
+  { address, network, config, hostUuid = "" }: Options,
 ): Promise<Machine> {
   await run("ip", ["netns", "add", name]);
   for (const command of network) await run("ip", command.split(" "));
-  const init = spawn("ip", ["netns", "exec", name, "sh", "-c", BOOT], {
+  const init = spawn("ip", ["netns", "exec", name, "sh", "-c", BOOT, "sh", hostUuid], {
     env: { ...process.env, LC_ALL: "C" },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -56,6 +78,7 @@ export async function startMachine(
   const sshd = await startSshd({ address, port: 22, config, within });
   return {
     sshd,
+    pid: init.pid as number,
     virsh: async (...args) => (await inside(["virsh", "-q", ...args])).stdout,
     async script(commands) {
       const { stderr } = await inside(["virsh", "-q"], `${commands.join("\n")}\n`);
@@ -64,7 +87,7 @@ export async function startMachine(
     run: async (...argv) => (await inside(argv)).stdout,
     async stop() {
       await sshd.stop();
-      await inside(["sh", "-c", "kill $(cat /run/libvirtd.pid)"]);
+      await inside(["sh", "-c", END]);
       init.kill("SIGKILL");
       await run("ip", ["netns", "delete", name]);
     },

@@ -96,7 +96,7 @@ export async function adoptImage(
   if (format === image.format && KEPT.includes(format)) {
     if (format === "raw") refuseSeen(image.head.toString("hex"), image.label);
     const target = await createVolume(ctx, journal, image, wanted);
-    isMoved = target.type === "file" && (await moveInto(ctx, image, target.path));
+    isMoved = target.type === "file" && (await moveInto(ctx, image.path, target.path));
     if (isMoved)
       await ctx.virsh.settled([["pool-refresh", "--pool", pool]]); // a pool at work refuses it; its next one tells all
     else await uploadVolume(ctx, target, image.path, progress);
@@ -140,7 +140,7 @@ chown -- "$(stat -c %u:%g -- "$2")" "$1" && chmod -- "$(stat -c %a -- "$2")" "$1
 const MAY_NOT = 99;
 
 /** Resolves to false where the login user may not write to the place. */
-async function moveInto(ctx: Context, { path }: SourceImage, place: string): Promise<boolean> {
+export async function moveInto(ctx: Context, path: string, place: string): Promise<boolean> {
   ctx.log.info(`${path} becomes ${place}.`);
   const limits = { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal };
   const result = await ctx.exec(["sh", "-c", MOVE, "sh", path, place], limits);

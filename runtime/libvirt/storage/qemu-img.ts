@@ -129,6 +129,18 @@ export function createOverlay(
   return run(exec, { writes: [path] }, words);
 }
 
+/** Makes an empty image in the place of a file, on another one where one is given; no other file is opened. */
+export function createImage(
+  exec: Exec,
+  path: string,
+  { format, size }: { format: string; size: number },
+  backing?: { path: string; format: string | null },
+) {
+  if (backing)
+    return createOverlay(exec, path, { ...backing, format: backing.format ?? "raw", size }, format);
+  return run(exec, { writes: [path] }, ["create", "-q", "-f", format, path, `${size}`]);
+}
+
 /** `onPercent` is told how far the copy is, 0 to 100. */
 export interface CopyOptions extends Partial<ExecOptions> {
   onPercent?: (percent: number) => void;

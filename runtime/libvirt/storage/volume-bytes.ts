@@ -1,5 +1,5 @@
 /** The bytes of a volume's file or device, as they are: an overlay's without those of its backing file. */
-import type { BytesOut } from "../../core/bytes.ts";
+import type { BytePart, BytesOut } from "../../core/bytes.ts";
 import { HyperError } from "../../core/errors.ts";
 import { outputOf } from "../../hypervisor/byte-flow.ts";
 import type { Context } from "../../hypervisor/context.ts";
@@ -28,17 +28,29 @@ export async function volumeBytes(ctx: Context, pool: string, name: string): Pro
   const size = Number(textOf(element, "physical") ?? volume.capacity_bytes);
   const changed = textOf(element, "target", "timestamps", "mtime");
   const isRead = volume.type !== "network" && (await mayRead(ctx, volume.path, "raw"));
+  const words = isRead ? [PART, "sh", volume.path] : [THROUGH_LIBVIRT, "sh", pool, name];
   return {
-    size,
+    ...partsOf(ctx, words, size, `volume ${name}`),
     name,
     ...(changed && { version: `${changed}-${size}` }),
-    async stream({ first, length } = { first: 0, length: size }) {
-      const words = isRead ? [PART, "sh", volume.path] : [THROUGH_LIBVIRT, "sh", pool, name];
+  };
+}
+
+/** The same of a file or device that no pool has, which the login user must be able to read. */
+export const fileBytes = (ctx: Context, path: string, size: number): BytesOut => ({
+  ...partsOf(ctx, [PART, "sh", path], size, path),
+  name: path.slice(path.lastIndexOf("/") + 1),
+});
+
+function partsOf(ctx: Context, words: string[], size: number, what: string) {
+  return {
+    size,
+    async stream({ first, length }: BytePart = { first: 0, length: size }) {
       const argv = ["sh", "-c", ...words, `${first}`, `${length}`];
       const running = await ctx.spawn(argv, { timeout: IMAGE_TIMEOUT_MS, signal: ctx.signal });
       running.stdin.end();
       return outputOf(running, length, (result) =>
-        programError(`reading volume ${name}, which is shorter by now`, result),
+        programError(`reading ${what}, which is shorter by now`, result),
       );
     },
   };

@@ -39,6 +39,7 @@ describe("contract", () => {
     readVmdkEnd: (exec) => qemuImg.readVmdkEnd(exec, "/source", 1000),
     createOverlay: (exec) =>
       qemuImg.createOverlay(exec, "/target", { path: "/source", format: "raw", size: 512 }),
+    createImage: (exec) => qemuImg.createImage(exec, "/target", { format: "raw", size: 512 }),
     convertImage: (exec) => {
       const conversion = { source: "/source", target: "/target", targetFormat: "raw" };
       return qemuImg.convertImage(exec, conversion, {});

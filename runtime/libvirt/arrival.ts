@@ -1,0 +1,47 @@
+/**
+ * A domain that was on its way from one hypervisor to another: which of them has it now. It is asked before anything
+ * that was made for it is removed, since whoever moved it may have been killed at any moment.
+ */
+import { HyperError } from "../core/errors.ts";
+import type { Context } from "../hypervisor/context.ts";
+import { keyValues } from "./virsh-output.ts";
+
+/** State and reason, such as `paused (migrating)`; undefined for a domain that the hypervisor does not have. */
+export async function stateAndReason(
+  { virsh }: Pick<Context, "virsh">,
+  uuid: string,
+): Promise<string | undefined> {
+  const [state] = await virsh.settled([["domstate", "--domain", uuid, "--reason"]]);
+  if (state instanceof HyperError && state.code === "not_found") return undefined;
+  if (typeof state !== "string") throw state;
+  return state.trim();
+}
+
+const isOff = (state: string) => /^(shut off|crashed)/.test(state);
+/** Its memory has gone, or is going, to the other side. */
+const isHandedOver = (state: string) => /^paused \((migrating|post-copy.*)\)/.test(state);
+
+/**
+ * Whether the domain is the target's now: it runs there and not at its source, or its source has it no more. Throws
+ * where one of them cannot be asked.
+ */
+export async function hasArrived(target: Context, from: string, uuid: string): Promise<boolean> {
+  const [there, here] = await Promise.all([
+    stateAndReason(target.forHost(from), uuid),
+    stateAndReason(target, uuid),
+  ]);
+  if (there === undefined) return true; // the only copy, even if the target has not defined it
+  if (here === undefined || isOff(here) || isHandedOver(here)) return false;
+  return isOff(there) || (here.startsWith("running") && isHandedOver(there));
+}
+
+/** Resumes a domain that a broken migration has left paused, once libvirt does nothing with it any more. */
+export async function letGoOn({ virsh, log }: Context, uuid: string) {
+  const state = await stateAndReason({ virsh }, uuid);
+  if (state !== "paused (migrating)") return;
+  const { "Job type": job } = keyValues(await virsh(["domjobinfo", "--domain", uuid]));
+  if (job !== "None")
+    throw new HyperError("busy", `a migration of domain ${uuid} has not ended yet`);
+  log.info(`Domain ${uuid} was left paused by its migration, and is resumed.`);
+  await virsh(["resume", "--domain", uuid]);
+}

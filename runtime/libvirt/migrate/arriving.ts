@@ -1,0 +1,10 @@
+/** Resources that are made for a domain on its way, which a rollback leaves alone once it has arrived. */
+import type { Resource } from "../resource.ts";
+import type { Sides } from "./sides.ts";
+
+type Plain = Exclude<Resource, { kind: "arriving" }>;
+
+export const arriving = (
+  { source, uuid }: Pick<Sides, "source" | "uuid">,
+  resource: Plain,
+): Resource => ({ kind: "arriving", from: source.host, uuid, resource });

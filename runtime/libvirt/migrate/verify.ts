@@ -1,0 +1,45 @@
+/** Compares what the target's libvirt has defined with what the source has. */
+import { HyperError } from "../../core/errors.ts";
+import type { Context } from "../../hypervisor/context.ts";
+import { attribute, children, type Element, parseXml, textOf } from "../xml.ts";
+
+/** What must arrive as it is; a newer libvirt may add to the rest. */
+function essence(domain: Element) {
+  const devices = children(domain, "devices");
+  const all = (name: string) => devices.flatMap((one) => children(one, name));
+  return {
+    name: textOf(domain, "name"),
+    uuid: textOf(domain, "uuid"),
+    memory: textOf(domain, "memory"),
+    vcpus: textOf(domain, "vcpu"),
+    machine: attribute(domain, "machine", "os", "type"),
+    cpu: [attribute(domain, "mode", "cpu"), textOf(domain, "cpu", "model")],
+    nvram: JSON.stringify(children(domain, "os", "nvram")),
+    metadata: JSON.stringify(children(domain, "metadata")),
+    disks: all("disk").map((one) => [
+      attribute(one, "dev", "target"),
+      attribute(one, "type", "driver"),
+    ]),
+    interfaces: all("interface").map((one) => attribute(one, "address", "mac")),
+    devices: kindsOf(devices[0]),
+  };
+}
+
+/** How many of each kind there are. */
+const kindsOf = (devices: Element | undefined) =>
+  Object.entries(devices ?? {})
+    .map(([kind, list]) => `${Array.isArray(list) ? list.length : 1} ${kind}`)
+    .sort();
+
+/** Throws with what differs. */
+export async function assertSame({ virsh, host }: Context, uuid: string, wanted: string) {
+  const text = await virsh(["dumpxml", "--domain", uuid, "--inactive", "--security-info"]);
+  const [source, target] = [essence(parseXml(wanted, "domain")), essence(parseXml(text, "domain"))];
+  const differs = Object.keys(source).filter((key) => {
+    const [a, b] = [source, target].map((one) => JSON.stringify(one[key as keyof typeof one]));
+    return a !== b;
+  });
+  if (differs.length === 0) return;
+  const what = `libvirt of ${host} has defined the domain with other ${differs.join(", ")}`;
+  throw new HyperError("unsupported", what);
+}
