@@ -21,6 +21,7 @@ const ROOMS = [
   "libvirt/download",
   "libvirt/cloud-init",
   "libvirt/domain",
+  "libvirt/live",
   "libvirt/clone",
   "libvirt/create",
   "libvirt/devices",
@@ -34,6 +35,7 @@ const ROOMS = [
   "web",
   "server",
   "client",
+  "ui",
   "build",
   "dev",
   "cli",
@@ -45,7 +47,7 @@ const ENTRY = { "serve.ts": "server" };
 const NAMES_FUNCTIONS = ["client/api.ts"];
 
 const files = readdirSync(join(ROOT, "runtime"), { recursive: true, encoding: "utf8" }).filter(
-  (name) => /\.ts$/.test(name),
+  (name) => /\.tsx?$/.test(name),
 );
 
 function roomOf(file: string): number {
@@ -59,7 +61,7 @@ function importsOf(file: string): string[] {
   const names = [...source.matchAll(/(?:from|import\(|require\()\s*"(\.[^"]+)"/g)];
   return names
     .map(([, name]) => join(dirname(file), `${name}`))
-    .filter((name) => /\.ts$/.test(name));
+    .filter((name) => /\.tsx?$/.test(name));
 }
 
 test("every file stands in a room", () => {

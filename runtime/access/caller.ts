@@ -34,6 +34,12 @@ export const everything = (kind: Caller["kind"], name: string): Caller => ({ kin
 /** A script, the command line, a test: code of this process, which could do without us all that it asks for. */
 export const PROCESS: Caller = everything("process", "this process");
 
+/** Who calls a function that needs no right, such as the page before somebody has signed in. */
+export const ANYBODY: Caller = {
+  ...{ kind: "user", name: "anybody", role: null, functions: [], hosts: [], domains: [] },
+  expires: null,
+};
+
 /** A caller for people: `token "ci"`. */
 export const describeCaller = ({ kind, name }: Caller) => `${kind} ${JSON.stringify(name)}`;
 

@@ -45,6 +45,7 @@ export interface Api {
   "POST /libvirt/disk/detach": typeof import("../../functions/libvirt/disk/detach.ts").default;
   "GET /libvirt/domain": typeof import("../../functions/libvirt/domain.ts").default;
   "POST /libvirt/domain/create": typeof import("../../functions/libvirt/domain/create.ts").default;
+  "GET /libvirt/domain/definition": typeof import("../../functions/libvirt/domain/definition.ts").default;
   "POST /libvirt/domain/delete": typeof import("../../functions/libvirt/domain/delete.ts").default;
   "POST /libvirt/domain/destroy": typeof import("../../functions/libvirt/domain/destroy.ts").default;
   "POST /libvirt/domain/edit": typeof import("../../functions/libvirt/domain/edit.ts").default;
@@ -56,6 +57,8 @@ export interface Api {
   "POST /libvirt/domain/shutdown": typeof import("../../functions/libvirt/domain/shutdown.ts").default;
   "POST /libvirt/domain/start": typeof import("../../functions/libvirt/domain/start.ts").default;
   "GET /libvirt/domains": typeof import("../../functions/libvirt/domains.ts").default;
+  "GET /libvirt/domains/history": typeof import("../../functions/libvirt/domains/history.ts").default;
+  "GET /libvirt/domains/watch": typeof import("../../functions/libvirt/domains/watch.ts").default;
   "POST /libvirt/image/fetch": typeof import("../../functions/libvirt/image/fetch.ts").default;
   "POST /libvirt/interface/attach": typeof import("../../functions/libvirt/interface/attach.ts").default;
   "POST /libvirt/interface/detach": typeof import("../../functions/libvirt/interface/detach.ts").default;
@@ -104,6 +107,8 @@ export interface Api {
   "GET /schedules/list": typeof import("../../functions/schedules/list.ts").default;
   "POST /schedules/trigger": typeof import("../../functions/schedules/trigger.ts").default;
   "GET /status": typeof import("../../functions/status.ts").default;
+  "POST /ui/session": typeof import("../../functions/ui/session.ts").default;
+  "POST /ui/sign-out": typeof import("../../functions/ui/sign-out.ts").default;
   "GET /vmdk/parse": typeof import("../../functions/vmdk/parse.ts").default;
   "POST /webhooks/test": typeof import("../../functions/webhooks/test.ts").default;
   "GET /whoami": typeof import("../../functions/whoami.ts").default;
