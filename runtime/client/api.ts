@@ -29,6 +29,7 @@ export interface Api {
   "GET /jobs/query": typeof import("../../functions/jobs/query.ts").default;
   "POST /jobs/query": typeof import("../../functions/jobs/query.ts").default;
   "POST /jobs/submit": typeof import("../../functions/jobs/submit.ts").default;
+  "GET /jobs/watch": typeof import("../../functions/jobs/watch.ts").default;
   "POST /libvirt/batch/delete": typeof import("../../functions/libvirt/batch/delete.ts").default;
   "POST /libvirt/batch/pause": typeof import("../../functions/libvirt/batch/pause.ts").default;
   "POST /libvirt/batch/reboot": typeof import("../../functions/libvirt/batch/reboot.ts").default;

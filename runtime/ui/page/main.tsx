@@ -1,11 +1,9 @@
 /** Shows the page. */
-
-import { signal } from "@preact/signals";
 import { render } from "preact";
-import uPlot from "uplot";
-import { createClient } from "../../client/client.ts";
+import { App } from "./app.tsx";
+import { followTheme } from "./state/theme.ts";
+import { askWho } from "./state/who.ts";
 
-const n = signal(0);
-const call = createClient(new URL("..", import.meta.url).href);
-console.log(uPlot, call);
-render(<p>{n}</p>, document.body);
+followTheme();
+void askWho();
+render(<App />, document.getElementById("page") as HTMLElement);
