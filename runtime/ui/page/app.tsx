@@ -34,8 +34,10 @@ function SignedIn() {
       <main id="main" tabIndex={-1}>
         <View key={[view, ...parts].join("/")} view={view} parts={parts} />
       </main>
-      <ActiveJobs />
-      <NoticeList />
+      <div class="corner">
+        <NoticeList />
+        <ActiveJobs />
+      </div>
       {dialog.value}
     </div>
   );

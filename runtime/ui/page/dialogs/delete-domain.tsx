@@ -64,7 +64,11 @@ export function DeleteDomainDialog({ of: { host, name }, isOff }: { of: Of; isOf
               </ul>
               {own.length > 0 && (
                 <Check
-                  label={`Also delete its ${plural(own.length, "disk")}, as far as nothing else uses them`}
+                  label={
+                    own.length === 1
+                      ? "Also delete its disk, unless something else uses it"
+                      : `Also delete its ${own.length} disks, unless something else uses them`
+                  }
                   checked={withDisks}
                   onChange={setWithDisks}
                 />

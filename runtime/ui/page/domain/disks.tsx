@@ -1,4 +1,5 @@
 /** The disks of a domain. */
+import { WideTable } from "../parts/wide-table.tsx";
 import { UNKNOWN } from "../state/format.ts";
 import type { Details } from "./facts.tsx";
 
@@ -9,32 +10,30 @@ export function Disks({ details: { disks } }: { details: Details }) {
       {disks.length === 0 ? (
         <p class="empty">The domain has no disk.</p>
       ) : (
-        <div class="table-wrap">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Device</th>
-                <th scope="col">Kind</th>
-                <th scope="col">Format</th>
-                <th scope="col">Source</th>
+        <WideTable label="Disks">
+          <thead>
+            <tr>
+              <th scope="col">Device</th>
+              <th scope="col">Kind</th>
+              <th scope="col">Format</th>
+              <th scope="col">Source</th>
+            </tr>
+          </thead>
+          <tbody>
+            {disks.map(({ device, kind, bus, source, format, readonly }) => (
+              <tr key={device}>
+                <th scope="row">{device}</th>
+                <td>
+                  {kind}
+                  {bus && `, ${bus}`}
+                  {readonly && ", read-only"}
+                </td>
+                <td>{format ?? UNKNOWN}</td>
+                <td class="path">{source ?? "empty"}</td>
               </tr>
-            </thead>
-            <tbody>
-              {disks.map(({ device, kind, bus, source, format, readonly }) => (
-                <tr key={device}>
-                  <th scope="row">{device}</th>
-                  <td>
-                    {kind}
-                    {bus && `, ${bus}`}
-                    {readonly && ", read-only"}
-                  </td>
-                  <td>{format ?? UNKNOWN}</td>
-                  <td class="path">{source ?? "empty"}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+            ))}
+          </tbody>
+        </WideTable>
       )}
     </section>
   );

@@ -7,6 +7,8 @@ import { useHour } from "../state/hour.ts";
 export function Plots({ domain }: { domain: Domain }) {
   const hour = useHour(domain);
   const { cpu_percent, memory_percent, memory_kb, disk_read, disk_write, net_rx, net_tx } = domain;
+  const isOff = domain.state === "shut off" || domain.state === "crashed";
+  if (isOff && hour.isEmpty) return null;
   const lines = (...names: [string, string?]) =>
     names.map((name, i) => ({ name: `${name}`, colour: `--plot-${i + 1}` }));
   const has = memory_kb === null ? "" : ` of ${bytes(memory_kb * 1024)}`;

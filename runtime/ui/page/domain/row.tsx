@@ -29,7 +29,7 @@ export const DomainRow = memo(({ id, index }: Props) => {
   const memory = memory_kb === null ? null : bytes(memory_kb * 1024);
   return (
     <tr aria-rowindex={index} data-domain={id}>
-      <th scope="row" class="col-name">
+      <th scope="row" class="col-name" title={name}>
         <a href={href("domain", host, name)}>{name}</a>
         {(who.value?.hosts.length ?? 0) > 1 && <span class="host">{host}</span>}
       </th>

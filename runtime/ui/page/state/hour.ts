@@ -33,7 +33,10 @@ export function useHour(domain: Domain) {
   }, [host, name]);
   const points = live.current;
   return useMemo(
-    () => ({ of: (...metrics: Metric[]) => series(kept, points, metrics) }),
+    () => ({
+      of: (...metrics: Metric[]) => series(kept, points, metrics),
+      isEmpty: !kept?.domains[0] && points.every(({ cpu_percent }) => cpu_percent === null),
+    }),
     [kept, points],
   );
 }

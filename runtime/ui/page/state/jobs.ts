@@ -57,8 +57,11 @@ async function tellEnd(id: string) {
   else notify("error", `${title}: ${error ?? job.state}`);
 }
 
-/** What a job does, for people: the last words of its function's path. */
-export function titleOf({ function: path, domains }: Pick<Job, "function" | "domains">): string {
+/** What a job does, for people: the last words of its function's path, and what it is about. */
+export function titleOf({ function: path, domains, input }: Job): string {
   const words = path.replace(/^\/libvirt\//, "").replaceAll("/", " ");
-  return domains.length > 0 ? `${words}: ${domains.join(" → ")}` : words;
+  const { target, name, snapshot_name } = (input ?? {}) as Record<string, unknown>;
+  const made = [target ?? snapshot_name ?? name].filter((one) => typeof one === "string");
+  const about = [...new Set([...domains, ...made])].join(" → ");
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${about && `: ${about}`}`;
 }

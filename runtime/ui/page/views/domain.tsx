@@ -27,9 +27,11 @@ export function DomainView({ host, name }: Props) {
   shape.value; // its signal may come later
   const domain = domainOf(keyOf(host, name))?.value;
   const state = domain?.state;
+  const isGone = !domain && connection.value === "live";
   const details = useRead(
-    (signal) => call("GET /libvirt/domain", { name }, { host, signal }),
-    [host, name, state],
+    async (signal) =>
+      isGone ? undefined : call("GET /libvirt/domain", { name }, { host, signal }),
+    [host, name, state, isGone],
   );
   const now = (data: { state: string }) => state ?? data.state;
   const trail = (
@@ -38,7 +40,7 @@ export function DomainView({ host, name }: Props) {
       {(who.value?.hosts.length ?? 0) > 1 && <span> / {host}</span>}
     </p>
   );
-  if (!domain && connection.value === "live" && details.error !== undefined)
+  if (isGone)
     return (
       <>
         <ViewHead title={name} trail={trail} />
@@ -52,22 +54,24 @@ export function DomainView({ host, name }: Props) {
       </ViewHead>
       {domain && <Plots domain={domain} />}
       <Reading of={details}>
-        {(data) => (
-          <div class="columns">
-            <div class="column">
-              <Facts details={data} />
-              <Snapshots
-                {...{ host, name, state: now(data) }}
-                hasAny={domain?.snapshots ?? false}
-              />
+        {(data) =>
+          data && (
+            <div class="columns">
+              <div class="column">
+                <Facts details={data} />
+                <Snapshots
+                  {...{ host, name, state: now(data) }}
+                  hasAny={domain?.snapshots ?? false}
+                />
+              </div>
+              <div class="column">
+                <Consoles {...{ host, name, state: now(data) }} />
+                <Disks details={data} />
+                <Interfaces details={data} />
+              </div>
             </div>
-            <div class="column">
-              <Consoles {...{ host, name, state: now(data) }} />
-              <Disks details={data} />
-              <Interfaces details={data} />
-            </div>
-          </div>
-        )}
+          )
+        }
       </Reading>
       <Definition host={host} name={name} state={state ?? ""} />
     </>

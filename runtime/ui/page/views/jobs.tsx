@@ -1,8 +1,10 @@
 /** Jobs: those at work with their progress, and those that have ended. */
+
 import { JobProgress } from "../parts/job-progress.tsx";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
+import { WideTable } from "../parts/wide-table.tsx";
 import { call } from "../state/client.ts";
 import { when } from "../state/format.ts";
 import { type Job, jobChanges, openJobs, titleOf } from "../state/jobs.ts";
@@ -35,25 +37,23 @@ export function JobsView() {
           empty={(data) => (ended(data.jobs).length === 0 ? "No job has ended." : undefined)}
         >
           {(data) => (
-            <div class="table-wrap">
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Job</th>
-                    <th scope="col">State</th>
-                    <th scope="col">Hypervisor</th>
-                    <th scope="col">By</th>
-                    <th scope="col">Begun</th>
-                    <th scope="col">Ended</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {ended(data.jobs).map((job) => (
-                    <EndedRow key={job.id} job={job} />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <WideTable label="Jobs that have ended">
+              <thead>
+                <tr>
+                  <th scope="col">Job</th>
+                  <th scope="col">State</th>
+                  <th scope="col">Hypervisor</th>
+                  <th scope="col">By</th>
+                  <th scope="col">Begun</th>
+                  <th scope="col">Ended</th>
+                </tr>
+              </thead>
+              <tbody>
+                {ended(data.jobs).map((job) => (
+                  <EndedRow key={job.id} job={job} />
+                ))}
+              </tbody>
+            </WideTable>
           )}
         </Reading>
       </section>

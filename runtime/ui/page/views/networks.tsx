@@ -1,4 +1,5 @@
 /** The networks of a hypervisor. */
+
 import type { Data } from "../../../client/client.ts";
 import { ConfirmDialog } from "../dialogs/confirm.tsx";
 import { ActButton } from "../parts/act-button.tsx";
@@ -6,6 +7,7 @@ import { HostPicker, hostOf } from "../parts/host-picker.tsx";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
+import { WideTable } from "../parts/wide-table.tsx";
 import { act } from "../state/act.ts";
 import { useChanges } from "../state/changes.ts";
 import { call } from "../state/client.ts";
@@ -43,28 +45,26 @@ export function NetworksView({ parts }: { parts: string[] }) {
         empty={(all) => (all.length === 0 ? "There is no network." : undefined)}
       >
         {(all) => (
-          <div class="table-wrap card">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Forward</th>
-                  <th scope="col">Bridge</th>
-                  <th scope="col">Addresses</th>
-                  <th scope="col">Autostart</th>
-                  <th scope="col">
-                    <span class="hidden">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((network) => (
-                  <NetworkRow key={network.name} host={host} network={network} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <WideTable label="Networks" isAlone>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">State</th>
+                <th scope="col">Forward</th>
+                <th scope="col">Bridge</th>
+                <th scope="col">Addresses</th>
+                <th scope="col">Autostart</th>
+                <th scope="col">
+                  <span class="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {all.map((network) => (
+                <NetworkRow key={network.name} host={host} network={network} />
+              ))}
+            </tbody>
+          </WideTable>
         )}
       </Reading>
     </>

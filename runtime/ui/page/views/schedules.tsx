@@ -1,10 +1,12 @@
 /** Schedules, with their next times and their last results. */
+
 import type { Data } from "../../../client/client.ts";
 import { ConfirmDialog } from "../dialogs/confirm.tsx";
 import { ActButton } from "../parts/act-button.tsx";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
+import { WideTable } from "../parts/wide-table.tsx";
 import { act } from "../state/act.ts";
 import { call } from "../state/client.ts";
 import { openDialog } from "../state/dialog.ts";
@@ -32,27 +34,25 @@ export function SchedulesView() {
         }
       >
         {(data) => (
-          <div class="table-wrap card">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">What it does</th>
-                  <th scope="col">When</th>
-                  <th scope="col">Next time</th>
-                  <th scope="col">Last result</th>
-                  <th scope="col">
-                    <span class="hidden">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.schedules.map((schedule) => (
-                  <ScheduleRow key={schedule.name} schedule={schedule} reload={schedules.reload} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <WideTable label="Schedules" isAlone>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">What it does</th>
+                <th scope="col">When</th>
+                <th scope="col">Next time</th>
+                <th scope="col">Last result</th>
+                <th scope="col">
+                  <span class="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.schedules.map((schedule) => (
+                <ScheduleRow key={schedule.name} schedule={schedule} reload={schedules.reload} />
+              ))}
+            </tbody>
+          </WideTable>
         )}
       </Reading>
     </>

@@ -1,7 +1,9 @@
 /** The volumes of one pool. */
+
 import { ConfirmDialog } from "../dialogs/confirm.tsx";
 import { ActButton } from "../parts/act-button.tsx";
 import { Reading } from "../parts/reading.tsx";
+import { WideTable } from "../parts/wide-table.tsx";
 import { call } from "../state/client.ts";
 import { openDialog } from "../state/dialog.ts";
 import { bytes, plural, UNKNOWN } from "../state/format.ts";
@@ -44,49 +46,47 @@ export function Volumes({ host, pool, changes }: Props) {
         empty={({ total }) => (total === 0 ? "The pool has no volume." : undefined)}
       >
         {(data) => (
-          <div class="table-wrap">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Format</th>
-                  <th scope="col" class="number">
-                    Capacity
-                  </th>
-                  <th scope="col" class="number">
-                    Takes
-                  </th>
-                  <th scope="col">Based on</th>
-                  <th scope="col">
-                    <span class="hidden">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.volumes.map(
-                  ({ name, format, type, capacity_bytes, allocation_bytes, backing }) => (
-                    <tr key={name}>
-                      <th scope="row">{name}</th>
-                      <td>{format ?? type}</td>
-                      <td class="number">{bytes(capacity_bytes)}</td>
-                      <td class="number">{bytes(allocation_bytes)}</td>
-                      <td class="path">{backing?.path ?? UNKNOWN}</td>
-                      <td class="row-buttons">
-                        <ActButton
-                          needs="/libvirt/volume/delete"
-                          of={`volume ${host}/${pool}/${name}`}
-                          label={`Delete volume ${name}`}
-                          onClick={() => remove(name)}
-                        >
-                          Delete …
-                        </ActButton>
-                      </td>
-                    </tr>
-                  ),
-                )}
-              </tbody>
-            </table>
-          </div>
+          <WideTable label="Volumes">
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Format</th>
+                <th scope="col" class="number">
+                  Capacity
+                </th>
+                <th scope="col" class="number">
+                  Takes
+                </th>
+                <th scope="col">Based on</th>
+                <th scope="col">
+                  <span class="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.volumes.map(
+                ({ name, format, type, capacity_bytes, allocation_bytes, backing }) => (
+                  <tr key={name}>
+                    <th scope="row">{name}</th>
+                    <td>{format ?? type}</td>
+                    <td class="number">{bytes(capacity_bytes)}</td>
+                    <td class="number">{bytes(allocation_bytes)}</td>
+                    <td class="path">{backing?.path ?? UNKNOWN}</td>
+                    <td class="row-buttons">
+                      <ActButton
+                        needs="/libvirt/volume/delete"
+                        of={`volume ${host}/${pool}/${name}`}
+                        label={`Delete volume ${name}`}
+                        onClick={() => remove(name)}
+                      >
+                        Delete …
+                      </ActButton>
+                    </td>
+                  </tr>
+                ),
+              )}
+            </tbody>
+          </WideTable>
         )}
       </Reading>
     </section>
