@@ -1,6 +1,8 @@
 /** GET /whoami: who the caller is to this server, and what they may do. */
 import * as z from "zod";
 import { ACCESS, mayCall } from "#runtime/access/caller.ts";
+import { isAboutDomains } from "#runtime/access/domain-scope.ts";
+import { isInSession } from "#runtime/access/sessions.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { loadFunctions } from "#runtime/function/load.ts";
 
@@ -20,15 +22,21 @@ export default defineFunction({
     hosts: z.array(z.string()).describe("hypervisors that they may use"),
     domains: z.array(z.string()).nullable().describe("patterns of domain names; null for all"),
     expires: z.string().nullable().describe("null for never"),
+    session: z.boolean().describe("signed in at the page"),
   }),
   message: ({ kind, name, functions }) => `${kind} ${name} may call ${functions.length} functions`,
 
   async run(_input, { caller, hosts }) {
     const loaded = await loadFunctions();
     const functions = loaded.flatMap(({ path, function: one }) =>
-      one && mayCall(caller, path, one.spec.access) ? [path] : [],
+      one &&
+      (one.spec.anybody || mayCall(caller, path, one.spec.access)) &&
+      (caller.domains === null || isAboutDomains(one.spec))
+        ? [path]
+        : [],
     );
     const { kind, name, role, domains, expires } = caller;
-    return { kind, name, access: role, functions, hosts, domains, expires };
+    const session = isInSession(caller);
+    return { kind, name, access: role, functions, hosts, domains, expires, session };
   },
 });

@@ -19,6 +19,7 @@ async function main() {
   await followKeptHosts();
   const { url } = await startServer(router, { changes: true });
   log.info(`${router.paths.length} functions on ${url()}`);
+  if (`${url()}`.startsWith("http")) log.info(`the page of the fleet is ${url()}`);
   workWhenNeeded();
   const ctx = createContext({ host: default_host });
   const { uri, reachable, libvirt, hypervisor, error } = await reach(ctx);

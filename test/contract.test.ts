@@ -64,7 +64,8 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
   test("has an alias of its own, whose ID is a text of its input", () => {
     const { alias, input } = one.spec;
     if (!alias) return;
-    expect(alias).toMatch(/^(\/[a-z][a-z0-9_-]*)+\/:id$/);
+    expect(alias).toMatch(/^(\/[a-z][a-z0-9_-]*)+\/:id$|^\/$/);
+    if (alias === "/") return;
     expect(loaded.filter((other) => other.function?.spec.alias === alias)).toHaveLength(1);
     expect(input.safeParse({ id: 7 }).error?.issues.map(({ path }) => path[0])).toContain("id");
   });
@@ -99,7 +100,8 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
     const isOwn = one.spec.scope === "server"; // what the server itself knows may be for administrators alone
     const looks = isOwn ? ["read", "admin"] : ["read"];
     const isTicket = path === "/console/ticket"; // what it opens is checked by the access of that
-    const words = isRead || isTicket ? looks : ["operate", "admin"];
+    const isSession = one.spec.anybody; // what it lets in has rights of its own
+    const words = isRead || isTicket || isSession ? looks : ["operate", "admin"];
     expect(words).toContain(one.spec.access);
   });
 

@@ -22,6 +22,7 @@ const ROOMS = [
   "libvirt/cloud-init",
   "libvirt/domain",
   "libvirt/inventory",
+  "libvirt/live",
   "libvirt/clone",
   "libvirt/create",
   "libvirt/devices",
@@ -36,6 +37,7 @@ const ROOMS = [
   "web",
   "server",
   "client",
+  "ui",
   "build",
   "dev",
   "cli",
@@ -47,7 +49,7 @@ const ENTRY = { "serve.ts": "server" };
 const NAMES_FUNCTIONS = ["client/api.ts"];
 
 const files = readdirSync(join(ROOT, "runtime"), { recursive: true, encoding: "utf8" }).filter(
-  (name) => /\.ts$/.test(name),
+  (name) => /\.tsx?$/.test(name),
 );
 
 function roomOf(file: string): number {
@@ -61,7 +63,7 @@ function importsOf(file: string): string[] {
   const names = [...source.matchAll(/(?:from|import\(|require\()\s*"(\.[^"]+)"/g)];
   return names
     .map(([, name]) => join(dirname(file), `${name}`))
-    .filter((name) => /\.ts$/.test(name));
+    .filter((name) => /\.tsx?$/.test(name));
 }
 
 test("every file stands in a room", () => {

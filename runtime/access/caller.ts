@@ -45,6 +45,12 @@ export const identityOf = ({ kind, name, fingerprint }: Caller): Identity => ({
   ...(fingerprint !== undefined && { fingerprint }),
 });
 
+/** Who calls a function that needs no right, such as the page before somebody has signed in. */
+export const ANYBODY: Caller = {
+  ...{ kind: "user", name: "anybody", role: null, functions: [], hosts: [], domains: [] },
+  expires: null,
+};
+
 /** A caller for people: `token "ci"`. */
 export const describeCaller = ({ kind, name }: Caller) => `${kind} ${JSON.stringify(name)}`;
 

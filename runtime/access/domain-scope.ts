@@ -15,6 +15,8 @@ export interface Declaration {
   scope?: "server" | "fleet";
   /** A WebSocket to its path is a console, which a ticket opens too. */
   upgrade?: unknown;
+  /** It needs no right. */
+  anybody?: boolean;
 }
 
 interface DomainFields {
@@ -39,11 +41,16 @@ export function domainFields(spec: Declaration): DomainFields {
   return fields;
 }
 
+/** Whether a caller who is limited to some domains may call the function at all. */
+export function isAboutDomains(spec: Declaration): boolean {
+  const { fields, lists } = domainFields(spec);
+  return fields.length > 0 || lists.length > 0 || spec.scope === "server";
+}
+
 /** Throws `forbidden` for a domain that is not the caller's, and for a function that is not about domains alone. */
 export function checkDomains(caller: Caller, path: string, spec: Declaration, input: object) {
   if (!caller.domains) return;
-  const { fields, lists } = domainFields(spec);
-  if (fields.length === 0 && lists.length === 0 && spec.scope !== "server") {
+  if (!isAboutDomains(spec)) {
     const text = `may not call ${path}, which is not about domains alone; it is limited to ${caller.domains.join(", ")}`;
     throw forbidden(caller, `function:${path}`, text);
   }

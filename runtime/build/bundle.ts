@@ -24,7 +24,8 @@ export async function bundle(
   mkdirSync(folder, { recursive: true });
   const made = mkdtempSync(join(folder, ".build-"));
   try {
-    const config = options(paths, await pagesModule(paths));
+    const pages = await Promise.all([consolePages(paths), fleetPage(paths)]);
+    const config = options(paths, pages);
     const { outputs } = await build(config);
     for (const output of outputs) {
       const end = output.kind === "bytecode" ? ".js.jsc" : ".js";
@@ -56,13 +57,14 @@ function build(config: Bun.BuildConfig): Promise<Bun.BuildOutput> {
   });
 }
 
-function options(paths: string[], pages: string): Bun.BuildConfig {
+function options(paths: string[], [consoles, page]: [string, string]): Bun.BuildConfig {
   return {
     entrypoints: [join(RUNTIME, "program/program.ts")],
     files: {
       [join(RUNTIME, "function/load.ts")]: functionsModule(paths),
       [join(RUNTIME, "core/config-defaults.ts")]: defaultsModule(),
-      [join(RUNTIME, "console/assets.ts")]: pages,
+      [join(RUNTIME, "console/assets.ts")]: consoles,
+      [join(RUNTIME, "ui/assets.ts")]: page,
       ...(paths.some((path) => path.startsWith("/console/")) ? {} : withoutConsoles()),
       [join(RUNTIME, "http/durable.ts")]: withoutJobs("once", "respondAsync"),
       [join(RUNTIME, "cli/submit.ts")]: withoutJobs("checkJob", "submit"),
@@ -110,13 +112,21 @@ const withoutConsoles = () =>
   );
 
 /** Replaces ../console/assets.ts: a bundle has no sources that it could build the pages of. */
-async function pagesModule(paths: string[]): Promise<string> {
+async function consolePages(paths: string[]): Promise<string> {
   const { KINDS } = await import("../console/paths.ts");
   const { assetsOf } = await import("../console/assets.ts");
   const kinds = KINDS.filter((kind) => paths.includes(`/console/${kind}`));
   const made = await Promise.all(kinds.map(async (kind) => [kind, await assetsOf(kind)]));
   return `const pages = ${JSON.stringify(Object.fromEntries(made))};
 export const assetsOf = async (kind) => pages[kind];`;
+}
+
+/** Replaces ../ui/assets.ts, likewise. */
+async function fleetPage(paths: string[]): Promise<string> {
+  if (!paths.some((path) => /^\/ui\b/.test(path))) return "export {};";
+  const { pageAssets } = await import("../ui/assets.ts");
+  return `const assets = ${JSON.stringify(await pageAssets())};
+export const pageAssets = async () => assets;`;
 }
 
 /** The source of a module in the place of one that needs the database, which a function on its own has not. */

@@ -35,6 +35,7 @@ export interface Api {
   "GET /jobs/query": typeof import("../../functions/jobs/query.ts").default;
   "POST /jobs/query": typeof import("../../functions/jobs/query.ts").default;
   "POST /jobs/submit": typeof import("../../functions/jobs/submit.ts").default;
+  "GET /jobs/watch": typeof import("../../functions/jobs/watch.ts").default;
   "POST /libvirt/batch/delete": typeof import("../../functions/libvirt/batch/delete.ts").default;
   "POST /libvirt/batch/pause": typeof import("../../functions/libvirt/batch/pause.ts").default;
   "POST /libvirt/batch/reboot": typeof import("../../functions/libvirt/batch/reboot.ts").default;
@@ -51,6 +52,7 @@ export interface Api {
   "POST /libvirt/disk/detach": typeof import("../../functions/libvirt/disk/detach.ts").default;
   "GET /libvirt/domain": typeof import("../../functions/libvirt/domain.ts").default;
   "POST /libvirt/domain/create": typeof import("../../functions/libvirt/domain/create.ts").default;
+  "GET /libvirt/domain/definition": typeof import("../../functions/libvirt/domain/definition.ts").default;
   "POST /libvirt/domain/delete": typeof import("../../functions/libvirt/domain/delete.ts").default;
   "POST /libvirt/domain/destroy": typeof import("../../functions/libvirt/domain/destroy.ts").default;
   "POST /libvirt/domain/edit": typeof import("../../functions/libvirt/domain/edit.ts").default;
@@ -63,6 +65,8 @@ export interface Api {
   "POST /libvirt/domain/shutdown": typeof import("../../functions/libvirt/domain/shutdown.ts").default;
   "POST /libvirt/domain/start": typeof import("../../functions/libvirt/domain/start.ts").default;
   "GET /libvirt/domains": typeof import("../../functions/libvirt/domains.ts").default;
+  "GET /libvirt/domains/history": typeof import("../../functions/libvirt/domains/history.ts").default;
+  "GET /libvirt/domains/watch": typeof import("../../functions/libvirt/domains/watch.ts").default;
   "POST /libvirt/image/fetch": typeof import("../../functions/libvirt/image/fetch.ts").default;
   "POST /libvirt/interface/attach": typeof import("../../functions/libvirt/interface/attach.ts").default;
   "POST /libvirt/interface/detach": typeof import("../../functions/libvirt/interface/detach.ts").default;
@@ -121,6 +125,8 @@ export interface Api {
   "POST /tags/delete": typeof import("../../functions/tags/delete.ts").default;
   "GET /tags/list": typeof import("../../functions/tags/list.ts").default;
   "POST /tags/remove": typeof import("../../functions/tags/remove.ts").default;
+  "POST /ui/session": typeof import("../../functions/ui/session.ts").default;
+  "POST /ui/sign-out": typeof import("../../functions/ui/sign-out.ts").default;
   "POST /vcenter/servers/add": typeof import("../../functions/vcenter/servers/add.ts").default;
   "GET /vcenter/servers/list": typeof import("../../functions/vcenter/servers/list.ts").default;
   "GET /vmdk/parse": typeof import("../../functions/vmdk/parse.ts").default;

@@ -49,12 +49,14 @@ export interface Spec<
    */
   method: Methods;
   /**
-   * Another path, whose last segment is the field `id` of the input: `/jobs/:id`. A function file of that very
+   * Another path, whose last segment is the field `id` of the input: `/jobs/:id`; or `/`. A function file of that very
    * path wins over it.
    */
-  alias?: `/${string}/:id`;
+  alias?: `/${string}/:id` | "/";
   /** The right that a caller needs: access/caller.ts has the three. */
   access: Access;
+  /** Who calls it is not asked: it is a part of the page, or begins its session. It sees nothing of a hypervisor. */
+  anybody?: boolean;
   /** One line for people: the endpoint list, the API description, the command line. */
   summary: string;
   /** A strict object: an unknown key is an error that names it. */

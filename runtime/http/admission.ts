@@ -1,10 +1,11 @@
 /** Admission of every request, unknown paths included: where it comes from, who calls, and how often. */
 import type { Context, MiddlewareHandler, Next } from "hono";
-import { checkCall, PROCESS } from "../access/caller.ts";
+import { ANYBODY, type Caller, checkCall, PROCESS } from "../access/caller.ts";
 import type { Declaration } from "../access/domain-scope.ts";
 import { HyperError } from "../core/errors.ts";
 import { checkAudit } from "./audit.ts";
-import { authenticate } from "./authenticate.ts";
+import { authenticate, tokenHolder } from "./authenticate.ts";
+import { browserSession } from "./browser-session.ts";
 import { Call, type Env } from "./call.ts";
 import { failure } from "./envelope.ts";
 import { callAnswered, callsInFlight } from "./in-flight.ts";
@@ -67,14 +68,24 @@ async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) 
     c.res = preflight;
     return;
   }
-  const caller =
-    (await ticketHolder(c, call)) ?? (await authenticate(c, settings.access, arrival, peer));
-  const source = caller.kind === "socket" ? call.address : caller.name;
+  const caller = spec?.anybody
+    ? anybody(c, call, arrival, peer)
+    : ((await ticketHolder(c, call)) ?? (await authenticate(c, settings.access, arrival, peer)));
+  const isAlone = caller.kind !== "socket" && caller !== ANYBODY;
+  const source = isAlone ? caller.name : call.address;
   countCall(`${caller.kind} ${source}`, settings.limits.rate);
   call.caller = caller;
-  if (spec) checkCall(caller, path, spec.access);
+  if (spec && !spec.anybody) checkCall(caller, path, spec.access);
   if (spec && spec.access !== "read") checkAudit();
   await next();
+}
+
+/** Whoever it is may begin a session of their browser, or end it. */
+function anybody(c: Context<Env>, call: Call, { server }: Arrival, peer: Peer): Caller {
+  const authenticateToken = (token: string) => tokenHolder(c, call.settings.access, token);
+  const isSecure = server.protocol === "https" || peer.proxy; // a proxy does the TLS
+  call.session = browserSession(c, authenticateToken, isSecure);
+  return ANYBODY;
 }
 
 /** A rejected call has no caller yet, so its address is rate-limited. Returns what is wrong with the call. */

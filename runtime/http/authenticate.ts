@@ -5,6 +5,7 @@ import { lookUpUser, type User } from "../access/local-users.ts";
 import { expired, hashOf, readTokens, type Tokens, tokenFile } from "../access/tokens.ts";
 import type { Config } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
+import { sessionHolder } from "./browser-session.ts";
 import { checkHostHeader } from "./origin.ts";
 import { type Arrival, type Peer, peerUser } from "./peer.ts";
 
@@ -15,6 +16,8 @@ import { type Arrival, type Peer, peerUser } from "./peer.ts";
  * none   socket              no             the socket's, whose permissions decide
  * none   loopback            no             the user: own, root, member of the group; else 403
  * none   any                 yes            401
+ *
+ * A browser's session stands for the token that it was begun with; one that is over is none.
  */
 export async function authenticate(
   c: Context,
@@ -25,6 +28,8 @@ export async function authenticate(
   const tokens = await readTokens(tokenFile(access));
   const token = tokenOf(c);
   if (token !== undefined) return holder(c, token, tokens);
+  const signedIn = sessionHolder(c, tokens);
+  if (signedIn) return signedIn;
   // unless configured, local users and the Unix socket need no token while there is neither token nor proxy
   const localIsFree = access.local ?? (!tokens.exist && access.proxies.length === 0);
   if (!localIsFree) throw unauthorized(c, NEEDED);
@@ -36,6 +41,10 @@ export async function authenticate(
   if (user?.trusted) return everything("user", user.name);
   throw untrusted(access, user);
 }
+
+/** The holder of a token that was given otherwise than by a header. Throws `unauthorized`. */
+export const tokenHolder = async (c: Context, access: Config["access"], token: string) =>
+  holder(c, token, await readTokens(tokenFile(access)));
 
 function holder(c: Context, token: string, { problem, byHash }: Tokens): Caller {
   if (problem) throw unauthorized(c, "tokens cannot be read; the server's log says why");

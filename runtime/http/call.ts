@@ -6,6 +6,7 @@ import type { BytesIn } from "../core/bytes.ts";
 import { type Logger, log, logOf } from "../core/log.ts";
 import { methodsOf } from "../core/method.ts";
 import { settings } from "../core/settings.ts";
+import type { BrowserSession } from "./browser-session.ts";
 import type { Arrival } from "./peer.ts";
 
 /** The bindings of a request in our Hono applications. */
@@ -45,6 +46,8 @@ export class Call {
   address = "";
   /** Undefined until the call is authenticated. */
   caller: Caller | undefined;
+  /** The browser's session, for a function that anybody may call. */
+  session: BrowserSession | undefined;
   /** The validated input, and the function's answer. */
   input: unknown = null;
   data: unknown;

@@ -1,6 +1,7 @@
 /** Whether a caller who was let in still is one: for what lasts longer than a call. */
 import { isDeepStrictEqual } from "node:util";
 import type { Caller } from "../access/caller.ts";
+import { hasSignedOut } from "../access/sessions.ts";
 import { expired, readTokens, type Tokens } from "../access/tokens.ts";
 import { HyperError } from "../core/errors.ts";
 
@@ -10,6 +11,7 @@ const found = new WeakMap<Caller, Tokens>();
 /** Throws when the caller's token was revoked, has expired, or has other rights by now. */
 export async function checkToken(caller: Caller | undefined) {
   if (caller?.kind !== "token") return;
+  if (hasSignedOut(caller)) throw new HyperError("unauthorized", "the browser has signed out");
   const tokens = await readTokens();
   const isThere =
     found.get(caller) === tokens ||

@@ -41,6 +41,19 @@ export function crossOrigin(
 const followed = (c: Context) =>
   c.req.header("Sec-Fetch-Dest") === "document" && c.req.method === "GET";
 
+/**
+ * Throws `forbidden` unless a page of ours makes the request, or it only looks: a browser sends a cookie by itself,
+ * also where no page has asked for it.
+ */
+export function checkOwnPage(c: Context) {
+  const looks = ["GET", "HEAD"].includes(c.req.method) && c.req.header("Upgrade") === undefined;
+  const [site, origin] = [c.req.header("Sec-Fetch-Site"), c.req.header("Origin")];
+  const ours = site ? site === "same-origin" : origin !== undefined && isOwn(c, origin);
+  if (looks || ours) return;
+  const text = "a session changes things from this server's own page alone; use a token";
+  throw new HyperError("forbidden", text, { details: { missing: "origin" } });
+}
+
 const isOwn = (c: Context, origin: string | undefined) =>
   origin === undefined || origin.replace(/^https?:\/\//, "") === c.req.header("Host");
 

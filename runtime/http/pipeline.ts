@@ -93,7 +93,7 @@ async function executeOn(
   requestedHosts: string[] | string | undefined,
   run: Run,
 ) {
-  const { caller, signal, log, input, body } = call;
+  const { caller, signal, log, input, body, session } = call;
   const kind = spec.access === "read" ? "read" : "change";
   const places = call.arrival && new Admission(kind, signal);
   try {
@@ -102,7 +102,7 @@ async function executeOn(
     if (spec.scope !== "server" && !ofMany) await places?.enter(host);
     const options = { host, signal, log, body };
     const admit = async (alias: string) => places?.enter(alias);
-    const data = await run(input as object, options, { caller, requestedHosts, admit });
+    const data = await run(input as object, options, { caller, requestedHosts, admit, session });
     call.data = data;
     if (!caller?.domains || isBytesOut(data)) return data;
     const own = (one: unknown) => filterDomains(caller, spec, one);

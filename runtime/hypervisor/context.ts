@@ -72,6 +72,8 @@ export interface Context {
   forHost(host: string): Context;
   /** Only where the call runs as a job. */
   job?: JobScope | undefined;
+  /** The browser's session; only over HTTP, for a function that anybody may call. */
+  session?: { begin(token: string): Promise<Caller>; end(): void } | undefined;
   /** What the caller named: nothing, one alias, or, for a function of scope "fleet", several. */
   requestedHosts?: string | string[];
 }
@@ -95,13 +97,12 @@ export type ContextOptions = Partial<
 >;
 
 /** What the server knows of a call; a script's call has none of it. */
-export interface CallScope {
+export interface CallScope extends Pick<Context, "job" | "session"> {
   /** @default this process, which may do everything */
   caller?: Caller | undefined;
   requestedHosts?: string | string[] | undefined;
   /** Waits until the call may begin on a hypervisor. Throws `busy`. */
   admit?: (host: string) => Promise<void>;
-  job?: JobScope | undefined;
   /**
    * Commands end when the signal says so. A function that changes something runs to its end when its client
    * disconnects, and hands `ctx.signal` only to what it can undo.
@@ -113,9 +114,9 @@ export interface CallScope {
 export function createContext(options: ContextOptions = {}, scope: CallScope = {}): Context {
   const { host = settings().default_host, progress = unwatched } = options;
   const { signal = new AbortController().signal } = options;
-  const { caller = PROCESS, requestedHosts, admit, job, cancellable = true } = scope;
+  const { caller = PROCESS, admit, cancellable = true, ...known } = scope;
   const callLog = options.log ?? log;
-  const variables = job && { variables: { [JOB_VARIABLE]: job.id } };
+  const variables = known.job && { variables: { [JOB_VARIABLE]: known.job.id } };
   const common = { ...(cancellable && { signal }), log: callLog, ...variables };
   const at = (alias: string, ready: () => Promise<void>): Context => {
     let target: Hypervisor | undefined; // a context whose hypervisor was closed stays closed
@@ -140,7 +141,7 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
         return transport.openTerminal(["virsh", "-c", transport.uri, ...words], given);
       },
       ...{ host: alias, uri: uriOf(alias), signal, log: callLog, progress },
-      ...{ caller, requestedHosts, job },
+      ...{ caller, ...known },
       checkDomain: (name) => checkDomain(caller, name),
       get hosts() {
         return Object.keys(settings().hosts).filter((alias) => mayUse(caller, alias));

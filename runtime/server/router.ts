@@ -51,7 +51,8 @@ export function createRouter(functions: Loaded[]): Router {
     if (!loaded?.spec.alias) continue;
     app.all(loaded.spec.alias, (c) => {
       const arrival = c.env.arrival && { ...c.env.arrival, path };
-      return loaded.fetch(c.req.raw, arrival, { id: c.req.param("id") ?? "" });
+      const id = c.req.param("id");
+      return loaded.fetch(c.req.raw, arrival, id === undefined ? {} : { id });
     });
   }
   app.all("*", admission(), (c) => {

@@ -1,0 +1,95 @@
+/** The snapshots of a domain. */
+
+import { DeleteSnapshotDialog } from "../dialogs/delete-snapshot.tsx";
+import { RevertDialog } from "../dialogs/revert.tsx";
+import { ActButton } from "../parts/act-button.tsx";
+import { Reading } from "../parts/reading.tsx";
+import { WideTable } from "../parts/wide-table.tsx";
+import { busy } from "../state/act.ts";
+import { call } from "../state/client.ts";
+import { openDialog } from "../state/dialog.ts";
+import { when } from "../state/format.ts";
+import { useRead } from "../state/use-read.ts";
+import { can } from "../state/who.ts";
+import { domainKey } from "./acts.ts";
+
+interface Props {
+  host: string;
+  name: string;
+  state: string;
+  /** It has some, as the list of domains tells. */
+  hasAny: boolean;
+}
+
+export function Snapshots({ host, name, state, hasAny }: Props) {
+  const of = domainKey({ host, name });
+  const isBusy = busy.value.has(of); // after a change the list is read again
+  const snapshots = useRead(
+    (signal) => call("GET /libvirt/snapshots", { name }, { host, signal }),
+    [host, name, state, hasAny, isBusy],
+  );
+  if (!can("/libvirt/snapshots")) return null;
+  return (
+    <section class="card">
+      <h2>Snapshots</h2>
+      <Reading
+        of={snapshots}
+        empty={({ total }) => (total === 0 ? "The domain has no snapshot." : undefined)}
+      >
+        {(data) => (
+          <WideTable label="Snapshots">
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Taken</th>
+                <th scope="col">State</th>
+                <th scope="col">
+                  <span class="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.snapshots.map((snapshot) => (
+                <tr key={snapshot.name}>
+                  <th scope="row">
+                    {snapshot.name}
+                    {snapshot.current && <span class="badge idle">current</span>}
+                    {snapshot.description && <p class="hint">{snapshot.description}</p>}
+                  </th>
+                  <td>{when(snapshot.created)}</td>
+                  <td>
+                    {snapshot.state}, {snapshot.location}
+                  </td>
+                  <td class="row-buttons">
+                    <ActButton
+                      needs="/libvirt/snapshot/revert"
+                      of={of}
+                      label={`Revert to ${snapshot.name}`}
+                      onClick={() =>
+                        openDialog(<RevertDialog of={{ host, name }} snapshot={snapshot.name} />)
+                      }
+                    >
+                      Revert …
+                    </ActButton>
+                    <ActButton
+                      needs="/libvirt/snapshot/delete"
+                      of={of}
+                      label={`Delete snapshot ${snapshot.name}`}
+                      onClick={() =>
+                        openDialog(
+                          <DeleteSnapshotDialog of={{ host, name }} snapshot={snapshot.name} />,
+                        )
+                      }
+                    >
+                      Delete …
+                    </ActButton>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </WideTable>
+        )}
+      </Reading>
+    </section>
+  );
+}

@@ -1,0 +1,269 @@
+/** The page of the fleet in a real browser, with the network cut off: what it shows, does, offers and refuses. */
+import { rmSync, writeFileSync } from "node:fs";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { revokeToken } from "../../../runtime/access/token-editor.ts";
+import { type Guarded, guarded } from "../../fixtures/access.ts";
+import { startEcho } from "../../fixtures/live/console.ts";
+import { type JobHost, startHost, stopHosts } from "../../fixtures/live/jobs.ts";
+import { image, machine, names, programs, virsh, wipe } from "../../fixtures/live/machine.ts";
+import {
+  picture,
+  seriousProblems,
+  signIn,
+  startBrowser,
+  type Watched,
+  watchedPage,
+} from "../../fixtures/live/page.ts";
+import { defineNetwork, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
+import { startServer } from "../../server.ts";
+
+const BIN = "/run/bin-page";
+let access: Guarded;
+let host: JobHost;
+let browser: Browser;
+let admin: string;
+let reader: string;
+const open: Watched[] = [];
+
+beforeAll(async () => {
+  access = guarded("clone.copies = 1");
+  admin = await access.token("boss", { role: "admin" });
+  reader = await access.token("looks", { role: "read" });
+  const bin = programs(BIN, { "qemu-img": '[ ! -e /run/slow ] || sleep 30; exec $REAL "$@"' });
+  const env = { ...access.env, PATH: `${bin}:${process.env.PATH}` };
+  host = await startHost({ state: "/run/page", env });
+  browser = await startBrowser();
+}, slow(60_000));
+afterEach(async () => {
+  rmSync("/run/slow", { force: true });
+  for (const one of open.splice(0)) await one.close();
+  await wipe();
+});
+afterAll(async () => {
+  await browser.close();
+  await stopHosts();
+  access.remove();
+});
+
+/** Signed in, and quiet but for the 401 of who asks before. */
+async function opened(token: string, options: Parameters<typeof watchedPage>[2] = {}) {
+  const watched = await watchedPage(browser, `${host.url}/`, options);
+  open.push(watched);
+  await signIn(watched.page, token);
+  return watched;
+}
+const UNSIGNED = /status of 401/;
+const row = ({ page }: Watched, name: string) => page.locator(`tr[data-domain="local/${name}"]`);
+const shows = (watched: Watched, name: string, state: string) =>
+  row(watched, name).locator(".badge", { hasText: state }).waitFor();
+const goTo = (watched: Watched, hash: string) =>
+  watched.page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+
+describe("signing in", () => {
+  test("a token that does not count is refused in words; a good one stays out of reach of scripts", async () => {
+    const watched = await watchedPage(browser, `${host.url}/`);
+    open.push(watched);
+    const { page, context } = watched;
+    await page.getByLabel("Token").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").getByText("the token is unknown or revoked").waitFor();
+    expect(await seriousProblems(page)).toEqual([]);
+    await picture(page, "sign-in-light");
+    await signIn(page, admin);
+    const kept = await page.evaluate(
+      "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])",
+    );
+    expect(kept).toBe(JSON.stringify(["", {}, {}]));
+    const [cookie] = await context.cookies();
+    expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict", path: "/", secure: false });
+    expect(cookie?.value).not.toContain(admin);
+
+    await page.reload();
+    await page.getByRole("heading", { name: "Domains" }).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    const headers = { Cookie: `${cookie?.name}=${cookie?.value}` };
+    expect((await host.get("/whoami", { headers })).status).toBe(401);
+    watched.wasQuiet(UNSIGNED);
+  });
+
+  test("a revoked token ends its session", async () => {
+    const token = await access.token("short", { role: "admin" });
+    const watched = await opened(token);
+    await revokeToken("short", access.tokens);
+    await watched.page.reload();
+    await watched.page.getByRole("heading", { name: "Sign in" }).waitFor();
+    watched.wasQuiet(UNSIGNED);
+  });
+
+  test("where this machine's user needs no token, it just opens", async () => {
+    const free = guarded();
+    const server = await startServer(free.env);
+    const watched = await watchedPage(browser, `${server.url}/`);
+    await watched.page.getByRole("heading", { name: "Domains" }).waitFor();
+    expect(await watched.page.getByRole("button", { name: "Sign out" }).count()).toBe(0);
+    watched.wasQuiet();
+    await watched.close();
+    await server.stop();
+    free.remove();
+  });
+});
+
+test("a guest that virsh starts outside runs in the page, one that is defined comes, and one that goes is gone", async () => {
+  await machine("web");
+  const watched = await opened(admin);
+  await shows(watched, "web", "shut off");
+  await virsh("start", "web");
+  const began = performance.now();
+  await shows(watched, "web", "running");
+  console.log(`shown as running after ${Math.round(performance.now() - began)} ms`);
+  await virsh("suspend", "web");
+  await shows(watched, "web", "paused");
+  await machine("later");
+  await shows(watched, "later", "shut off");
+  await virsh("undefine", "later");
+  await row(watched, "later").waitFor({ state: "detached" });
+  await virsh("destroy", "web");
+  await shows(watched, "web", "shut off");
+  watched.wasQuiet(UNSIGNED);
+});
+
+test("a domain is started, paused, resumed, switched off and deleted, with its snapshot and its disk", async () => {
+  await machine("web", { disks: [await image("web.qcow2", "8M")] });
+  const watched = await opened(admin);
+  const { page } = watched;
+  await page.getByRole("link", { name: "web" }).click();
+  const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
+  const becomes = (state: string) =>
+    until(`it is ${state}`, async () => (await virsh("domstate", "web")).trim() === state, 30);
+  await press("Start");
+  await becomes("running");
+  await press("Pause");
+  await becomes("paused");
+  await press("Resume");
+  await becomes("running");
+  await press("Switch off …");
+  await press("Switch off");
+  await becomes("shut off");
+  await press("Snapshot …");
+  await page.getByLabel("Name").fill("first");
+  await press("Take snapshot");
+  await page.getByRole("rowheader", { name: "first" }).waitFor();
+  expect(await virsh("snapshot-list", "web", "--name")).toContain("first");
+  await press("Delete …");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("1 snapshot: first").waitFor();
+  await dialog.getByLabel("Also delete its disk").check();
+  await dialog.getByText("web.qcow2").waitFor();
+  expect(await seriousProblems(page)).toEqual([]);
+  await picture(page, "delete-light");
+  await press("Delete domain and disks");
+  await page.getByRole("heading", { name: "Domains" }).waitFor();
+  expect(await names()).toEqual([]);
+  expect(await virsh("vol-list", "default")).not.toContain("web.qcow2");
+  watched.wasQuiet(UNSIGNED);
+});
+
+test("a clone that is begun in the page shows how far it is, and is cancelled", async () => {
+  await machine("base", { disks: [await image("base.raw")] });
+  writeFileSync("/run/slow", "");
+  const watched = await opened(admin);
+  const { page } = watched;
+  await goTo(watched, "#/domain/local/base");
+  await page.getByRole("button", { name: "Clone …" }).click();
+  await page.getByLabel("Name of the new domain").fill("copy");
+  await page.getByRole("button", { name: "Clone", exact: true }).click();
+  const progress = page.locator(".active-jobs .job-progress");
+  await progress.getByRole("meter").waitFor();
+  await progress.getByText("cop").first().waitFor();
+  await picture(page, "clone-light");
+  await goTo(watched, "#/jobs");
+  await page.getByRole("button", { name: /^Cancel Clone: base → copy/ }).click();
+  await page
+    .locator("tr", { hasText: "copy" })
+    .locator(".badge", { hasText: "cancelled" })
+    .waitFor();
+  expect(await names()).toEqual(["base"]);
+  watched.wasQuiet(UNSIGNED);
+});
+
+test("who may only read is offered nothing, and their forged request is refused", async () => {
+  await machine("web");
+  const watched = await opened(reader);
+  const { page } = watched;
+  await shows(watched, "web", "shut off");
+  expect(await page.locator("main tbody button").count()).toBe(0);
+  await goTo(watched, "#/domain/local/web");
+  await page.getByRole("heading", { name: "Disks" }).waitFor();
+  expect(await page.locator("main button").count()).toBe(0);
+  const status = await page.evaluate(`fetch("/libvirt/domain/start", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: '{"name":"web"}',
+  }).then(({ status }) => status)`);
+  expect(status).toBe(403);
+  expect((await virsh("domstate", "web")).trim()).toBe("shut off");
+  watched.wasQuiet(/status of 40[13]/);
+});
+
+test("a token of some domains sees those alone", async () => {
+  await machine("own-1");
+  await machine("other");
+  const token = await access.token(`own ${Date.now()}`, { role: "operate", domains: ["own-*"] });
+  const watched = await opened(token);
+  await shows(watched, "own-1", "shut off");
+  expect(await watched.page.locator("tr[data-domain]").count()).toBe(1);
+  expect(await watched.page.getByRole("link", { name: "Networks" }).count()).toBe(0);
+  watched.wasQuiet(UNSIGNED);
+});
+
+describe.each(["light", "dark"] as const)("%s", (theme) => {
+  const VIEWS: [name: string, hash: string, wait: string][] = [
+    ["domains", "#/domains", "tr[data-domain] .badge.good"],
+    ["domain", "#/domain/local/web", ".screenshot"],
+    ["hosts", "#/hosts", ".cards .card"],
+    ["networks", "#/networks", "tbody tr"],
+    ["storage", "#/storage", "tbody tr"],
+    ["templates", "#/templates", "tbody tr"],
+    ["jobs", "#/jobs", ".card"],
+    ["schedules", "#/schedules", "tbody tr"],
+  ];
+
+  test(
+    "axe finds nothing serious in any view, wide or narrow",
+    async () => {
+      await startEcho(machine, "web");
+      await machine("db", { disks: [await image("db.qcow2")], network: "lan" });
+      await machine("ubuntu-template", { disks: [await image("ubuntu.qcow2")] });
+      await defineNetwork("lan").catch(() => {}); // it may be there already
+      const name = `nightly-${theme}`;
+      await host.post(
+        "/schedules/create",
+        {
+          name,
+          cron_expr: "0 3 * * *",
+          job_template: {
+            function: "/libvirt/domain/start",
+            input: { name: "db" },
+          },
+        },
+        { headers: { Authorization: `Bearer ${admin}`, "Content-Type": "application/json" } },
+      );
+      const watched = await opened(admin, { theme });
+      const { page } = watched;
+      for (const [view, hash, wait] of VIEWS) {
+        await page.setViewportSize({ width: 1280, height: 800 });
+        await goTo(watched, hash);
+        await page.locator(wait).first().waitFor();
+        await page.waitForTimeout(3000); // something to plot
+        await picture(page, `${view}-${theme}`);
+        expect(await seriousProblems(page), view).toEqual([]);
+        await page.setViewportSize({ width: 420, height: 800 });
+        await picture(page, `${view}-${theme}-narrow`);
+        expect(await seriousProblems(page), `${view}, narrow`).toEqual([]);
+      }
+      watched.wasQuiet(UNSIGNED);
+    },
+    slow(120_000),
+  );
+});
