@@ -40,6 +40,7 @@ export class Worker {
   /** The others hear of its jobs as long as it has any, also while it ends. */
   #ended = false;
   readonly #wake = new Wake();
+  #taking: Promise<void> | undefined;
   #done: Promise<unknown>[] = [];
   readonly #removeOld = createRetention();
   #deafen: (() => Promise<void>) | undefined;
@@ -52,8 +53,9 @@ export class Worker {
   async start() {
     await boss();
     this.#deafen = await hearNotices((notice) => this.#hear(notice));
+    this.#taking = this.#forever(() => this.#take());
     this.#done = [
-      this.#forever(() => this.#take()),
+      this.#taking,
       this.#everySecond(
         () => beatAll(this.#attempts, this.name),
         () => this.#ended,
@@ -84,6 +86,7 @@ export class Worker {
   }
 
   async #idle() {
+    await this.#taking; // what it claims at this moment is given back
     while (this.#attempts.size > 0 || !this.#endings.areWritten) await sleep(20);
   }
 
@@ -176,7 +179,8 @@ export class Worker {
 
   async #run(attempt: Attempt) {
     try {
-      const outcome = await perform(attempt, this.#runner);
+      const isLate = this.#ending && !attempt.takenOver; // claimed as the end began: nothing is begun
+      const outcome = isLate ? undefined : await perform(attempt, this.#runner);
       await insist(() => writeLines(attempt));
       if (outcome) await this.#end(attempt, outcome);
       else if (attempt.stopped !== "lost") {

@@ -3,8 +3,10 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { PROCESS } from "../../../runtime/access/caller.ts";
+import { listen } from "../../../runtime/events/hub.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
+import { JobSource } from "../../../runtime/jobs/events.ts";
 import { createSchedule } from "../../../runtime/jobs/schedule.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query } from "../../../runtime/store/database.ts";
@@ -105,4 +107,43 @@ test("schedules are looked at while old jobs are removed, however long that take
   await worker.stop(0);
   await query("DROP FUNCTION hold CASCADE");
   await query("TRUNCATE schedule");
+});
+
+test("a job that is claimed at the moment at which its worker ends is given back, and was not begun", async () => {
+  let begun = 0;
+  const work = {
+    ...runner(async () => {
+      begun++;
+      return DONE;
+    }),
+    isRepeatable: async () => false,
+  };
+  await query(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF NEW.state = ''running'' THEN PERFORM pg_sleep(1); END IF; RETURN NEW; END'`);
+  await query("CREATE TRIGGER hold BEFORE UPDATE ON job FOR EACH ROW EXECUTE FUNCTION hold()");
+  const worker = new Worker(work);
+  await worker.start();
+  const job = await submit();
+  await sleep(500); // it is being claimed
+  await worker.stop(5000);
+  await query("DROP FUNCTION hold CASCADE");
+  const now = await read(job);
+  expect([now.state, now.attempt, begun]).toEqual(["queued", 1, 0]);
+});
+
+test("an event of jobs that nobody can read ends no process, and the next one is heard", async () => {
+  const source = new JobSource();
+  const listener = listen({ kinds: ["job"] });
+  await source.settled;
+  await query("SELECT pg_notify('hypersdk_job_events', 'junk')");
+  const job = await submit();
+  for (;;) {
+    const { value } = await listener.next();
+    if (value?.kind === "job") {
+      expect(value.object).toBe(job.id);
+      break;
+    }
+  }
+  await listener.return();
+  source.close();
 });
