@@ -67,7 +67,6 @@ export class Worker {
     log.info({ worker: this.name }, "the worker takes jobs");
   }
 
-  /** Jobs at work here. */
   get size() {
     return this.#attempts.size;
   }
@@ -127,7 +126,8 @@ export class Worker {
       if (isReached === false) this.#hosts.delete(host);
       if (!isReached) continue;
       const { delivered, claims } = await claimJobs(host, free, this.name, this.#standing());
-      if (delivered < free) this.#hosts.delete(host);
+      this.#hosts.delete(host);
+      if (delivered >= free) this.#hosts.add(host); // as the last, so that each has its turn
       this.#beginAll(claims);
     }
     if (this.#hosts.size > 0 && !isFull) return;

@@ -270,3 +270,25 @@ test("ended jobs go after keep_days, but for the last one of a schedule; keys af
   expect((await query("SELECT FROM job_log")).rows).toEqual([]);
   expect((await query("SELECT key FROM idempotency")).rows).toEqual([{ key: "new" }]);
 });
+
+test("a schedule whose job takes long to prepare keeps no other waiting", async () => {
+  await create({ name: "slow" });
+  await create({ name: "other" });
+  await query("UPDATE schedule SET next_at = now() - interval '2 seconds' WHERE name = 'slow'");
+  await query("UPDATE schedule SET next_at = now() WHERE name = 'other'");
+  let go = () => {};
+  const held = new Promise<void>((resolve) => (go = resolve));
+  const patient = {
+    ...runner,
+    prepare: async (schedule: Schedule) => {
+      if (schedule.name === "slow") await held;
+      return prepare(schedule);
+    },
+  };
+  const looked = runDueSchedules(patient);
+  for (let tries = 0; tries < 40 && (await scheduled()).length === 0; tries++) await Bun.sleep(50);
+  expect(await scheduled()).toEqual(["other"]);
+  go();
+  await looked;
+  expect(await scheduled()).toEqual(["other", "slow"]);
+});

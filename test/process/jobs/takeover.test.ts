@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { PROCESS } from "../../../runtime/access/caller.ts";
+import { settings } from "../../../runtime/core/settings.ts";
 import { listen } from "../../../runtime/events/hub.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
@@ -29,6 +30,7 @@ afterAll(async () => {
   rmSync(state, { recursive: true });
 });
 
+const CANCELLED = { status: 504, body: { code: "cancelled", error: "aborted" } };
 const DONE = { status: 200, body: {} };
 
 test("a worker that is told to end keeps its job while it has time for it, and others leave it alone", {
@@ -146,4 +148,43 @@ test("an event of jobs that nobody can read ends no process, and the next one is
   }
   await listener.return();
   source.close();
+});
+
+test("jobs of many hypervisors that were taken over are all given back at the end", async () => {
+  const work = runner(
+    ({ signal }) =>
+      new Promise((resolve) => signal.addEventListener("abort", () => resolve(CANCELLED))),
+  );
+  const hosts = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  for (const host of hosts) await submit({ host });
+  await stopBoss(); // the queues are not known to this process any more
+  await query(
+    "UPDATE job SET state = 'running', attempt = 1, worker = 'dead', heartbeat_at = now() - interval '1 minute'",
+  );
+  const worker = new Worker(work);
+  await worker.start();
+  const states = async () => (await query("SELECT state, attempt FROM job")).rows;
+  while ((await states()).some(({ attempt }) => attempt === 1)) await sleep(50);
+  await worker.stop(0);
+  expect(await states()).toEqual(hosts.map(() => ({ state: "queued", attempt: 2 })));
+});
+
+test("each hypervisor has its turn, however many jobs wait for the others", async () => {
+  const { jobs } = settings();
+  const before = { ...jobs };
+  Object.assign(jobs, { concurrency: 2, per_host: 2 });
+  const work = runner(async () => {
+    await sleep(100);
+    return DONE;
+  });
+  const many = Array.from({ length: 30 }, (_, i) => ({ host: i % 2 === 0 ? "a" : "b" }));
+  for (const given of many) await submit(given);
+  const one = await submit({ host: "c" });
+  const worker = new Worker(work);
+  await worker.start();
+  await ended(one);
+  const waiting = (await query("SELECT FROM job WHERE state = 'queued'")).rows.length;
+  await worker.stop(1000);
+  Object.assign(jobs, before);
+  expect(waiting).toBeGreaterThan(15);
 });
