@@ -2,9 +2,10 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { PROCESS } from "../../../runtime/access/caller.ts";
+import { type Caller, everything, PROCESS } from "../../../runtime/access/caller.ts";
 import { settings } from "../../../runtime/core/settings.ts";
 import { listen } from "../../../runtime/events/hub.ts";
+import { viewFor } from "../../../runtime/function/event-access.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
 import { JobSource } from "../../../runtime/jobs/events.ts";
@@ -138,13 +139,17 @@ test("an event of jobs that nobody can read ends no process, and the next one is
   const listener = listen({ kinds: ["job"] });
   await source.settled;
   await query("SELECT pg_notify('hypersdk_job_events', 'junk')");
-  const job = await submit();
-  for (;;) {
+  const ci = (fingerprint: string): Caller => ({
+    ...{ ...everything("token", "ci"), role: "operate", fingerprint },
+  });
+  const job = await submit({ submitter: ci("a") });
+  for (let heard = false; !heard; ) {
     const { value } = await listener.next();
-    if (value?.kind === "job") {
-      expect(value.object).toBe(job.id);
-      break;
-    }
+    if (value?.kind !== "job") continue;
+    heard = true;
+    expect(value.object).toBe(job.id);
+    expect(viewFor(ci("a"))(value)).toBe(value);
+    expect(viewFor(ci("b"))(value)).toBeUndefined(); // another token of the same name
   }
   await listener.return();
   source.close();
@@ -187,4 +192,23 @@ test("each hypervisor has its turn, however many jobs wait for the others", asyn
   await worker.stop(1000);
   Object.assign(jobs, before);
   expect(waiting).toBeGreaterThan(15);
+});
+
+test("a job whose time comes while the worker has much to do elsewhere does not wait for the end of that", async () => {
+  const { jobs } = settings();
+  const before = { ...jobs };
+  Object.assign(jobs, { concurrency: 2, per_host: 1 });
+  const work = runner(async () => {
+    await sleep(100);
+    return DONE;
+  });
+  for (let i = 0; i < 120; i++) await submit({ host: "a" });
+  const one = await submit({ host: "b", runAt: new Date(Date.now() + 4000) });
+  const worker = new Worker(work);
+  await worker.start();
+  await ended(one);
+  const waiting = (await query("SELECT FROM job WHERE state = 'queued'")).rows.length;
+  await worker.stop(1000);
+  Object.assign(jobs, before);
+  expect(waiting).toBeGreaterThan(5);
 });
