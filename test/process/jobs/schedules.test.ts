@@ -263,8 +263,8 @@ test("ended jobs go after keep_days, but for the last one of a schedule; keys af
     "INSERT INTO job_log (job, time, attempt, level, message) VALUES ($1, now(), 1, 'info', '')",
     [old.id],
   );
-  await query(`INSERT INTO idempotency (who, key, request, created_at)
-    VALUES ('a', 'old', '', now() - interval '25 hours'), ('a', 'new', '', now())`);
+  await query(`INSERT INTO idempotency (who, key, request, created_at, alive_at)
+    SELECT 'a', key, '', began, began FROM (VALUES ('old', now() - interval '25 hours'), ('new', now())) AS row (key, began)`);
   await removeOld();
   expect(await jobs()).toMatchObject([{ id: last.id, key: null, request: null }]);
   expect((await query("SELECT FROM job_log")).rows).toEqual([]);
