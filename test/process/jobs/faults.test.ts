@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Attempt } from "../../../runtime/jobs/attempt.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { cancelJob } from "../../../runtime/jobs/cancel.ts";
-import { claimJobs } from "../../../runtime/jobs/claim.ts";
+import { claimJobs, endJobs } from "../../../runtime/jobs/claim.ts";
 import { takeCopyPlace } from "../../../runtime/jobs/copies.ts";
 import { openJournal, readMade } from "../../../runtime/jobs/journal.ts";
 import { submitJobs } from "../../../runtime/jobs/submit.ts";
@@ -120,6 +120,24 @@ test("a journal that was removed by a write of unknown outcome is removed again 
   await expect(openJournal(other, "local", "a clone").save([])).rejects.toMatchObject({
     code: "superseded",
   });
+});
+
+test("an end whose answer was lost is written again, and changes and tells nothing more", async () => {
+  await submit();
+  const [one] = (await claim()).claims;
+  if (!one) throw new Error("not claimed");
+  const insert = `INSERT INTO receiver (name, settings, enabled, types, changed_by)
+    VALUES ('r', '{}', true, '{job.completed}', 'me')`;
+  await query(insert);
+  const { claimed: job } = one;
+  const answer = { status: 200, body: {} };
+  const ending = { job, attempt: job.attempt, state: "completed" as const, answer, input: {} };
+  await endJobs([ending], "w");
+  const first = await read(job);
+  await endJobs([ending], "w");
+  expect(await read(job)).toEqual(first);
+  expect((await query("SELECT type FROM outbox")).rows).toEqual([{ type: "job.completed" }]);
+  await query("TRUNCATE receiver CASCADE");
 });
 
 test("a delivery waits as long as its job does: a hypervisor may be away for months", async () => {
