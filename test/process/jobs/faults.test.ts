@@ -83,10 +83,12 @@ test("an answer, a log and a progress with NUL and half a character are kept, an
 
 test("a job that is cancelled while its worker gives it back ends as cancelled, with an answer", async () => {
   const cancel = "UPDATE job SET state = 'cancelling', cancel_requested_at = now() WHERE id = $1";
+  const begun = Promise.withResolvers<void>();
   const worker = new Worker(
     runner(
       ({ signal }) =>
         new Promise((resolve) => {
+          begun.resolve();
           const answer = { status: 504, body: { code: "cancelled", error: "aborted" } };
           signal.addEventListener("abort", () => resolve(answer));
         }),
@@ -98,7 +100,7 @@ test("a job that is cancelled while its worker gives it back ends as cancelled, 
   );
   await worker.start();
   const job = await submit();
-  while ((await read(job)).state !== "running") await sleep(20);
+  await begun.promise;
   await worker.stop(0);
   const now = await read(job);
   expect(now).toMatchObject({ state: "cancelled", answer: { body: { code: "cancelled" } } });
