@@ -1,6 +1,6 @@
 /** POST /jobs/submit: have any function that changes something run in the background. */
 import * as z from "zod";
-import { toHyperError } from "#runtime/core/errors.ts";
+import { HyperError, toHyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { prepareJob } from "#runtime/function/prepare-job.ts";
 import { Moment, Text } from "#runtime/jobs/fields.ts";
@@ -43,7 +43,11 @@ export default defineFunction({
       ({ function: one, jobs, vm_path }) =>
         [one, jobs, vm_path].filter((form) => form !== undefined).length === 1,
       { error: "must have one of function, jobs and vm_path" },
-    ),
+    )
+    .superRefine((given, ctx) => {
+      for (const [field, reason] of misplaced(given))
+        ctx.addIssue({ code: "custom", path: [field], message: reason });
+    }),
   output: z.object({
     job_ids: z.array(z.string()),
     accepted: z.number(),
@@ -57,7 +61,7 @@ export default defineFunction({
     const several = jobs ?? [
       vm_path === undefined
         ? Submission.parse(single)
-        : exportOf(vm_path, { output_dir, compress }),
+        : exportOf(vm_path, { ...single, output_dir, compress }),
     ];
     const wanted: NewJob[] = [];
     const errors: { index: number; error: string; code: string }[] = [];
@@ -66,6 +70,7 @@ export default defineFunction({
         const host = submission.host ?? ctx.host;
         wanted.push(await prepareJob(ctx, { ...submission, host }));
       } catch (error) {
+        if (vm_path !== undefined) throw inOriginalForm(error);
         if (!jobs) throw error;
         const { message, code } = toHyperError(error);
         errors.push({ index, error: message, code });
@@ -77,15 +82,39 @@ export default defineFunction({
   },
 });
 
+interface Given {
+  jobs?: unknown;
+  vm_path?: string | undefined;
+  [field: string]: unknown;
+}
+
+/** Fields that would count for nothing, with the reason: none is left out silently. */
+function* misplaced({ jobs, vm_path, ...others }: Given): Generator<[string, string]> {
+  for (const [field, value] of Object.entries(others)) {
+    if (value === undefined || field === "function") continue;
+    const isOfExport = field === "output_dir" || field === "compress";
+    if (jobs !== undefined) yield [field, "does not go with jobs, each of which has its own"];
+    else if (isOfExport && vm_path === undefined) yield [field, "goes with vm_path alone"];
+    else if (field === "input" && vm_path !== undefined) yield [field, "does not go with vm_path"];
+  }
+  if (vm_path?.match(/\/.*\//)) yield ["vm_path", "must be a name, or host/name"];
+}
+
+type Export = { output_dir?: string | undefined; compress?: boolean | undefined };
+
 /** The original's form: an export of a domain. */
-function exportOf(
-  path: string,
-  {
-    output_dir,
-    compress = false,
-  }: { output_dir?: string | undefined; compress?: boolean | undefined },
-) {
-  const [name = "", host] = path.split("/").reverse();
+function exportOf(path: string, { output_dir, compress = false, ...rest }: Export & Given) {
+  const [name = "", host = rest.host] = path.split("/").reverse();
   const input = { template: name, export_path: output_dir, compress };
-  return Submission.parse({ function: "/libvirt/template/export", input, host });
+  return Submission.parse({ ...rest, function: "/libvirt/template/export", input, host });
+}
+
+/** An error names the field that was given. */
+function inOriginalForm(error: unknown) {
+  if (!(error instanceof HyperError)) return error;
+  const { code, message, details, cause } = error;
+  const text = message
+    .replace(/^input: template\b/, "vm_path")
+    .replace(/^input: export_path\b/, "output_dir");
+  return new HyperError(code, text, { details, cause });
 }

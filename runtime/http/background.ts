@@ -34,6 +34,6 @@ export async function inBackground(
   }
   if (!isJob && key === undefined) return respond();
   const { once, respondAsync } = await import("./durable.ts");
-  const run = isJob ? () => respondAsync(c, call, spec) : respond;
-  return key === undefined ? run() : once(c, call, key, run);
+  const run = isJob ? () => respondAsync(c, call, spec, key) : respond;
+  return key === undefined ? run() : once(c, call, key, run, isJob);
 }

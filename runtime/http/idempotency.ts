@@ -21,6 +21,9 @@ const BEAT_MS = 5000;
 /** After these nothing was begun, so the same call may be tried again. */
 const NOT_BEGUN: ErrorCode[] = ["busy", "unreachable", "function_unavailable", "audit_failed"];
 
+/** Before the fingerprint of a call that becomes a job. */
+const JOB = "job ";
+
 interface Answer {
   status: number;
   headers: [string, string][];
@@ -29,17 +32,21 @@ interface Answer {
   error?: { code: ErrorCode; message: string; details: Record<string, unknown> };
 }
 
-/** Runs the call, unless one with its key was before. */
+/**
+ * Runs the call, unless one with its key was before. One that becomes a job gives the key to the job too, so that it
+ * is the same job where the server was killed before it answered.
+ */
 export async function once(
   c: Context,
   call: Call,
   key: string,
   run: () => Promise<Response>,
+  isJob = false,
 ): Promise<Response> {
   checkKey(key);
   const row = [call.caller ? whoOf(call.caller) : "", key];
   const request = fingerprint(call);
-  const first = await begin(row, request);
+  const first = await begin(row, request, isJob);
   if (first) return replay(c, first);
   const beat = setInterval(() => void renew(row), BEAT_MS);
   try {
@@ -76,7 +83,8 @@ function fingerprint({ method, path, host, input }: Call): string {
 }
 
 /** Undefined for the first call with its key; else the first one's answer. Throws for another call, or one at work. */
-async function begin(row: string[], request: string): Promise<Answer | undefined> {
+async function begin(row: string[], hash: string, isJob: boolean): Promise<Answer | undefined> {
+  const request = isJob ? `${JOB}${hash}` : hash;
   // jobs/retention.ts removes those of others; a call may be at work for longer
   const old = `created_at < now() - interval '${KEEP}' AND alive_at < now() - interval '${SILENCE}'`;
   await query(`DELETE FROM idempotency WHERE who = $1 AND key = $2 AND ${old}`, row);
@@ -92,7 +100,7 @@ async function begin(row: string[], request: string): Promise<Answer | undefined
   const [known] = rows;
   if (!known)
     throw new HyperError("busy", "the call with this Idempotency-Key has just ended; try again");
-  if (known.request !== request) {
+  if (known.request.replace(JOB, "") !== hash) {
     const text = "Idempotency-Key: was used for another call; give each call a key of its own";
     throw new HyperError("idempotency_mismatch", text);
   }
@@ -100,6 +108,10 @@ async function begin(row: string[], request: string): Promise<Answer | undefined
   if (known.alive) {
     const text = "Idempotency-Key: the first call with this key is still at work; try again later";
     throw new HyperError("idempotency_conflict", text, { details: { retry_after: 1 } });
+  }
+  if (isJob && known.request === request) {
+    await renew(row);
+    return undefined;
   }
   const text = "the server ended in the middle of the first call with this Idempotency-Key";
   throw new HyperError(

@@ -121,6 +121,9 @@ async function nameOf(host: string, name: string): Promise<string> {
   const found = virsh(["domname", "--domain", name], { timeout: LOOK_TIMEOUT_MS });
   return found.then(
     (text) => text.trim() || name,
-    () => name,
+    (error) => {
+      if (error instanceof HyperError && error.code === "not_found") return name; // the job will say so
+      throw error; // under another name the lock would be another one, too
+    },
   );
 }

@@ -6,12 +6,19 @@ import { success } from "./envelope.ts";
 import { type JobDeclaration, newJob } from "./new-job.ts";
 
 /** The call was validated and is allowed. Throws `function_unavailable` without a database. */
-export async function respondAsync(c: Context, call: Call, spec: JobDeclaration) {
+export async function respondAsync(
+  c: Context,
+  call: Call,
+  spec: JobDeclaration,
+  idempotencyKey?: string,
+) {
   const { path, host, caller } = call;
   if (!caller) throw new Error("a call that was not admitted");
   const input = call.input as object;
   const given: object = await c.req.json();
-  const [job] = await submitJobs([await newJob({ path, spec, host, given, input, caller })]);
+  const key = idempotencyKey && `Idempotency-Key ${idempotencyKey}`; // not one of /jobs/submit
+  const wanted = await newJob({ path, spec, host, given, input, caller });
+  const [job] = await submitJobs([{ ...wanted, key }]);
   if (!job) throw new Error("a job that was not stored");
   const { id, state } = job;
   call.data = { id };

@@ -113,6 +113,7 @@ export interface Ending {
 
 /** Ends jobs. Those that another worker has taken over meanwhile are that worker's to end. */
 export async function endJobs(endings: Ending[], worker: string) {
+  for (const { job } of endings) await queueOf(job.host); // to make one takes another connection
   await transaction(async (client) => {
     const rows = endings.map(({ job, attempt, state, answer, progress, input }) => {
       return { id: job.id, attempt, state, answer, progress, input };
@@ -136,6 +137,7 @@ const AGAIN_MS = 5000;
  * Resolves to its state then: "cancelling" if it was cancelled at the last moment; undefined if it is another's.
  */
 export async function returnJob({ job, number, stopped }: Attempt, worker: string) {
+  await queueOf(job.host);
   return transaction(async (client) => {
     await lock(client);
     const back = `UPDATE job SET state = CASE state WHEN 'running' THEN 'queued' ELSE state END

@@ -50,9 +50,11 @@ export class JobSource {
     while (!signal.aborted) {
       const { kind, state } = databaseState();
       if (kind === "server" || state === "available") {
-        const stop = await listenTo(CHANNEL, (payload) => this.#hear(payload)).catch((cause) => {
-          log.debug({ cause }, "jobs' events cannot be heard yet");
-        });
+        const stop = await listenTo(CHANNEL, (payload) => this.#hearSafely(payload)).catch(
+          (cause) => {
+            log.debug({ cause }, "jobs' events cannot be heard yet");
+          },
+        );
         this.#settled.resolve();
         if (stop) {
           if (!signal.aborted)
@@ -62,6 +64,14 @@ export class JobSource {
       }
       this.#settled.resolve();
       await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+
+  #hearSafely(payload: string | undefined) {
+    try {
+      this.#hear(payload);
+    } catch (error) {
+      log.warn({ error, payload }, "an event of a job cannot be read");
     }
   }
 

@@ -25,11 +25,11 @@ export const aliasOf = (key: string) => key.replace(/\/.*/, "");
 /** Whether the hypervisor is the one that its alias means on this machine. */
 export const isHere = (key: string) => hostKey(aliasOf(key)) === key;
 
-/** The alias, for a call from this machine. Throws `invalid_input` for another machine's own hypervisor. */
+/** The alias of a schedule's hypervisor. Throws `invalid_input` for another machine's own one. */
 export function aliasHere(key: string): string {
   if (isHere(key)) return aliasOf(key);
-  const text = `it is for hypervisor ${aliasOf(key)} of another machine, and can be used there alone`;
-  throw new HyperError("invalid_input", `host: ${text}`);
+  const text = `the schedule is for hypervisor ${aliasOf(key)} of another machine; trigger it there`;
+  throw new HyperError("invalid_input", `name: ${text}`);
 }
 
 let known: string | undefined;

@@ -2,6 +2,8 @@
  * The times of schedules become jobs. A job is stored in the transaction that moves its schedule to the next time, so
  * that each time makes one job, however many workers see it and wherever one of them ends.
  */
+
+import pLimit from "p-limit";
 import type { PoolClient } from "pg";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
@@ -19,9 +21,12 @@ import { storeJobs } from "./submit.ts";
 /** A time that is longer ago was missed: a worker that is restarted is back by then. */
 const GRACE_MS = 60_000;
 
+/** One that has to ask a hypervisor that does not answer keeps few others waiting. */
+const AT_ONCE = 10;
+
 /** Another worker may know hypervisors that this one does not. */
 const DUE = `SELECT row_to_json(schedule) AS schedule, now() FROM schedule
-  WHERE next_at <= now() AND template ->> 'host' = ANY ($1) ORDER BY next_at LIMIT 100`;
+  WHERE next_at <= now() AND template ->> 'host' = ANY ($1) ORDER BY next_at LIMIT 1000`;
 
 type Hooks = Pick<Runner, "prepare" | "submitted">;
 
@@ -30,13 +35,13 @@ export async function runDueSchedules(runner: Hooks) {
   const { rows } = await query<{ schedule: Schedule; now: Date }>(DUE, [
     Object.keys(settings().hosts).map(hostKey),
   ]);
-  for (const { schedule, now } of rows) {
+  await pLimit(AT_ONCE).map(rows, async ({ schedule, now }) => {
     try {
       await occur(schedule, now, runner);
     } catch (error) {
       log.warn({ error }, `schedule ${schedule.name} has to wait`); // it is still due
     }
-  }
+  });
 }
 
 async function occur(schedule: Schedule, now: Date, runner: Hooks) {

@@ -5,7 +5,7 @@ import { query } from "../store/database.ts";
 const PAUSE_MS = 60 * 60 * 1000;
 /** Rows of one statement, which then takes no long lock. */
 const AT_ONCE = 1000;
-const KEEP_KEYS = "24 hours";
+export const KEEP_KEYS = "24 hours";
 
 /** The last job of a schedule tells its last result. */
 const REMOVE_JOBS = `DELETE FROM job WHERE id IN (

@@ -7,6 +7,7 @@ import { transaction } from "../store/database.ts";
 import { boss, delivery, inTransaction, queueOf } from "./boss.ts";
 import type { Job, NewJob } from "./job.ts";
 import { notify } from "./notices.ts";
+import { KEEP_KEYS } from "./retention.ts";
 
 const INSERT = `
   INSERT INTO job (id, function, host, input, submitter, domains, exclusive_locks, shared_locks,
@@ -29,6 +30,7 @@ export async function submitJobs(wanted: NewJob[]): Promise<Job[]> {
   observer.submitted?.();
   return transaction(async (client) => {
     await lockKeys(client, wanted);
+    await forgetOldKeys(client, wanted);
     const stored = await storeJobs(client, wanted);
     const fresh = stored.filter(({ key }) => key === null).values();
     const known = await findByKey(client, wanted);
@@ -49,6 +51,15 @@ async function lockKeys(client: PoolClient, wanted: NewJob[]) {
   const { kind, name } = first.submitter; // two tokens of one name wait for each other, too
   const lock = "SELECT pg_advisory_xact_lock(hashtext('hypersdk keys'), hashtext($1))";
   await client.query(lock, [`${kind} ${name}`]);
+}
+
+/** Those that retention.ts has not come to yet. */
+async function forgetOldKeys(client: PoolClient, wanted: NewJob[]) {
+  const keys = wanted.flatMap(({ key }) => key ?? []);
+  if (keys.length === 0) return;
+  const forget = `UPDATE job SET key = NULL, request = NULL
+    WHERE key = ANY ($1) AND created_at < now() - interval '${KEEP_KEYS}'`;
+  await client.query(forget, [keys]);
 }
 
 const FIND = `SELECT row_to_json(job) AS job FROM job

@@ -5,9 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { toHyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
+import { Absence } from "./absence.ts";
 import { Attempt } from "./attempt.ts";
 import { boss, stopBoss } from "./boss.ts";
-import { type Claim, claimJobs, returnJob, SILENCE_SECONDS, takeOverJobs } from "./claim.ts";
+import { type Claim, claimJobs, returnJob, takeOverJobs } from "./claim.ts";
 import { Endings } from "./endings.ts";
 import { beatAll, writeLines } from "./heartbeat.ts";
 import { insist } from "./insist.ts";
@@ -22,6 +23,7 @@ import { Wake } from "./wake.ts";
 
 const BEAT_MS = 1000;
 const POLL_MS = 2000;
+const END_MS = 5000;
 /** Jobs that end at about the same time make room for several, which are taken together. */
 const GATHER_MS = 10;
 /** Jobs taken at once from a hypervisor's queue. */
@@ -33,13 +35,14 @@ export class Worker {
   readonly #attempts = new Map<string, Attempt>();
   /** Hypervisors that may have work for us. */
   readonly #hosts = new Set<string>();
-  /** Until then the silence of others may have been that of the database. */
-  #deafUntil = 0;
+  readonly #absence = new Absence();
+  #nextLook = 0;
   readonly #endings = new Endings(this.name);
   #ending = false;
   /** The others hear of its jobs as long as it has any, also while it ends. */
   #ended = false;
   readonly #wake = new Wake();
+  #taking: Promise<void> | undefined;
   #done: Promise<unknown>[] = [];
   readonly #removeOld = createRetention();
   #deafen: (() => Promise<void>) | undefined;
@@ -52,8 +55,9 @@ export class Worker {
   async start() {
     await boss();
     this.#deafen = await hearNotices((notice) => this.#hear(notice));
+    this.#taking = this.#forever(() => this.#take());
     this.#done = [
-      this.#forever(() => this.#take()),
+      this.#taking,
       this.#everySecond(
         () => beatAll(this.#attempts, this.name),
         () => this.#ended,
@@ -65,7 +69,6 @@ export class Worker {
     log.info({ worker: this.name }, "the worker takes jobs");
   }
 
-  /** Jobs at work here. */
   get size() {
     return this.#attempts.size;
   }
@@ -76,7 +79,7 @@ export class Worker {
     this.#wake.up();
     await Promise.race([this.#idle(), sleep(graceMs)]);
     for (const attempt of this.#attempts.values()) attempt.stop("returned");
-    await Promise.race([this.#idle(), sleep(5000)]);
+    await Promise.race([this.#idle(), sleep(END_MS)]);
     this.#ended = true;
     await Promise.race([Promise.all(this.#done), sleep(BEAT_MS)]);
     await this.#deafen?.();
@@ -84,6 +87,7 @@ export class Worker {
   }
 
   async #idle() {
+    await Promise.race([this.#taking, sleep(END_MS)]); // what it claims at this moment is given back
     while (this.#attempts.size > 0 || !this.#endings.areWritten) await sleep(20);
   }
 
@@ -97,7 +101,7 @@ export class Worker {
   async #forever(step: () => Promise<void>, isOver = () => this.#ending) {
     while (!isOver()) {
       await step().catch(async (error) => {
-        this.#noteAbsence();
+        this.#absence.note();
         log.warn({ error }, "the worker waits for the database");
         await sleep(BEAT_MS);
       });
@@ -114,6 +118,7 @@ export class Worker {
   /** Takes what it has places for, then waits for a notice, the end of a job, or the next look. */
   async #take() {
     const pause = this.#wake.announce();
+    if (performance.now() >= this.#nextLook) await this.#look();
     let isFull = false;
     for (const [host, isReached] of await reachEach(this.#hosts, this.#runner)) {
       const free = this.#places(host);
@@ -123,13 +128,14 @@ export class Worker {
       }
       if (isReached === false) this.#hosts.delete(host);
       if (!isReached) continue;
+      this.#hosts.delete(host); // a notice during the claim brings it back
       const { delivered, claims } = await claimJobs(host, free, this.name, this.#standing());
-      if (delivered < free) this.#hosts.delete(host);
+      if (delivered >= free) this.#hosts.add(host); // as the last, so that each has its turn
       this.#beginAll(claims);
     }
     if (this.#hosts.size > 0 && !isFull) return;
-    if (await pause(POLL_MS)) await this.#look();
-    else if (isFull) await sleep(GATHER_MS);
+    const isWoken = !(await pause(POLL_MS));
+    if (isWoken && isFull) await sleep(GATHER_MS);
   }
 
   /** Jobs of a hypervisor that this worker can begin now. Those of other workers count as well, with the claim. */
@@ -139,11 +145,12 @@ export class Worker {
     return Math.min(BATCH, concurrency - this.#attempts.size, per_host - there);
   }
 
-  /** What no notice tells. */
+  /** What no notice tells, also to a worker that has much to do. */
   async #look() {
     const began = performance.now();
+    this.#nextLook = began + POLL_MS;
     for (const host of await findHosts()) this.#hosts.add(host);
-    if (performance.now() - began > POLL_MS) this.#noteAbsence();
+    if (performance.now() - began > POLL_MS) this.#absence.note();
     const free = settings().jobs.concurrency - this.#attempts.size;
     if (free <= 0 || !this.#standing().mayTakeOver) return;
     const silent = await findSilent([...this.#attempts.keys()], free);
@@ -151,22 +158,17 @@ export class Worker {
       if (isReached) this.#beginAll(await takeOverJobs(silent.get(host) ?? [], this.name));
   }
 
-  /** After an absence of the database its workers have the time of a silence to be heard again. */
-  #noteAbsence() {
-    this.#deafUntil = performance.now() + SILENCE_SECONDS * 1000;
-  }
-
   #standing() {
     const own = (id: string) => this.#attempts.has(id);
-    return { own, mayTakeOver: performance.now() >= this.#deafUntil };
+    return { own, mayTakeOver: this.#absence.isOver };
   }
 
   #beginAll(claims: Claim[]) {
-    for (const { verdict, claimed } of claims) this.#begin(claimed, verdict === "taken over");
+    for (const claim of claims) this.#begin(claim);
   }
 
-  #begin(job: Attempt["job"], takenOver: boolean) {
-    const attempt = new Attempt(job, takenOver);
+  #begin({ verdict, claimed: job }: Claim) {
+    const attempt = new Attempt(job, verdict === "taken over");
     this.#attempts.set(job.id, attempt);
     void this.#run(attempt).finally(() => {
       this.#attempts.delete(job.id);
@@ -176,7 +178,8 @@ export class Worker {
 
   async #run(attempt: Attempt) {
     try {
-      const outcome = await perform(attempt, this.#runner);
+      const isLate = this.#ending && !attempt.takenOver; // claimed as the end began: nothing is begun
+      const outcome = isLate ? undefined : await perform(attempt, this.#runner);
       await insist(() => writeLines(attempt));
       if (outcome) await this.#end(attempt, outcome);
       else if (attempt.stopped !== "lost") {

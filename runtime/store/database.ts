@@ -3,14 +3,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientConfig, Pool, PoolClient, QueryResult, QueryResultRow } from "pg";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
+import { Semaphore } from "../core/semaphore.ts";
 import { settings } from "../core/settings.ts";
 import { optionsOf } from "./connection.ts";
 import { runningEmbedded, startEmbedded, stopEmbedded } from "./embedded.ts";
-import { databaseError, unavailableBy } from "./errors.ts";
+import { databaseError, unavailable, unavailableBy } from "./errors.ts";
 import { migrate } from "./migrations.ts";
 import { registerDatabase, setDatabaseState } from "./state.ts";
 
 const CONNECTIONS = 5;
+const WAIT_MS = 10_000;
+/** One connection is left for single statements, which a transaction may wait for: pg-boss makes a queue so. */
+const transactions = new Semaphore({
+  ...{ slots: CONNECTIONS - 1, queue: Number.POSITIVE_INFINITY, waitMs: WAIT_MS },
+});
 /** For statements of a server's that are still at work at our end. */
 const END_TIMEOUT_MS = 2000;
 
@@ -62,6 +68,17 @@ async function connect(): Promise<PoolClient> {
 
 /** Runs `work` in one transaction, which is rolled back when it throws. */
 export async function transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const leave = await transactions.acquire().catch((cause) => {
+    throw unavailable(`none of its connections was free for ${WAIT_MS / 1000} s`, cause);
+  });
+  try {
+    return await inTransaction(work);
+  } finally {
+    leave();
+  }
+}
+
+async function inTransaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await connect();
   let failed: Error | undefined;
   let committing = false;

@@ -1,6 +1,6 @@
 /**
  * A token is known by its fingerprint beside its name: another one that has the name by now, or that another machine
- * has, is another submitter.
+ * has, is another submitter. A job ends once: where the answer to its end was lost, it is not told of a second time.
  */
 export default `
 SET LOCAL search_path = hypersdk;
@@ -22,6 +22,19 @@ BEGIN
   END IF;
   PERFORM pg_notify('hypersdk_job_events', payload);
   RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION end_jobs(ids uuid[], endings json, ender text) RETURNS TABLE (id uuid, host text)
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('hypersdk jobs'));
+  RETURN QUERY UPDATE job SET state = one.state, answer = one.answer, input = one.input,
+    progress = coalesce(one.progress, job.progress), ended_at = clock_timestamp()
+  FROM json_to_recordset(endings)
+    AS one (id uuid, attempt integer, state text, answer json, progress json, input json)
+  WHERE job.id = ANY (ids) AND job.id = one.id AND job.attempt = one.attempt AND job.worker = ender
+    AND job.ended_at IS NULL
+  RETURNING job.id, job.host;
 END
 $$;
 `;

@@ -29,6 +29,29 @@ test.each(["2000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-01-01T00:00:00+
   },
 );
 
+test.each([
+  [{ jobs: [clone], host: "kvm1" }, /^host: does not go with jobs/],
+  [{ jobs: [clone], idempotency_key: "k" }, /^idempotency_key: does not go with jobs/],
+  [{ jobs: [clone], run_at: "2030-01-01T00:00:00Z" }, /^run_at: does not go with jobs/],
+  [{ ...clone, output_dir: "/data" }, /^output_dir: goes with vm_path alone/],
+  [{ vm_path: "a", input: {} }, /^input: does not go with vm_path/],
+  [{ vm_path: "a/b/c" }, /^vm_path: must be a name, or host\/name/],
+])("%j has a field that would count for nothing", (input, reason) => {
+  expect(problem(submit, input)).toMatch(reason);
+});
+
+test.each([
+  [{ vm_path: "a", host: "kvm9", output_dir: "/data" }, /^host: unknown hypervisor "kvm9"/],
+  [{ vm_path: "kvm8/a", host: "kvm9", output_dir: "/data" }, /^host: unknown hypervisor "kvm8"/],
+  [{ vm_path: "a" }, /^output_dir: /],
+  [{ vm_path: "", output_dir: "/data" }, /^vm_path: /],
+])("of %j, an error names the field that was given", async (input, reason) => {
+  await expect(submit(input as never)).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(reason),
+  });
+});
+
 test.each(["a\0b", "\ud800"])("%j is no text", async (text) => {
   expect(problem(submit, { ...clone, idempotency_key: text })).toMatch(/^idempotency_key: .* NUL/);
   expect(problem(submit, { jobs: [{ ...clone, idempotency_key: text }] })).toMatch(/^jobs.0.idem/);

@@ -176,7 +176,8 @@ test("a token hears of its own domains and hypervisors alone, and not who has ca
     domains: ["web-1"],
   });
   for (const one of [...calls(web.heard), ...calls(reads.heard)]) expect(one.who).toBeUndefined();
-  expect(calls(all.heard)[0]?.who).toEqual({ kind: "token", name: "admin" });
+  const fingerprint = expect.stringMatching(/^[0-9a-f]{16}$/);
+  expect(calls(all.heard)[0]?.who).toEqual({ kind: "token", name: "admin", fingerprint });
   expect(other.heard).toEqual([]);
   const refused = await server.get("/events?host=kvm9", bearing(mine));
   expect(refused.status).toBe(400);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Attempt } from "../../../runtime/jobs/attempt.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { cancelJob } from "../../../runtime/jobs/cancel.ts";
-import { claimJobs } from "../../../runtime/jobs/claim.ts";
+import { claimJobs, endJobs } from "../../../runtime/jobs/claim.ts";
 import { takeCopyPlace } from "../../../runtime/jobs/copies.ts";
 import { openJournal, readMade } from "../../../runtime/jobs/journal.ts";
 import { submitJobs } from "../../../runtime/jobs/submit.ts";
@@ -83,10 +83,12 @@ test("an answer, a log and a progress with NUL and half a character are kept, an
 
 test("a job that is cancelled while its worker gives it back ends as cancelled, with an answer", async () => {
   const cancel = "UPDATE job SET state = 'cancelling', cancel_requested_at = now() WHERE id = $1";
+  const begun = Promise.withResolvers<void>();
   const worker = new Worker(
     runner(
       ({ signal }) =>
         new Promise((resolve) => {
+          begun.resolve();
           const answer = { status: 504, body: { code: "cancelled", error: "aborted" } };
           signal.addEventListener("abort", () => resolve(answer));
         }),
@@ -98,7 +100,7 @@ test("a job that is cancelled while its worker gives it back ends as cancelled, 
   );
   await worker.start();
   const job = await submit();
-  while ((await read(job)).state !== "running") await sleep(20);
+  await begun.promise;
   await worker.stop(0);
   const now = await read(job);
   expect(now).toMatchObject({ state: "cancelled", answer: { body: { code: "cancelled" } } });
@@ -120,6 +122,24 @@ test("a journal that was removed by a write of unknown outcome is removed again 
   await expect(openJournal(other, "local", "a clone").save([])).rejects.toMatchObject({
     code: "superseded",
   });
+});
+
+test("an end whose answer was lost is written again, and changes and tells nothing more", async () => {
+  await submit();
+  const [one] = (await claim()).claims;
+  if (!one) throw new Error("not claimed");
+  const insert = `INSERT INTO receiver (name, settings, enabled, types, changed_by)
+    VALUES ('r', '{}', true, '{job.completed}', 'me')`;
+  await query(insert);
+  const { claimed: job } = one;
+  const answer = { status: 200, body: {} };
+  const ending = { job, attempt: job.attempt, state: "completed" as const, answer, input: {} };
+  await endJobs([ending], "w");
+  const first = await read(job);
+  await endJobs([ending], "w");
+  expect(await read(job)).toEqual(first);
+  expect((await query("SELECT type FROM outbox")).rows).toEqual([{ type: "job.completed" }]);
+  await query("TRUNCATE receiver CASCADE");
 });
 
 test("a delivery waits as long as its job does: a hypervisor may be away for months", async () => {

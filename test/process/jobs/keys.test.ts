@@ -39,9 +39,13 @@ test("a key is of one token: another one of the same name has a job of its own",
 });
 
 /** A call with the key "k", which does what is given; resolves to its body or its error's code. */
-async function call(run: () => Promise<Response>, caller: Caller = PROCESS): Promise<string> {
+async function call(
+  run: () => Promise<Response>,
+  caller: Caller = PROCESS,
+  isJob = false,
+): Promise<string> {
   const call = { caller, method: "POST", path: "/x", host: "local", input: {} } as Call;
-  const app = new Hono().get("/", (c) => once(c, call, "k", run));
+  const app = new Hono().get("/", (c) => once(c, call, "k", run, isJob));
   app.onError((error, c) => c.text(`${(error as HyperError).code}`));
   return (await app.request("/")).text();
 }
@@ -94,4 +98,32 @@ test("after a failure that has begun nothing it may be done; after one that has 
   expect(await call(fails("busy"))).toBe("busy");
   expect(await call(fails("unreachable", { left: ["a volume"] }))).toBe("unreachable");
   expect(await call(never)).toBe("unreachable");
+});
+
+test("a call that became a job, whose server was killed before it answered, is the same job again", async () => {
+  const submit = async () => {
+    const [job] = await submitJobs([wanted({ key: "Idempotency-Key k" })]);
+    return new Response(job?.id);
+  };
+  let stored: string | undefined;
+  void call(
+    async () => {
+      stored = await (await submit()).text();
+      return new Promise(() => {}); // the server is killed
+    },
+    PROCESS,
+    true,
+  );
+  while (stored === undefined) await Bun.sleep(10);
+  await query("UPDATE idempotency SET alive_at = now() - interval '16 seconds'");
+  expect(await call(never)).toBe("outcome_unknown"); // the same call, but not as a job
+  expect(await call(submit, PROCESS, true)).toBe(stored);
+  expect(await call(never, PROCESS, true)).toBe(stored);
+});
+
+test("after a day a key may be used for another job, also before the old one's is forgotten", async () => {
+  const [first] = await submitJobs([wanted({ key: "k" })]);
+  await query("UPDATE job SET created_at = now() - interval '24 hours 1 minute'");
+  const [second] = await submitJobs([wanted({ key: "k", input: { other: 1 } })]);
+  expect(second?.id).not.toBe(first?.id);
 });

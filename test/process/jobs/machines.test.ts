@@ -88,7 +88,7 @@ test("a schedule for one machine's hypervisor makes its jobs there alone", async
   expect(await made()).toEqual([]);
   await expect(trigger({ name: "one" })).rejects.toMatchObject({
     code: "invalid_input",
-    message: expect.stringMatching(/^host: .* of another machine/),
+    message: expect.stringMatching(/^name: .* of another machine; trigger it there$/),
   });
   be("one");
   await runDueSchedules(createRunner());

@@ -263,10 +263,32 @@ test("ended jobs go after keep_days, but for the last one of a schedule; keys af
     "INSERT INTO job_log (job, time, attempt, level, message) VALUES ($1, now(), 1, 'info', '')",
     [old.id],
   );
-  await query(`INSERT INTO idempotency (who, key, request, created_at)
-    VALUES ('a', 'old', '', now() - interval '25 hours'), ('a', 'new', '', now())`);
+  await query(`INSERT INTO idempotency (who, key, request, created_at, alive_at)
+    SELECT 'a', key, '', began, began FROM (VALUES ('old', now() - interval '25 hours'), ('new', now())) AS row (key, began)`);
   await removeOld();
   expect(await jobs()).toMatchObject([{ id: last.id, key: null, request: null }]);
   expect((await query("SELECT FROM job_log")).rows).toEqual([]);
   expect((await query("SELECT key FROM idempotency")).rows).toEqual([{ key: "new" }]);
+});
+
+test("a schedule whose job takes long to prepare keeps no other waiting", async () => {
+  await create({ name: "slow" });
+  await create({ name: "other" });
+  await query("UPDATE schedule SET next_at = now() - interval '2 seconds' WHERE name = 'slow'");
+  await query("UPDATE schedule SET next_at = now() WHERE name = 'other'");
+  let go = () => {};
+  const held = new Promise<void>((resolve) => (go = resolve));
+  const patient = {
+    ...runner,
+    prepare: async (schedule: Schedule) => {
+      if (schedule.name === "slow") await held;
+      return prepare(schedule);
+    },
+  };
+  const looked = runDueSchedules(patient);
+  for (let tries = 0; tries < 40 && (await scheduled()).length === 0; tries++) await Bun.sleep(50);
+  expect(await scheduled()).toEqual(["other"]);
+  go();
+  await looked;
+  expect(await scheduled()).toEqual(["other", "slow"]);
 });

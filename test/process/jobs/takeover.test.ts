@@ -2,9 +2,13 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { PROCESS } from "../../../runtime/access/caller.ts";
+import { type Caller, everything, PROCESS } from "../../../runtime/access/caller.ts";
+import { settings } from "../../../runtime/core/settings.ts";
+import { listen } from "../../../runtime/events/hub.ts";
+import { viewFor } from "../../../runtime/function/event-access.ts";
 import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
+import { JobSource } from "../../../runtime/jobs/events.ts";
 import { createSchedule } from "../../../runtime/jobs/schedule.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query } from "../../../runtime/store/database.ts";
@@ -27,6 +31,7 @@ afterAll(async () => {
   rmSync(state, { recursive: true });
 });
 
+const CANCELLED = { status: 504, body: { code: "cancelled", error: "aborted" } };
 const DONE = { status: 200, body: {} };
 
 test("a worker that is told to end keeps its job while it has time for it, and others leave it alone", {
@@ -105,4 +110,105 @@ test("schedules are looked at while old jobs are removed, however long that take
   await worker.stop(0);
   await query("DROP FUNCTION hold CASCADE");
   await query("TRUNCATE schedule");
+});
+
+test("a job that is claimed at the moment at which its worker ends is given back, and was not begun", async () => {
+  let begun = 0;
+  const work = {
+    ...runner(async () => {
+      begun++;
+      return DONE;
+    }),
+    isRepeatable: async () => false,
+  };
+  await query(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF NEW.state = ''running'' THEN PERFORM pg_sleep(1); END IF; RETURN NEW; END'`);
+  await query("CREATE TRIGGER hold BEFORE UPDATE ON job FOR EACH ROW EXECUTE FUNCTION hold()");
+  const worker = new Worker(work);
+  await worker.start();
+  const job = await submit();
+  await sleep(500); // it is being claimed
+  await worker.stop(5000);
+  await query("DROP FUNCTION hold CASCADE");
+  const now = await read(job);
+  expect([now.state, now.attempt, begun]).toEqual(["queued", 1, 0]);
+});
+
+test("an event of jobs that nobody can read ends no process, and the next one is heard", async () => {
+  const source = new JobSource();
+  const listener = listen({ kinds: ["job"] });
+  await source.settled;
+  await query("SELECT pg_notify('hypersdk_job_events', 'junk')");
+  const ci = (fingerprint: string): Caller => ({
+    ...{ ...everything("token", "ci"), role: "operate", fingerprint },
+  });
+  const job = await submit({ submitter: ci("a") });
+  for (let heard = false; !heard; ) {
+    const { value } = await listener.next();
+    if (value?.kind !== "job") continue;
+    heard = true;
+    expect(value.object).toBe(job.id);
+    expect(viewFor(ci("a"))(value)).toBe(value);
+    expect(viewFor(ci("b"))(value)).toBeUndefined(); // another token of the same name
+  }
+  await listener.return();
+  source.close();
+});
+
+test("jobs of many hypervisors that were taken over are all given back at the end", async () => {
+  const work = runner(
+    ({ signal }) =>
+      new Promise((resolve) => signal.addEventListener("abort", () => resolve(CANCELLED))),
+  );
+  const hosts = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  for (const host of hosts) await submit({ host });
+  await stopBoss(); // the queues are not known to this process any more
+  await query(
+    "UPDATE job SET state = 'running', attempt = 1, worker = 'dead', heartbeat_at = now() - interval '1 minute'",
+  );
+  const worker = new Worker(work);
+  await worker.start();
+  const states = async () => (await query("SELECT state, attempt FROM job")).rows;
+  while ((await states()).some(({ attempt }) => attempt === 1)) await sleep(50);
+  await worker.stop(0);
+  expect(await states()).toEqual(hosts.map(() => ({ state: "queued", attempt: 2 })));
+});
+
+test("each hypervisor has its turn, however many jobs wait for the others", async () => {
+  const { jobs } = settings();
+  const before = { ...jobs };
+  Object.assign(jobs, { concurrency: 2, per_host: 2 });
+  const work = runner(async () => {
+    await sleep(100);
+    return DONE;
+  });
+  const many = Array.from({ length: 30 }, (_, i) => ({ host: i % 2 === 0 ? "a" : "b" }));
+  for (const given of many) await submit(given);
+  const one = await submit({ host: "c" });
+  const worker = new Worker(work);
+  await worker.start();
+  await ended(one);
+  const waiting = (await query("SELECT FROM job WHERE state = 'queued'")).rows.length;
+  await worker.stop(1000);
+  Object.assign(jobs, before);
+  expect(waiting).toBeGreaterThan(15);
+});
+
+test("a job whose time comes while the worker has much to do elsewhere does not wait for the end of that", async () => {
+  const { jobs } = settings();
+  const before = { ...jobs };
+  Object.assign(jobs, { concurrency: 2, per_host: 1 });
+  const work = runner(async () => {
+    await sleep(100);
+    return DONE;
+  });
+  for (let i = 0; i < 120; i++) await submit({ host: "a" });
+  const one = await submit({ host: "b", runAt: new Date(Date.now() + 4000) });
+  const worker = new Worker(work);
+  await worker.start();
+  await ended(one);
+  const waiting = (await query("SELECT FROM job WHERE state = 'queued'")).rows.length;
+  await worker.stop(1000);
+  Object.assign(jobs, before);
+  expect(waiting).toBeGreaterThan(5);
 });

@@ -53,7 +53,7 @@ test("another machine's own hypervisor is not used from here", () => {
   expect(isHere("local/web2")).toBe(false);
   expect(isHere("local")).toBe(false);
   expect(() => aliasHere("local/web2")).toThrow(
-    /^host: it is for hypervisor local of another machine/,
+    /^name: the schedule is for hypervisor local of another machine/,
   );
 });
 
