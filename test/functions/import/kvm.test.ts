@@ -53,7 +53,10 @@ describe("import/kvm", () => {
   ])("%s", async (_what, input, message) => {
     const whole = { image_path: "/srv/web.ova", ...input } as Parameters<typeof importKvm>[0];
     const refused = importKvm(whole, never());
-    await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+    await expect(refused).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringMatching(message),
+    });
   });
 });
 
@@ -75,7 +78,10 @@ describe("convert/vm", () => {
   ])("%s", async (_what, input, message) => {
     const whole = { source_path: "/srv/web.ova", import_to_kvm: true, ...input };
     const refused = convert(whole as Parameters<typeof convert>[0], never());
-    await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+    await expect(refused).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringMatching(message),
+    });
   });
 
   test("credentials of a vCenter are not taken", async () => {
@@ -106,7 +112,10 @@ describe.each([
     ...SHARED,
   ])("%s", async (_what, input, message) => {
     const whole = { vmdk_path: "/srv/web.ova", ...input } as Parameters<typeof workflow>[0];
-    await expect(one(whole, never())).rejects.toMatchObject({ code: "invalid_input", message });
+    await expect(one(whole, never())).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringMatching(message),
+    });
   });
 });
 

@@ -61,7 +61,10 @@ test.each<[string, object, RegExp]>([
 ])("insert, bad input: %s", async (_what, input, message) => {
   const fake = domain({ drives: { sda: undefined } });
   const refused = insert({ name: "vm", ...input } as Parameters<typeof insert>[0], fake);
-  await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+  await expect(refused).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(message),
+  });
   expect(fake.calls).toEqual([]);
 });
 
@@ -73,7 +76,10 @@ test.each<[string, object, RegExp]>([
 ])("eject, bad input: %s", async (_what, input, message) => {
   const fake = domain({ drives: { sda: "/a.iso" } });
   const refused = eject({ name: "vm", ...input } as Parameters<typeof eject>[0], fake);
-  await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+  await expect(refused).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(message),
+  });
   expect(fake.calls).toEqual([]);
 });
 
@@ -123,7 +129,10 @@ describe("eject", () => {
     ],
   ])("%j: %j is refused", async (made, input, code, message) => {
     const fake = domain(made);
-    await expect(eject({ name: "vm", ...input }, fake)).rejects.toMatchObject({ code, message });
+    await expect(eject({ name: "vm", ...input }, fake)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    });
     expect(changes(fake)).toEqual([]);
   });
 

@@ -77,7 +77,10 @@ describe("attach: bad input", () => {
   ])("%s", async (_what, input, message) => {
     const fake = domain();
     const refused = attach({ name: "vm", ...input } as Parameters<typeof attach>[0], fake);
-    await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+    await expect(refused).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringMatching(message),
+    });
     expect(changes(fake)).toEqual([]);
   });
 
@@ -90,7 +93,7 @@ describe("attach: bad input", () => {
     const fake = domain({ state });
     await expect(attach({ name: "vm", size: 1, ...input }, fake)).rejects.toMatchObject({
       code: "unsupported",
-      message,
+      message: expect.stringMatching(message),
     });
     expect(changes(fake)).toEqual([]);
   });
@@ -178,7 +181,10 @@ describe("detach", () => {
   ])("bad input: %s", async (_what, input, message) => {
     const fake = domain({ devices: vda });
     const refused = detach({ name: "vm", ...input } as Parameters<typeof detach>[0], fake);
-    await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+    await expect(refused).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringMatching(message),
+    });
     expect(changes(fake)).toEqual([]);
   });
 
@@ -219,7 +225,7 @@ describe("detach", () => {
     const fake = domain({ state: "running", devices });
     await expect(detach({ name: "7", target: "vda" }, fake)).rejects.toMatchObject({
       code: "unsupported",
-      message,
+      message: expect.stringMatching(message),
     });
     expect(changes(fake)).toEqual([]);
     await detach({ name: "7", target: "vda" }, domain({ devices }));

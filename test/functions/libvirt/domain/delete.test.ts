@@ -33,7 +33,10 @@ test.each<[string, object, RegExp]>([
 ])("bad input: %s", async (_what, input, message) => {
   const fake = domain("shut off");
   const refused = remove(input as { name: string }, fake);
-  await expect(refused).rejects.toMatchObject({ code: "invalid_input", message });
+  await expect(refused).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringMatching(message),
+  });
   expect(fake.calls).toEqual([]);
 });
 
