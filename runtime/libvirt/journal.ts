@@ -64,6 +64,12 @@ export class Journal {
     }
   }
 
+  /** What was made so far is another's by now: a failure leaves it. */
+  async release() {
+    this.resources.length = 0;
+    await this.#store.save(this.resources);
+  }
+
   /** What a job has noted is removed when its worker dies, so that nothing of others' may be noted, not for a moment. */
   async #isTaken(resource: Resource): Promise<boolean> {
     const isNamed = resource.kind === "volume" || resource.kind === "file";

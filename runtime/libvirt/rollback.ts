@@ -59,7 +59,7 @@ export async function rollback(
 }
 
 /** The same error with what is left. The text of an unexpected error is for the log alone. */
-function withLeft(cause: unknown, left: string, details = {}): HyperError {
+export function withLeft(cause: unknown, left: string, details = {}): HyperError {
   const { code, message } =
     cause instanceof HyperError
       ? cause

@@ -16,6 +16,7 @@ import {
   targetsOf,
 } from "./places.ts";
 import { type DiskSource, findSource, makeSource, type Source } from "./source.ts";
+import { orTakenBack } from "./take-back.ts";
 
 export const CACHES = ["none", "writethrough", "writeback", "directsync", "unsafe"] as const;
 
@@ -61,17 +62,12 @@ export async function attachDisk(ctx: Context, uuid: string, dominfo: string, wi
     const source = found ?? (await makeSource(ctx, journal, wish, names));
     const flags = affectFlags(state);
     const lacking = wish.bus === "scsi" ? withoutScsi(running, stored) : [];
-    await withController(ctx, uuid, lacking, () =>
-      ctx.virsh([
-        "attach-device",
-        "--domain",
-        uuid,
-        "--file",
-        diskXml(source, target, wish),
-        ...flags,
-      ]),
-    );
-    await assertThere(ctx, uuid, target, source.path, state);
+    const device = ["--domain", uuid, "--file", diskXml(source, target, wish), ...flags];
+    const plug = async () => {
+      await withController(ctx, uuid, lacking, () => ctx.virsh(["attach-device", ...device]));
+      await assertThere(ctx, uuid, target, source.path, state);
+    };
+    await (found ? plug() : orTakenBack(ctx, journal, { uuid, target, state, source }, plug));
     return {
       ...{ name, target, bus: wish.bus, path: source.path, format: source.format },
       ...{ pool: source.pool ?? null, volume: source.pool === undefined ? null : source.name },

@@ -72,7 +72,7 @@ function assertUnpluggable({ target, device, bus = "" }: Disk) {
 }
 
 /** The guest releases the disk. virsh reports success after 5 s even if it has not, so it gets 5 s more. */
-async function detachLive(ctx: Context, uuid: string, target: string, selection: string[]) {
+export async function detachLive(ctx: Context, uuid: string, target: string, selection: string[]) {
   await ctx.virsh(["detach-disk", ...selection, "--live"]);
   for (let attempt = 0; attempt < 20; attempt++) {
     const { text, stuck } = await readDefinition(ctx, uuid);

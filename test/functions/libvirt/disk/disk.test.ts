@@ -16,12 +16,14 @@ interface Domain {
   pool?: string;
   /** libvirt says that it has attached, and has not. */
   lies?: boolean;
+  /** What the caller gets of an attachment that takes place. */
+  lost?: HyperError;
 }
 
 const TARGET = /target dev=["'](\w+)["']/;
 
 function domain({ state = "shut off", persistent = "yes", devices = "", ...more }: Domain = {}) {
-  const { fails = {}, pool = "dir", lies = false } = more;
+  const { fails = {}, pool = "dir", lies = false, lost } = more;
   let disks = devices;
   let volume = "";
   const fake = answering((verb, ...words) => {
@@ -40,7 +42,8 @@ function domain({ state = "shut off", persistent = "yes", devices = "", ...more 
         : new HyperError("not_found", "no volume");
     if (verb === "vol-delete") volume = "";
     if (verb === "attach-device" && !lies) disks += words[3];
-    if (verb === "detach-disk" && words.includes("--live") && !lies) {
+    if (verb === "attach-device" && lost) return lost;
+    if (verb === "detach-disk" && (lost || words.includes("--live")) && !lies) {
       const target = words[3];
       disks = disks.replace(/<disk.*?<\/disk>/g, (text) =>
         text.match(TARGET)?.[1] === target ? "" : text,
@@ -155,6 +158,36 @@ describe("attach", () => {
       ["vol-create", "attach-device", "vol-delete"],
       "",
     ]);
+  });
+
+  const lost = new HyperError("outcome_unknown", "the connection was lost");
+  test.each<[string, string[]]>([
+    ["shut off", ["--config"]],
+    ["running", ["--live"]], // of the fake, whose two definitions are one
+  ])(
+    "attached, but nobody heard of it (%s): it is detached before its volume goes",
+    async (state, flags) => {
+      const fake = domain({ lost, state });
+      await expect(attach({ name: "7", size: 1 }, fake)).rejects.toMatchObject({
+        ...{ code: "outcome_unknown", message: "the connection was lost" },
+      });
+      expect(changes(fake).slice(2)).toEqual([
+        ...flags.map((flag) => ["detach-disk", "--domain", UUID, "--target", "vda", flag]),
+        expect.arrayContaining(["vol-delete"]),
+      ]);
+      expect(fake.volume()).toBe("");
+    },
+  );
+
+  test("and a volume that the domain may still have stays, and is named", async () => {
+    const fails = { "detach-disk --config": new HyperError("virsh_failed", "no") };
+    const fake = domain({ lost, fails });
+    await expect(attach({ name: "7", size: 1 }, fake)).rejects.toMatchObject({
+      code: "outcome_unknown",
+      message:
+        "the connection was lost; left behind: volume it's 7-vda.qcow2 of pool default, which the domain may have as vda (no)",
+    });
+    expect(fake.volume()).not.toBe("");
   });
 
   test("a disk that is not there afterwards is no success", async () => {
