@@ -29,8 +29,9 @@ export async function readCloudInit(
 ): Promise<CloudInitResult | { silent: string }> {
   const answer = await runInGuest(ctx, domain, ["/bin/sh", "-c", LOOK]);
   if ("silent" in answer) {
-    // the agent's own words: RHEL's does not run programs unless it is told to
-    if (!/guest-exec|has been disabled|not allowed/i.test(answer.silent)) return answer;
+    // the agent's own words: RHEL's does not run programs unless it is told to; one that has started anew in between
+    // does not know a program's status
+    if (!/guest-exec(?!-status)|has been disabled|not allowed/i.test(answer.silent)) return answer;
     throw never(`the guest's agent runs no programs: ${answer.silent}`);
   }
   const word = answer.stdout.trim();

@@ -29,12 +29,14 @@ interface World {
   agent?: Outcome[];
   /** What the guest's program prints, one for each run. */
   prints?: (string | HyperError)[];
+  /** Errors in the place of what it has printed, one for each run. */
+  statuses?: (string | HyperError)[];
   exec?: (argv: string[]) => Partial<ExecResult>;
 }
 
 let hosts = 0;
 function world({ devices = AGENT + NIC, state = "running", lease = [], arp = [], ...more }: World) {
-  const { agent = [""], prints = [], exec } = more;
+  const { agent = [""], prints = [], statuses = [""], exec } = more;
   const next = <T>(list: T[]) => (list.length > 1 ? (list.shift() as T) : (list[0] as T));
   let printed: string | HyperError = "";
   const fake = answering((verb, ...words): Outcome => {
@@ -52,6 +54,8 @@ function world({ devices = AGENT + NIC, state = "running", lease = [], arp = [],
         printed = next(prints);
         return printed instanceof HyperError ? printed : '{"return":{"pid":7}}';
       }
+      const status = next(statuses);
+      if (status instanceof HyperError) return status;
       const data = Buffer.from(`${printed}`).toString("base64");
       return JSON.stringify({ return: { exited: true, exitcode: 0, "out-data": data } });
     }
@@ -173,6 +177,17 @@ describe("cloud-init", () => {
       message,
     });
   });
+});
+
+test("an agent that has started anew does not know the program, which is asked for again", async () => {
+  const restarted = new HyperError(
+    "virsh_failed",
+    "unable to execute QEMU agent command 'guest-exec-status': Invalid parameter 'pid'",
+  );
+  const done = JSON.stringify({ v1: { datasource: "NoCloud", errors: [] } });
+  const { wait } = world({ prints: ["", done], statuses: [restarted, ""] });
+  const guest = await wait({ for: "cloud-init", timeout: 60 });
+  expect(guest.cloud_init).toEqual({ datasource: "NoCloud", errors: [] });
 });
 
 describe("in vain", () => {
