@@ -106,7 +106,11 @@ export const User = z.strictObject({
   system: z.boolean().optional().describe("a system user, without a home"),
 });
 
-export const WriteFile = z.strictObject({
+/** Line breaks are as `base64` makes them. */
+const isBase64 = (text: string) =>
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text.replace(/\s/g, ""));
+
+const WriteFileFields = z.strictObject({
   path: GuestPath,
   content: Text.default(""),
   encoding: z
@@ -129,6 +133,11 @@ export const WriteFile = z.strictObject({
   append: z.boolean().default(false).describe("add to the file that is there"),
   defer: z.boolean().default(false).describe("write it after users and packages are there"),
 });
+
+export const WriteFile = WriteFileFields.refine(
+  ({ encoding, content }) => encoding === "text" || isBase64(content),
+  { path: ["content"], error: "must be base64, as encoding says" },
+);
 
 /** A line for `sh`, or the words of a program's argv. */
 export const RunCommand = z.union([Text.min(1), z.array(Text).min(1).max(1000)]);

@@ -103,6 +103,15 @@ describe("refuses", () => {
     [{ write_files: [{ path: "/a", owner: "a:b:c" }] }, "write_files.0.owner: must be"],
     [{ write_files: [{ path: "/a", content: "\0" }] }, "write_files.0.content: must be text"],
     [{ write_files: [{ path: "/a", encoding: "b64" }] }, "write_files.0.encoding: "],
+    [
+      { write_files: [{ path: "/a", encoding: "base64", content: "no base64!" }] },
+      "write_files.0.content: must be base64",
+    ],
+    [
+      { write_files: [{ path: "/a", encoding: "gzip+base64", content: "H4s" }] },
+      "write_files.0.content: must be base64",
+    ],
+    [{ write_files: [{ path: "/a", encoding: "base64", content: "aGVs\nbG8=\n" }] }, undefined],
     [{ run_commands: [[]] }, "run_commands.0: "],
     [{ run_commands: [1] }, "run_commands.0: "],
     [{ network: { version: 1 } }, "network.version: "],
