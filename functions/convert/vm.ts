@@ -49,6 +49,10 @@ export default defineFunction({
     .refine(({ import_to_kvm, format }) => !import_to_kvm || /^(qcow2|raw)$/.test(format), {
       path: ["format"],
       error: "must be qcow2 or raw for a domain",
+    })
+    .refine(({ import_to_kvm, compression }) => !(import_to_kvm && compression), {
+      path: ["compression"],
+      error: "only for files: a domain writes to its disks, which are not compressed then",
     }),
   output: Submitted.extend({
     conversion_id: z.string().optional().describe("the same as id"),
@@ -83,7 +87,8 @@ export default defineFunction({
       return { ...done(`Domain ${domain.name} made from ${path}`), domain };
     }
     const dest = `${dest_path ?? output_path}`;
-    const files = await convertSource(ctx, { path, dest, format, compress: compression });
+    const conversion = { path, dest, format, compress: compression, expected: input.source_format };
+    const files = await convertSource(ctx, conversion);
     return { ...done(`${files.map((file) => file.path).join(", ")} made from ${path}`), files };
   },
 });

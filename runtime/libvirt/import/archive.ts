@@ -14,6 +14,8 @@ import {
 
 /** An OVA has a description, a manifest, a certificate, and a file for each disk. */
 const MAX_MEMBERS = 200;
+/** Each file may have one of pax before it, and the archive ends with one. */
+const MAX_HEADERS = 2 * MAX_MEMBERS + 1;
 const MAX_PAX_BYTES = 64 * 1024;
 
 export const isTar = ({ head }: Pick<ForeignFile, "head">) =>
@@ -23,7 +25,10 @@ export async function readMembers(ctx: Context, archive: ForeignFile): Promise<M
   const { size, label } = archive;
   const members: Member[] = [];
   let pax: { path?: string; size?: number } = {};
+  let headers = 0;
   for (let at = 0; ; ) {
+    headers++;
+    if (headers > MAX_HEADERS) throw refusedImage(label, `has more than ${MAX_MEMBERS} files`);
     const block = await readPiece(ctx, archive, at, BLOCK);
     const header = inFile(label, () => parseHeader(block));
     if (!header) return members;
@@ -45,8 +50,6 @@ export async function readMembers(ctx: Context, archive: ForeignFile): Promise<M
       size: pax.size ?? header.size,
     };
     members.push(inFile(label, () => assertMember(full, data, size, members)));
-    if (members.length > MAX_MEMBERS)
-      throw refusedImage(label, `has more than ${MAX_MEMBERS} files`);
     pax = {};
     at = nextHeader(data, full.size);
   }

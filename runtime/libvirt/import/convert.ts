@@ -10,7 +10,7 @@ import { throwIfCancelled, withRollback } from "../rollback.ts";
 import { inCopyPlace } from "../storage/copy-place.ts";
 import { mayWrite, needsRoot } from "../storage/image-access.ts";
 import { IMAGE_FD, imageNode, onImage, type SourceImage } from "../storage/import-file.ts";
-import { allowedPath, conversionError } from "../storage/import-image.ts";
+import { allowedPath, conversionError, type SourceFormat } from "../storage/import-image.ts";
 import { convertImage } from "../storage/qemu-img.ts";
 import { IMAGE_TIMEOUT_MS } from "../storage/volume.ts";
 import { withImage } from "./images.ts";
@@ -30,12 +30,14 @@ export interface Conversion {
   dest: string;
   format: "qcow2" | "raw" | "vmdk" | "vdi" | "vhdx";
   compress: boolean;
+  /** What a bare image must be. */
+  expected?: SourceFormat | undefined;
 }
 
 /** The first disk becomes the file `dest`, further ones lie beside it, numbered: `web.qcow2`, `web-2.qcow2`. */
 export async function convertSource(
   ctx: Context,
-  { path, dest, format, compress }: Conversion,
+  { path, dest, format, compress, expected }: Conversion,
 ): Promise<ConvertedFile[]> {
   if (compress && format !== "qcow2" && format !== "vmdk")
     throw new HyperError("invalid_input", "compression: only qcow2 and vmdk can be compressed");
@@ -55,7 +57,7 @@ export async function convertSource(
       throwIfCancelled(ctx);
       const target = { path: `${targets[i]}`, format, compress };
       const progress = parts[i] ?? unwatched;
-      const staging = { folder: posix.dirname(target.path), progress };
+      const staging = { folder: posix.dirname(target.path), progress, expected };
       made.push(
         await withImage(ctx, journal, source, name, staging, (image, told) =>
           inCopyPlace(ctx, () => write(ctx, journal, image, target, told)),

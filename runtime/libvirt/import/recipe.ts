@@ -5,7 +5,7 @@ import { domainDefinition } from "../create/definition.ts";
 import { describeSource } from "./describe.ts";
 import { planImport } from "./import.ts";
 import type { Source } from "./source.ts";
-import { toImport, type Workflow } from "./workflow-input.ts";
+import { asWorkflow, toImport, type Workflow } from "./workflow-input.ts";
 
 /** Named here, and started by the room of storage alone, where it can open nothing else. */
 const CONVERTER = "qemu-img";
@@ -35,7 +35,8 @@ export async function writeRecipe(ctx: Context, input: Workflow): Promise<z.outp
   const from = { field: "vmdk_path", path: input.vmdk_path };
   const wish = await toImport(ctx, input);
   const { accepted, reason, image } = await describeSource(ctx, from.field, from.path);
-  const { source, plan, putsDrivers } = await planImport(ctx, from, wish);
+  const planned = await asWorkflow(() => planImport(ctx, from, wish));
+  const { source, plan, putsDrivers } = planned;
   const images = source.appliance.disks.flatMap(({ file }, i) => {
     const disk = plan.disks[i];
     return file === undefined || !disk ? [] : [{ file, disk }];

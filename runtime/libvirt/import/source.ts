@@ -78,6 +78,10 @@ async function readOva(ctx: Context, field: string, file: ForeignFile): Promise<
       throw refusedImage(label, why);
     }
   }
+  const lost = appliance.disks.find(
+    ({ file: disk }) => disk && !members.some(({ name }) => name === disk),
+  );
+  if (lost) throw refusedImage(label, `describes a disk in ${lost.file}, which is not in it`);
   const description = { name: ovf.name, digestible: ovf };
   return { kind: "ova", file, field, appliance, members, digests, description };
 }

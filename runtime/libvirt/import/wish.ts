@@ -136,16 +136,20 @@ const FIELDS: [RegExp, string][] = [
   [/^vcpus: /, "cpus: "],
   [/^networks\[\d+\](\.\w+)?: /, "networks: "],
   [/^disks\[\d+\]\.(pool|bus|format): /, "$1: "],
+  [/^disks\[\d+\]\.size( and disks\[\d+\]\.size)*: (?=pool )/, "pool: "],
   [/^disks\[\d+\]: (?=volume )/, "vm_name: "], // after which the volumes are named
 ];
 
 /** Runs a step of domain/create; its errors have the names of the fields here. */
-export async function asImport<T>(step: () => Promise<T>): Promise<T> {
+export const asImport = <T>(step: () => Promise<T>) => renaming(FIELDS, step);
+
+/** Runs a step; in its errors fields have other names. */
+export async function renaming<T>(fields: [RegExp, string][], step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
     if (!(error instanceof HyperError)) throw error;
-    const [pattern, name] = FIELDS.find(([one]) => one.test(error.message)) ?? [];
+    const [pattern, name] = fields.find(([one]) => one.test(error.message)) ?? [];
     if (pattern === undefined || name === undefined) throw error;
     const { code, details, message } = error;
     throw new HyperError(code, message.replace(pattern, name), { cause: error, details });

@@ -7,7 +7,7 @@ import { NetworkName, NewName } from "../names.ts";
 import { Path } from "../storage/import-image.ts";
 import { poolFor } from "../storage/locate.ts";
 import { windowsId } from "./windows.ts";
-import { type ImportWish, OF_DOMAIN } from "./wish.ts";
+import { type ImportWish, OF_DOMAIN, renaming } from "./wish.ts";
 
 export const WORKFLOW = {
   vmdk_path: Path.describe(
@@ -40,6 +40,16 @@ export const WORKFLOW = {
 
 const Workflow = z.object(WORKFLOW);
 export type Workflow = z.output<typeof Workflow>;
+
+/** The fields of an import that have another name here. */
+const FIELDS: [RegExp, string][] = [
+  [/^cpus: /, "vcpus: "],
+  [/^firmware: /, "uefi: "],
+  [/^drivers: /, "virtio_drivers: "],
+];
+
+/** Runs a step of an import; its errors have the names of the fields here. */
+export const asWorkflow = <T>(step: () => Promise<T>) => renaming(FIELDS, step);
 
 /** Throws for what cannot be done. */
 export async function toImport(ctx: Context, input: Workflow): Promise<ImportWish> {

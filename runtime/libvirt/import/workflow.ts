@@ -9,7 +9,7 @@ import { Guest, waitForGuest } from "../domain/wait-for-guest.ts";
 import { rollback } from "../rollback.ts";
 import { describeSource } from "./describe.ts";
 import { Imported, importMachine } from "./import.ts";
-import { toImport, type Workflow } from "./workflow-input.ts";
+import { asWorkflow, toImport, type Workflow } from "./workflow-input.ts";
 
 export const Step = z.object({
   step: z.enum(["inspect", "convert", "start", "verify"]),
@@ -61,7 +61,7 @@ export async function runWorkflow(
   );
   const domain = await timed(
     "convert",
-    () => importMachine(ctx, from, { ...wish, start: false }),
+    () => asWorkflow(() => importMachine(ctx, from, { ...wish, start: false })),
     ({ name, disks, source }) =>
       `domain ${name} on ${disks.map(({ path }) => path).join(", ")}${source.drivers ? ", with drivers of virt-v2v" : ""}`,
   );

@@ -74,6 +74,7 @@ describe("convert/vm", () => {
     ["convert_only and a domain", { convert_only: true }, /^convert_only: /],
     ["a domain on VMDKs", { format: "vmdk" }, /^format: /],
     ["compression as text", { compression: "gzip" }, /^compression: /],
+    ["a domain on compressed disks", { compression: true }, /^compression: only for files/],
     ...OF_IMPORT,
   ])("%s", async (_what, input, message) => {
     const whole = { source_path: "/srv/web.ova", import_to_kvm: true, ...input };

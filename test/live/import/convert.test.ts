@@ -188,6 +188,8 @@ describe("convert/vm", () => {
       "invalid_input",
       /^compression: /,
     );
+    const { answer } = await convert({ source_path: raw[0], dest_path, source_format: "qcow2" });
+    expectError(answer, 400, "invalid_input", /^source_path: .* is of format raw, not qcow2/);
     expectError(
       await server.get("/convert/status?id=00000000-0000-4000-8000-000000000000"),
       404,
@@ -245,6 +247,10 @@ describe("workflow/convert", () => {
     expectError(await ask({ os_type: 1 }), 400, "invalid_input", /^os_type: /);
     expectError((await workflow({ compress: true })).answer, 500, "unsupported", /^compress: /);
     expectError((await workflow({ flatten: false })).answer, 500, "unsupported", /^flatten: /);
+    const many = { vmdk_path: ova, vcpus: 4096 };
+    const most = /^vcpus: machine pc-q35-\S+ has at most \d+/;
+    expectError((await workflow(many)).answer, 400, "invalid_input", most);
+    expectError(await server.post("/config/generate", many), 400, "invalid_input", most);
     expectError(
       (await workflow({ output_dir: ALLOWED })).answer,
       400,
@@ -313,6 +319,16 @@ describe("vmdk/parse", () => {
       virtual_size_bytes: 24 * 2 ** 20,
     });
     await sh(`rm '${ALLOWED}'/*.vmdk '${ALLOWED}'/*.vhd`);
+    await sh(
+      `cd '${ALLOWED}'; cp web.ova part.ova; tar --delete -f part.ova web-disk2.vmdk web.mf`,
+    );
+    expectError(
+      await parse(`${ALLOWED}/part.ova`),
+      400,
+      "invalid_input",
+      /describes a disk in web-disk2\.vmdk, which is not in it/,
+    );
+    rmSync(`${ALLOWED}/part.ova`);
   });
 
   test("what reaches out is described and not opened; what lies elsewhere is not", async () => {

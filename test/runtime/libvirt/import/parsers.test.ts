@@ -1,5 +1,7 @@
 /** The parsers of VMX, of manifests, of tar headers and of VMDK descriptors. */
 import { describe, expect, test } from "vitest";
+import type { Context } from "../../../../runtime/hypervisor/context.ts";
+import { readMembers } from "../../../../runtime/libvirt/import/archive.ts";
 import { parseDescriptor } from "../../../../runtime/libvirt/import/flat-vmdk.ts";
 import { parseManifest } from "../../../../runtime/libvirt/import/manifest.ts";
 import {
@@ -180,6 +182,20 @@ const binary = (value: bigint, first = 0x80) => {
   field.writeBigUInt64BE(value, 4);
   return field;
 };
+
+test("an archive of headers without files is not read on and on", async () => {
+  const block = header({ type: "x", size: "00000000000\0" });
+  let read = 0;
+  const exec = async (argv: string[]) => {
+    read++;
+    const stdout = argv.at(-1) === "0" ? "" : block.toString("base64");
+    return { stdout, stderr: "", exitCode: 0 };
+  };
+  const archive = { path: "/srv/x.ova", id: "1", size: 2 ** 40, head: block, label: "x" };
+  const refused = readMembers({ exec } as unknown as Context, archive);
+  await expect(refused).rejects.toThrow("x has more than 200 files");
+  expect(read).toBeLessThan(1000);
+});
 
 describe("a tar header", () => {
   test.each<[string, Buffer, Header]>([

@@ -1,0 +1,32 @@
+/** The fields that errors name: those of the way in, and not those of domain/create. */
+import { expect, test } from "vitest";
+import { HyperError } from "../../../../runtime/core/errors.ts";
+import { asImport } from "../../../../runtime/libvirt/import/wish.ts";
+import { asWorkflow } from "../../../../runtime/libvirt/import/workflow-input.ts";
+
+const failing = (text: string) => async () => {
+  throw new HyperError("invalid_input", text);
+};
+
+test.each([
+  ["name: domain 'web' already exists", "vm_name: domain 'web' already exists"],
+  ["vcpus: at most 8", "cpus: at most 8"],
+  ["networks[1].network: not found", "networks: not found"],
+  ["disks[0].bus: no ide", "bus: no ide"],
+  ["disks[0].size: pool lvm has 1 MiB left", "pool: pool lvm has 1 MiB left"],
+  ["disks[0].size and disks[1].size: pool lvm has 1 MiB", "pool: pool lvm has 1 MiB"],
+  ["osinfo: unknown", "osinfo: unknown"],
+])("of an import: %s", async (text, expected) => {
+  await expect(asImport(failing(text))).rejects.toMatchObject({ message: expected });
+});
+
+test.each([
+  ["cpus: at most 8", "vcpus: at most 8"],
+  ["firmware: no UEFI", "uefi: no UEFI"],
+  ["drivers: there are none", "virtio_drivers: there are none"],
+  ["pool: not found", "pool: not found"],
+])("of a workflow: %s", async (text, expected) => {
+  await expect(asWorkflow(failing(text))).rejects.toMatchObject({
+    ...{ code: "invalid_input", message: expected },
+  });
+});
