@@ -48,7 +48,7 @@ export async function planNew(
   const bytes = pool.isFolder
     ? linked
       ? 0
-      : await inField(`${field}.image`, () => bytesOf(ctx, from, format))
+      : await inField(`${field}.image`, () => bytesOf(ctx, from))
     : capacity;
   planning.needs.push({ field: `${field}.image`, pool, bytes });
   const copy = { target, from, linked, pool: pool.name, name, path, format, capacity };
@@ -76,11 +76,11 @@ async function planSource(
 }
 
 /** What a copy takes. Compressed clusters grow, so QEMU is asked where the login user may read the image. */
-async function bytesOf(ctx: Context, from: CopyPlan["from"], format: string): Promise<number> {
+async function bytesOf(ctx: Context, from: CopyPlan["from"]): Promise<number> {
   const { path, data = 0 } = from;
   if (!(await mayRead(ctx, path, from.format))) return data;
   const reads = await readFilesOf(ctx, path, from.format);
-  return measureImage(ctx.exec, { path, format: from.format, reads }, format);
+  return measureImage(ctx.exec, { path, format: from.format, reads });
 }
 
 async function formatIn(ctx: Context, field: string, pool: DiskPool, wish: DiskWish) {

@@ -68,13 +68,17 @@ function usualBoot(hasDisk: boolean, hasCdrom: boolean): BootDevice[] {
 }
 
 const NVRAM = "/var/lib/libvirt/qemu/nvram";
+/** Endings of these files, which newer libvirt takes from the distribution's firmware: Fedora's and RHEL's are qcow2. */
+const VARIABLES = ["fd", "qcow2", "raw"];
 
 /** libvirt would take the variables that another domain of this name has left, with its boot entries and keys. */
 async function assertNoNvram(ctx: Context, { name }: DomainWish, { firmware }: Hardware) {
-  const file = `${NVRAM}/${name}_VARS.fd`;
   if (firmware === "bios" || /\/session(\?|$)/.test(ctx.uri)) return;
-  // a login user who may not look there learns nothing, and libvirt goes on as it always does
-  if (!(await pathExists(ctx, file).catch(() => false))) return;
-  const text = `name: another domain '${name}' has left its firmware's variables, ${file}; remove the file first`;
-  throw new HyperError("already_exists", text);
+  for (const format of VARIABLES) {
+    const file = `${NVRAM}/${name}_VARS.${format}`;
+    // a login user who may not look there learns nothing, and libvirt goes on as it always does
+    if (!(await pathExists(ctx, file).catch(() => false))) continue;
+    const text = `name: another domain '${name}' has left its firmware's variables, ${file}; remove the file first`;
+    throw new HyperError("already_exists", text);
+  }
 }

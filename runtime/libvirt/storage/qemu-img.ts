@@ -71,13 +71,15 @@ export const probeImage = (exec: Exec, path: string, image = path) =>
 export const checkImage = (exec: Exec, path: string, format: string, timeout: number) =>
   run(exec, { reads: [path] }, ["check", "--output=json", "-f", format, path], { timeout });
 
-/** What an image will take as a copy of another format, in bytes. `reads`: its file and those below it. */
+/**
+ * What an image will take as a sparse copy, in bytes, by the measure of a qcow2: of a raw file qemu-img counts the holes
+ * too. `reads`: its file and those below it.
+ */
 export async function measureImage(
   exec: Exec,
   { path, format, reads }: { path: string; format: string; reads: string[] },
-  target: string,
 ): Promise<number> {
-  const words = ["measure", "--output=json", "-U", "-f", format, "-O", target, path];
+  const words = ["measure", "--output=json", "-U", "-f", format, "-O", "qcow2", path];
   const result = await run(exec, { reads }, words);
   if (result.exitCode !== 0) throw programError("qemu-img measure", result);
   return JSON.parse(result.stdout).required;

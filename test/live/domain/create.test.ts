@@ -556,6 +556,12 @@ describe("what is refused leaves nothing", () => {
     expectError(await create({ name: "new", networks: [], disks }), 500, "no_space", text);
     expect(await all()).toEqual(before);
     expect(await virsh("vol-list", "small")).toBe("");
+    // what is sparse stays so, in a raw copy too
+    await image("holes.raw");
+    const sparse = [{ ...disks[0], image: "holes.raw", format: "raw" }];
+    expectSuccess(await create({ name: "sparse", networks: [], disks: sparse }), 201);
+    await virsh("undefine", "sparse");
+    await virsh("vol-delete", "--pool", "small", "sparse.raw");
     // an overlay takes next to nothing
     const linked = disks.map((one) => ({ ...one, linked: true }));
     expectSuccess(await create({ name: "thin", networks: [], disks: linked }), 201);

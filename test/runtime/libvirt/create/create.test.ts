@@ -201,14 +201,19 @@ describe("cloud_init", () => {
   });
 });
 
-test("firmware variables that another domain of the name has left", async () => {
-  const run = (argv: string[]) =>
-    argv[0] === "ls" && argv.at(-1)?.endsWith("/web_VARS.fd")
-      ? { exitCode: 0, stderr: "" }
-      : undefined;
-  const { outcome } = await create({ firmware: "uefi" }, { run });
-  expect(`${outcome}`).toMatch(
-    /name: another domain 'web' has left .*web_VARS\.fd; remove the file first/,
-  );
-  expect((await create({ firmware: "bios" }, { run })).outcome).toMatchObject({ firmware: "bios" });
-});
+test.each(["fd", "qcow2", "raw"])(
+  "firmware variables that another domain of the name has left: %s",
+  async (format) => {
+    const run = (argv: string[]) =>
+      argv[0] === "ls" && argv.at(-1)?.endsWith(`/web_VARS.${format}`)
+        ? { exitCode: 0, stderr: "" }
+        : undefined;
+    const { outcome } = await create({ firmware: "uefi" }, { run });
+    expect(`${outcome}`).toMatch(
+      /name: another domain 'web' has left .*web_VARS\.(fd|qcow2|raw); remove the file first/,
+    );
+    expect((await create({ firmware: "bios" }, { run })).outcome).toMatchObject({
+      firmware: "bios",
+    });
+  },
+);

@@ -34,7 +34,7 @@ describe("contract", () => {
     checkImage: (exec) => qemuImg.checkImage(exec, "/source", "qcow2", 1000),
     measureImage: (exec) => {
       const image = { path: "/source", format: "qcow2", reads: ["/source"] };
-      return qemuImg.measureImage(exec, image, "raw");
+      return qemuImg.measureImage(exec, image);
     },
     readVmdkEnd: (exec) => qemuImg.readVmdkEnd(exec, "/source", 1000),
     createOverlay: (exec) =>
