@@ -17,7 +17,7 @@ import { putDriversIn, wantsDrivers } from "./drivers.ts";
 import { importImage } from "./images.ts";
 import { readSource, type Source } from "./source.ts";
 import { assertManifest } from "./verify.ts";
-import { asImport, type ImportWish, wishFor } from "./wish.ts";
+import { asImport, type ImportWish, networkFields, wishFor } from "./wish.ts";
 
 export const Imported = Created.extend({
   source: z.object({
@@ -41,7 +41,8 @@ export async function planImport(
   const putsDrivers = await wantsDrivers(ctx, source.appliance, wish);
   const wanted = wishFor(source, wish, putsDrivers);
   ctx.checkDomain(wanted.name);
-  const plan = await asImport(() => planDomain(ctx, wanted));
+  const networks = networkFields(source.appliance, wish);
+  const plan = await asImport(() => planDomain(ctx, wanted), networks);
   return { source, putsDrivers, wanted, plan };
 }
 
@@ -60,7 +61,8 @@ export async function importMachine(
     if (putsDrivers) await putDriversIn(ctx, journal, volumes);
     throwIfCancelled(ctx);
     const domain = DomainWish.parse({ ...asGiven(wanted), disks });
-    const created = await asImport(() => createDomain(ctx, domain));
+    const networks = networkFields(source.appliance, wish);
+    const created = await asImport(() => createDomain(ctx, domain), networks);
     return { ...created, source: { ...summary(source), drivers: putsDrivers } };
   });
   // the domain is there, and stays if its guest does not come

@@ -1,6 +1,7 @@
 /** What a virtual machine of another system comes in: an OVA, an OVF or a VMX beside its disks, or a bare image. */
 import { posix } from "node:path";
 import type { Context } from "../../hypervisor/context.ts";
+import { pathExists } from "../program.ts";
 import { refusedImage } from "../storage/import-file.ts";
 import type { Appliance } from "./appliance.ts";
 import { isTar, readMembers } from "./archive.ts";
@@ -91,8 +92,8 @@ async function readOvf(ctx: Context, field: string, file: ForeignFile): Promise<
   const bytes = await readSmall(ctx, file, MAX_OVF_BYTES);
   const appliance = inFile(file.label, () => parseOvf(bytes));
   const path = file.path.replace(/\.ovf$/i, ".mf");
-  const there = await ctx.exec(["test", "-e", path]);
-  const manifest = there.exitCode === 0 ? await openForeign(ctx, field, path) : undefined;
+  const isThere = await pathExists(ctx, path); // one that cannot be seen is not passed over
+  const manifest = isThere ? await openForeign(ctx, field, path) : undefined;
   const list = manifest && (await readSmall(ctx, manifest, MAX_MANIFEST_BYTES));
   const digests = list && inFile(manifest.label, () => parseManifest(list));
   const description = { name: posix.basename(file.path), digestible: file };

@@ -130,18 +130,35 @@ function networksFor(
   });
 }
 
+/** The field that names the network of each interface of the domain. */
+export const networkFields = (
+  { networks }: Pick<Appliance, "networks">,
+  { networks: map }: Pick<ImportWish, "networks">,
+) =>
+  networks.flatMap(({ network }) => {
+    if (!Object.hasOwn(map, network)) return "network";
+    return map[network] === null ? [] : "networks";
+  });
+
 /** The fields of a new domain that have another name here. */
 const FIELDS: [RegExp, string][] = [
   [/^name: /, "vm_name: "],
   [/^vcpus: /, "cpus: "],
-  [/^networks\[\d+\](\.\w+)?: /, "networks: "],
+  [/^networks\[\d+\]\.mac: /, "keep_macs: "],
+  [/^networks\[\d+\](\.\w+)?: /, "network: "],
   [/^disks\[\d+\]\.(pool|bus|format): /, "$1: "],
   [/^disks\[\d+\]\.size( and disks\[\d+\]\.size)*: (?=pool )/, "pool: "],
   [/^disks\[\d+\]: (?=volume )/, "vm_name: "], // after which the volumes are named
 ];
 
-/** Runs a step of domain/create; its errors have the names of the fields here. */
-export const asImport = <T>(step: () => Promise<T>) => renaming(FIELDS, step);
+/** Runs a step of domain/create; its errors have the names of the fields here. `networks`: see `networkFields`. */
+export function asImport<T>(step: () => Promise<T>, networks: string[] = []): Promise<T> {
+  const own = networks.map((field, i): [RegExp, string] => [
+    new RegExp(`^networks\\[${i}\\]\\.network: `),
+    `${field}: `,
+  ]);
+  return renaming([...own, ...FIELDS], step);
+}
 
 /** Runs a step; in its errors fields have other names. */
 export async function renaming<T>(fields: [RegExp, string][], step: () => Promise<T>): Promise<T> {

@@ -511,7 +511,7 @@ describe("refused, and nothing is left", () => {
       await take(path, { vm_name: "new", network: "gone" }),
       404,
       "not_found",
-      /^networks: .*gone/,
+      /^network: .*gone/,
     );
     expectError(
       await take(path, { vm_name: "new", networks: { Other: "lan" } }),
