@@ -9,6 +9,8 @@ const OF_THE_CALL: ErrorCode[] = [
 
 /** Of what other endpoints say about their own fields. */
 const FOREIGN_FIELD = /^(source_path|files|url): /;
+/** Of what image/fetch says about fields that a disk has too, beside its image. */
+const BESIDE_IMAGE = /^(disks\[\d+\])\.image: (capacity|sha256|sha512): /;
 const FOREIGN_ADVICE = /, or import it as it is with source_format: "raw"$/;
 
 /** Runs a step; its errors get the field's name. */
@@ -19,6 +21,10 @@ export async function inField<T>(field: string, step: () => Promise<T>): Promise
     if (!(error instanceof HyperError) || OF_THE_CALL.includes(error.code)) throw error;
     const text = error.message.replace(FOREIGN_FIELD, "").replace(FOREIGN_ADVICE, "");
     const { code, details } = error;
-    throw new HyperError(code, `${field}: ${text}`, { cause: error, details });
+    const named = `${field}: ${text}`.replace(
+      BESIDE_IMAGE,
+      (_, disk, own) => `${disk}.${own === "capacity" ? "size" : own}: `,
+    );
+    throw new HyperError(code, named, { cause: error, details });
   }
 }

@@ -138,12 +138,12 @@ test("a disk of a URL that is refused or fails leaves nothing", async () => {
     [
       [{ image: `${images.url}/raw`, sha256: "0".repeat(64) }],
       "invalid_input",
-      /^disks\[0\]\.image: sha256: that of the download/,
+      /^disks\[0\]\.sha256: that of the download/,
     ],
     [
       [{ size: 1 }, { image: `${images.url}/raw`, size: "512KiB" }],
       "invalid_input",
-      /^disks\[1\]\.image: capacity: 524288 bytes are less/,
+      /^disks\[1\]\.size: 524288 bytes are less/,
     ],
     [
       [{ image: `${images.url}/raw`, linked: true }],
