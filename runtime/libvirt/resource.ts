@@ -61,8 +61,10 @@ export async function removeResource(ctx: Context, resource: Resource) {
   if (resource.kind === "volume")
     await ctx.virsh(["vol-delete", "--pool", resource.pool, "--vol", resource.name]);
   else if (resource.kind === "domain") {
-    await ctx.virsh.settled([["destroy", "--domain", resource.name]]);
+    const [off] = await ctx.virsh.settled([["destroy", "--domain", resource.name]]);
     await ctx.virsh(["undefine", "--domain", resource.name, "--nvram"]); // a failed start can make that file
+    // one that could not be switched off, as while QEMU hangs, runs on as a domain that is not stored
+    if (off instanceof HyperError && (await resourceExists(ctx, resource))) throw off;
   } else {
     const remove = resource.kind === "parent" ? REMOVE_EMPTY : ["rm", "-rf"];
     const { signal } = new AbortController(); // a cancelled call still removes what it has made

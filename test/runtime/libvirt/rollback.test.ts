@@ -7,6 +7,7 @@ import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type ErrorCode, HyperError } from "../../../runtime/core/errors.ts";
 import { log } from "../../../runtime/core/log.ts";
 import type { Context } from "../../../runtime/hypervisor/context.ts";
+import type { Arg } from "../../../runtime/hypervisor/text-arguments.ts";
 import { type Journal, leftovers } from "../../../runtime/libvirt/journal.ts";
 import type { Resource } from "../../../runtime/libvirt/resource.ts";
 import { rollback, withRollback } from "../../../runtime/libvirt/rollback.ts";
@@ -141,6 +142,30 @@ describe("a failure", () => {
       details: { left: ["domain d (no)", "file /f (rm: no)"] },
     });
     expect(readNote().resources).toEqual(ALL);
+  });
+
+  test.each([
+    ["runs on", ["v", "d"], "full; left behind: domain d (QEMU hangs)"],
+    ["was off", ["v"], "full"],
+  ])("a domain that cannot be switched off, and %s", async (_what, after, message) => {
+    const { ctx } = hypervisor();
+    const before = ctx.virsh.settled;
+    let isUndefined = false;
+    ctx.virsh.settled = async (commands) => {
+      const [verb] = commands[0] ?? [];
+      if (verb === "destroy") return [new HyperError("virsh_failed", "QEMU hangs")];
+      if (verb === "domstate" && isUndefined) return [after.includes("d") ? "running\n" : missing];
+      return before(commands);
+    };
+    const virsh = Object.assign(async (words: Arg[]) => {
+      isUndefined ||= words[0] === "undefine";
+      return "";
+    }, ctx.virsh);
+    const thrown = await fails({ ...ctx, virsh }, async (journal) => {
+      await made(journal, [DOMAIN]);
+      throw new HyperError("no_space", "full");
+    });
+    expect(thrown).toMatchObject({ code: "no_space", message });
   });
 
   test("of another kind is told as internal, its text to the log alone", async () => {
