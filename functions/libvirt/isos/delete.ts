@@ -5,6 +5,7 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { deleteVolume } from "#runtime/libvirt/storage/delete-volume.ts";
 import { asIso, Iso, isIso } from "#runtime/libvirt/storage/iso.ts";
+import { mayBeInUse } from "#runtime/libvirt/storage/look.ts";
 import { readStorage } from "#runtime/libvirt/storage/usage.ts";
 import { KnownVolume, readVolume } from "#runtime/libvirt/storage/volume.ts";
 
@@ -29,6 +30,12 @@ export default defineFunction({
       const text = `name: ${name} is in a drive of ${domains.join(", ")}; cdrom/eject takes it out`;
       throw new HyperError("in_use", text, { details: { domains } });
     }
+    const children = [...storage.overlaysOf(volume), ...storage.dataUsersOf(volume)];
+    if (children.length > 0) {
+      const text = `name: ${name} is below ${children.join(", ")}, which would break without it`;
+      throw new HyperError("in_use", text, { details: { children } });
+    }
+    if (storage.unknown.length > 0) throw mayBeInUse(`name: ${name}`, storage.unknown);
     await deleteVolume(ctx, storage, volume);
     return asIso(volume);
   },

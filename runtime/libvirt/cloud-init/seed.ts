@@ -20,6 +20,14 @@ const LABEL = "cidata";
 /** Pools of files, and of volumes that are as good as files. */
 const SEED_POOLS = ["dir", "fs", "netfs", "logical"];
 
+const ENDING = "-seed.iso";
+export const seedVolume = (domain: string) => `${domain}${ENDING}`;
+
+/** Throws `forbidden` for the seed of a domain that is not the caller's, since a guest with it could read its secrets. */
+export function assertOwnSeed({ checkDomain }: Pick<Context, "checkDomain">, image: string) {
+  if (image.endsWith(ENDING)) checkDomain(image.slice(0, -ENDING.length));
+}
+
 /** Makes the seed of a domain that is to be defined. It has the owner and the mode that libvirt gives volumes, 0600. */
 export async function makeSeed(
   ctx: Context,
@@ -29,7 +37,7 @@ export async function makeSeed(
   const { pool, domain, uuid, cloudInit } = options;
   await assertSeedPool(ctx, pool);
   const image = isoImage(LABEL, seedFiles(cloudInit, domain, uuid));
-  const volume = `${domain}-seed.iso`;
+  const volume = seedVolume(domain);
   const named = ["--pool", pool, "--vol", volume];
   const definition = volumeXml({ name: volume, capacity: image.length, format: "raw" });
   const commands = [

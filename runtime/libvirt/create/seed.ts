@@ -1,7 +1,7 @@
 /** The seed of a new domain: what its cloud-init reads, in a drive of its own. */
 import type { Context } from "../../hypervisor/context.ts";
 import { attachSeed } from "../cloud-init/attach-seed.ts";
-import { assertSeedPool, makeSeed, type Seed } from "../cloud-init/seed.ts";
+import { assertSeedPool, makeSeed, type Seed, seedVolume } from "../cloud-init/seed.ts";
 import { readDisks } from "../disk.ts";
 import type { Journal } from "../journal.ts";
 import { parseXml } from "../xml.ts";
@@ -22,7 +22,7 @@ export async function planSeed(
   const beside = disks.find(({ pool }) => pool)?.pool ?? "default";
   const pool = await readDiskPool(ctx, "seed_pool", seed_pool ?? beside);
   await assertSeedPool(ctx, pool.name);
-  await assertNoVolume(ctx, "cloud_init", pool.name, `${name}-seed.iso`);
+  await assertNoVolume(ctx, "cloud_init", pool.name, seedVolume(name));
   return pool.name;
 }
 

@@ -1,6 +1,7 @@
 /** Inserting a medium into a CD-ROM drive, and ejecting one. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { assertOwnSeed } from "../cloud-init/seed.ts";
 import { findIso } from "../create/cdrom.ts";
 import { readAnswering } from "../definitions.ts";
 import { domainState, nameIn } from "../domain/domain.ts";
@@ -27,6 +28,7 @@ export async function insertMedium(ctx: Context, uuid: string, dominfo: string, 
   const path = await findIso(ctx, iso, fields);
   const place = { pool: volume && pool, name: path.slice(path.lastIndexOf("/") + 1) };
   const image = { path, format: "raw", ...place, backing: null };
+  assertOwnSeed(ctx, image.name);
   await assertAttachable(ctx, name, image, { readOnly: true, shareable: false }, field);
   const state = domainState(dominfo);
   const drives = await readDrives(ctx, uuid, state);

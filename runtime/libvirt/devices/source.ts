@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { assertOwnSeed } from "../cloud-init/seed.ts";
 import { readImageFile, readImageVolume } from "../create/existing.ts";
 import type { Journal } from "../journal.ts";
 import { PoolName } from "../names.ts";
@@ -61,6 +62,7 @@ export async function findSource(
   const source = volume
     ? await ofVolume(ctx, pool, volume, format)
     : await ofFile(ctx, `${path}`, format, judge);
+  assertOwnSeed(ctx, source.name);
   await assertAttachable(ctx, domain, source, sharing, field, storage);
   // one that is shared may change while it is looked at, and is raw
   if (volume && format !== "raw" && !sharing.shareable)

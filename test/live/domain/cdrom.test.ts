@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { beforeAll, expect } from "vitest";
 import { children, parseXml, xml } from "../../../runtime/libvirt/xml.ts";
+import { bearing, guarded } from "../../fixtures/access.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import { at, image, machine, sh, start, virsh, wipe } from "../../fixtures/live/machine.ts";
 import { tinyOs } from "../../fixtures/live/tiny-os.ts";
@@ -191,4 +192,31 @@ test("refused: paths, other domains' disks, what is not there", async () => {
   expectError(await eject({ name: "gone" }), 404, "not_found", /'gone'/);
   expect(await both()).toEqual([["hda raw -"], ["hda raw -"]]);
   rmSync(`${ALLOWED}/link`);
+});
+
+test("a token for some domains cannot read the seeds of others", async () => {
+  const seed = await iso("db-seed.iso");
+  await iso("vm-seed.iso");
+  await machine("db", { devices: drive("hda", "ide", seed) });
+  await machine("vm", { devices: drive("hda", "ide") });
+  symlinkSync(seed, `${ALLOWED}/link.iso`);
+  const access = guarded();
+  const token = await access.token("vm", { role: "admin", domains: ["vm"] });
+  const limited = await start(undefined, access.env);
+  const headers = { ...bearing(token).headers, "Content-Type": "application/json" };
+  const ask = (path: string, input: object) =>
+    limited.post(`/libvirt/${path}`, { name: "vm", ...input }, { headers });
+  try {
+    for (const source of [{ volume: "db-seed.iso" }, { path: `${ALLOWED}/link.iso` }]) {
+      expectError(await ask("cdrom/insert", source), 403, "forbidden", /touch domain "db"/);
+      const disk = { ...source, format: "raw", read_only: true };
+      expectError(await ask("disk/attach", disk), 403, "forbidden", /touch domain "db"/);
+    }
+    expect(await both()).toEqual([["hda raw -"], ["hda raw -"]]);
+    expectSuccess(await ask("cdrom/insert", { volume: "vm-seed.iso" }));
+  } finally {
+    await limited.stop();
+    access.remove();
+    rmSync(`${ALLOWED}/link.iso`);
+  }
 });

@@ -74,7 +74,12 @@ test("from a path and from the caller: the very bytes, which a domain can have",
   expectSuccess(await server.post("/libvirt/cdrom/eject", { name: "vm" }), 200);
   for (const name of ["one.iso", "two.iso"])
     expectSuccess(await server.post("/libvirt/isos/delete", { name }), 200);
-  expect(readdirSync(STORE).sort()).toEqual(["disk.raw", "three.iso"]);
+  await sh(`qemu-img create -q -f qcow2 -F raw -b '${at("three.iso")}' over.qcow2`);
+  await virsh("pool-refresh", "default");
+  const base = await server.post("/libvirt/isos/delete", { name: "three.iso" });
+  expectError(base, 500, "in_use", /^name: three.iso is below .*over\.qcow2, which would break/);
+  expect(base.body.children).toEqual([at("over.qcow2")]);
+  expect(readdirSync(STORE).sort()).toEqual(["disk.raw", "over.qcow2", "three.iso"]);
 });
 
 test("refused, and nothing is left", async () => {
