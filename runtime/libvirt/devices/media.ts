@@ -1,4 +1,5 @@
 /** The media of CD-ROM drives, in the running domain and in its stored definition alike. */
+import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
@@ -65,6 +66,9 @@ export function assertDrive(drives: Drive[], target: string, domain: string) {
   throw new HyperError("invalid_input", text);
 }
 
+/** Firmware that looks for a system may shut the tray of an empty drive while libvirt is at it. */
+const AGAIN_MS = 1000;
+
 /**
  * Puts a medium into a drive, or none: first in the running domain, whose guest may have locked the tray, then in the
  * stored definition.
@@ -82,11 +86,17 @@ export async function changeMedium(
   const running = own.find(({ scope }) => scope === "--live");
   const stored = own.find(({ scope }) => scope === "--config");
   if (running) {
-    await update(running, withMedium(running, path), force ? ["--force"] : []).catch(
-      async (error: HyperError) => {
+    const change = () => update(running, withMedium(running, path), force ? ["--force"] : []);
+    const isEmpty = mediumOf(running) === undefined;
+    await change()
+      .catch(async (error: HyperError) => {
+        if (!isEmpty || error.code !== "virsh_failed") throw error;
+        await sleep(AGAIN_MS);
+        return change();
+      })
+      .catch(async (error: HyperError) => {
         throw (force ? undefined : await lockedTray(ctx, uuid, running, error)) ?? error;
-      },
-    );
+      });
   }
   if (stored) {
     await update(stored, withMedium(stored, path)).catch((error: unknown) => {
