@@ -1,6 +1,6 @@
 /** The files of a seed, as cloud-init's data source NoCloud reads them. */
 import type * as z from "zod";
-import { HOSTNAME, type User, type WriteFile } from "./fields.ts";
+import { FQDN, HOSTNAME, type User, type WriteFile } from "./fields.ts";
 import { flowYaml } from "./flow-yaml.ts";
 import type { IsoFile } from "./iso9660.ts";
 import type { CloudInit } from "./schema.ts";
@@ -22,7 +22,8 @@ export function seedFiles(cloudInit: CloudInit, domain: string, uuid: string): I
 
 /** Without a host name cloud-init would call every guest localhost. */
 function metaData({ hostname, fqdn, ...more }: CloudInit, domain: string, uuid: string) {
-  const name = fqdn ?? hostname ?? (HOSTNAME.test(domain) ? domain : undefined);
+  const isName = HOSTNAME.test(domain) || FQDN.test(domain);
+  const name = fqdn ?? hostname ?? (isName ? domain : undefined);
   return {
     "instance-id": uuid,
     ...(name && { "local-hostname": name }),

@@ -27,7 +27,7 @@ export const Line = z
 
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 export const HOSTNAME = new RegExp(`^${LABEL}$`);
-const FQDN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})+$`);
+export const FQDN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})+$`);
 
 export const hostname = (sample: Sample) =>
   z

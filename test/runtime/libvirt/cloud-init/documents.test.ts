@@ -27,6 +27,7 @@ test("without a field: an instance of its own, named like its domain", () => {
   expect(Object.keys(text)).toEqual(["user-data", "meta-data"]);
   expect(config()).toEqual({});
   expect(meta()).toEqual({ "instance-id": UUID, "local-hostname": "web" });
+  expect(seed({}, "web.example.org").meta()).toMatchObject({ "local-hostname": "web.example.org" });
   expect(seed({}, "a name with spaces").meta()).toEqual({ "instance-id": UUID });
 });
 
