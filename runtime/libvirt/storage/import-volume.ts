@@ -109,12 +109,16 @@ export async function adoptImage(
   const made = await readVolume(ctx, pool, name);
   const seen = made.format === "iso" ? "raw" : made.format; // a CD-ROM's file system is on a raw disk
   const isFile = made.type === "file";
-  if (made.backing || (isFile && seen !== format) || made.capacity_bytes < capacity) {
+  const size = Math.ceil(made.capacity_bytes / SECTOR) * SECTOR;
+  if (made.backing || (isFile && seen !== format) || size < capacity) {
     const text = `volume ${name}: libvirt sees ${made.format} of ${made.capacity_bytes} bytes in it, not ${format} of ${capacity}`;
     throw new HyperError("command_failed", text);
   }
   return made;
 }
+
+/** QEMU counts the size of an image in these, libvirt that of a raw file in bytes. */
+const SECTOR = 512;
 
 /** Throws before anything is made. */
 function checkCapacity(

@@ -150,6 +150,8 @@ export function convertImage(
     ...(shared ? ["-U"] : []),
     ...(existing?.zero ? ["--target-is-zero"] : []),
     ...(compress ? ["-c"] : []),
+    // to any other VMDK qemu-img writes without compression, and without a word
+    ...(compress && targetFormat === "vmdk" ? ["-o", "subformat=streamOptimized"] : []),
     ...(targetFormat === "vpc" && !existing ? ["-o", "force_size=on"] : []),
     ...(sourceFormat ? ["-f", sourceFormat] : []),
   ];

@@ -107,7 +107,13 @@ describe("convert/vm", () => {
     // what is there is not written over
     const again = await convert({ dest_path });
     expectError(again.answer, 500, "already_exists", /^dest_path: .*out\.qcow2 exists already/);
-    for (const path of files) rmSync(path);
+    const other = { source_path: raw[0], dest_path: join(ALLOWED, "out.vmdk"), format: "vmdk" };
+    const small = expectSuccess((await convert({ ...other, compression: true })).answer, 202);
+    const { path = "" } = small.files[0] ?? {};
+    const info = await imageInfo(path);
+    expect(info["format-specific"].data["create-type"]).toBe("streamOptimized");
+    expect(await same(path, `${raw[0]}`)).toBe(true);
+    for (const path of [...files, other.dest_path]) rmSync(path);
   });
 
   test("to a domain", async () => {

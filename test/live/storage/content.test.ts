@@ -118,6 +118,15 @@ describe("in and out", () => {
     expect(headers.get("Content-Disposition")).toBe(`attachment; ${name}`);
   });
 
+  test("a number of bytes that is none of sectors", async () => {
+    const bytes = randomBytes(MIB + 1);
+    const data = expectSuccess(await put("odd", bytes), 201);
+    expect(data).toMatchObject({ format: "raw", capacity_bytes: MIB + 1 });
+    expect((await get("odd")).bytes.equals(bytes)).toBe(true);
+    const larger = await put("more", bytes, { capacity: "2MiB" });
+    expect(expectSuccess(larger, 201)).toMatchObject({ capacity_bytes: 2 * MIB });
+  });
+
   test("a larger capacity", async () => {
     for (const name of ["raw", "qcow2"]) {
       const answer = await put(`v-${name}`, from(name), { capacity: "20MiB" });
