@@ -67,8 +67,8 @@ async function convertInto(
 }
 
 function createVolume(ctx: Context, journal: Noting, image: SourceImage, wanted: NewVolume) {
-  const { pool, name, format } = wanted;
-  const file = ["--file", volumeXml({ name, capacity: image.virtualSize, format })];
+  const { pool, name, format, capacity = image.virtualSize } = wanted; // a device could not grow later
+  const file = ["--file", volumeXml({ name, capacity, format })];
   return journal
     .track({ kind: "volume", pool, name }, () => ctx.virsh(["vol-create", "--pool", pool, ...file]))
     .then(() => readVolume(ctx, pool, name));
@@ -106,11 +106,12 @@ export async function adoptImage(
     else await uploadVolume(ctx, target, image.path, progress);
   } else await importVolume(ctx, journal, image, wanted, progress);
   if (!isMoved) await removeResource(ctx, { kind: "folder", path: posix.dirname(image.path) });
-  if (capacity > image.virtualSize) {
+  let made = await readVolume(ctx, pool, name);
+  if (capacity > image.virtualSize && made.capacity_bytes < capacity) {
     const size = ["--capacity", `${capacity}B`];
     await ctx.virsh(["vol-resize", "--pool", pool, "--vol", name, ...size]);
+    made = await readVolume(ctx, pool, name);
   }
-  const made = await readVolume(ctx, pool, name);
   const seen = made.format === "iso" ? "raw" : made.format; // a CD-ROM's file system is on a raw disk
   const isFile = made.type === "file";
   const size = Math.ceil(made.capacity_bytes / SECTOR) * SECTOR;

@@ -1,6 +1,7 @@
 /** A volume of an image that lies in a folder of ours: what is kept byte for byte, and what must be converted. */
 import { expect, test } from "vitest";
 import content from "../../../../functions/libvirt/volume/content.ts";
+import { HyperError } from "../../../../runtime/core/errors.ts";
 import { log } from "../../../../runtime/core/log.ts";
 import { unwatched } from "../../../../runtime/core/progress.ts";
 import type { Context } from "../../../../runtime/hypervisor/context.ts";
@@ -11,12 +12,15 @@ import { withoutIsolation } from "../../../fixtures/isolated.ts";
 const MIB = 2 ** 20;
 
 /** Makes a volume of the image in a pool of devices. */
-async function onDevice(format: "raw" | "qcow2") {
-  const fake = answering((verb) =>
-    verb === "vol-dumpxml"
-      ? `<volume type="block"><name>v</name><capacity>${MIB}</capacity><target><path>/dev/vg/v</path></target></volume>`
-      : "",
-  );
+async function onDevice(format: "raw" | "qcow2", capacity?: number) {
+  let size: string | undefined;
+  const fake = answering((verb, ...words) => {
+    if (verb === "vol-create") size = words.join().match(/<capacity unit="bytes">(\d+)/)?.[1];
+    if (verb === "vol-resize") return new HyperError("unsupported", "a device cannot grow");
+    return verb === "vol-dumpxml"
+      ? `<volume type="block"><name>v</name><capacity>${size}</capacity><target><path>/dev/vg/v</path></target></volume>`
+      : "";
+  });
   const ran: string[][] = [];
   const exec = async (words: string[]) => {
     const argv = withoutIsolation(words);
@@ -30,10 +34,10 @@ async function onDevice(format: "raw" | "qcow2") {
     head: Buffer.alloc(512),
   };
   const track = <T>(_: unknown, make: () => Promise<T>) => make();
-  const wanted = { pool: "vg", name: "v", format };
-  await adoptImage(ctx as unknown as Context, { track }, image, wanted, unwatched);
+  const wanted = { pool: "vg", name: "v", format, capacity };
+  const made = await adoptImage(ctx as unknown as Context, { track }, image, wanted, unwatched);
   const convert = ran.find((argv) => argv.includes("convert"))?.join(" ");
-  return { convert, isUploaded: fake.verbs().includes("vol-upload"), ran };
+  return { convert, isUploaded: fake.verbs().includes("vol-upload"), ran, made };
 }
 
 test("on a device a qcow2 becomes the disk that it holds, since libvirt takes a device for raw", async () => {
@@ -47,6 +51,13 @@ test("a raw image is on a device as it is", async () => {
   const { convert, isUploaded } = await onDevice("raw");
   expect([convert, isUploaded]).toEqual([undefined, true]);
 });
+
+test.each(["raw", "qcow2"] as const)(
+  "a larger device is made as large at once: %s",
+  async (format) => {
+    expect((await onDevice(format, 2 * MIB)).made.capacity_bytes).toBe(2 * MIB);
+  },
+);
 
 test.each([
   ["block", null, "qcow2", "made from qcow2, converted to raw"],
