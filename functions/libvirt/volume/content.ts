@@ -38,8 +38,10 @@ export default defineFunction({
     sha256: Sha256.optional().meta(OF_A_PUT),
   }),
   output: Volume.extend({ source_format: z.string() }),
-  message: ({ name, pool, source_format, format }) =>
-    `Volume ${name} in pool ${pool} made from ${source_format}${format === source_format ? "" : `, converted to ${format}`}`,
+  message({ name, pool, source_format, format, type }) {
+    const kind = type === "file" ? format : "raw"; // of a device libvirt knows none
+    return `Volume ${name} in pool ${pool} made from ${source_format}${kind === source_format ? "" : `, converted to ${kind}`}`;
+  },
   examples: [{ pool: "default", volume: "debian-12" }],
 
   async run({ pool, volume, format, source_format, capacity, sha256 }, ctx) {

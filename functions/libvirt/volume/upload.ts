@@ -28,8 +28,9 @@ export default defineFunction({
     ),
   }),
   output: Volume.extend({ source_format: z.string() }),
-  message: ({ name, pool, source_format, format, capacity_bytes }) => {
-    const converted = format === source_format ? "" : `, converted to ${format}`;
+  message: ({ name, pool, source_format, format, type, capacity_bytes }) => {
+    const kind = type === "file" ? format : "raw"; // of a device libvirt knows none
+    const converted = kind === source_format ? "" : `, converted to ${kind}`;
     const small = `; it has only ${capacity_bytes} bytes, so make sure that the source is a disk image`;
     const isSmall = source_format === "raw" && capacity_bytes < SMALLEST_DISK_BYTES;
     return `Volume ${name} in pool ${pool} made from ${source_format}${converted}${isSmall ? small : ""}`;

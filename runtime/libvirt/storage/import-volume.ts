@@ -34,19 +34,22 @@ export function importVolume(
   told: Progress = ctx.progress,
 ): Promise<Volume> {
   told({ phase: "waiting to convert", percent: 0 });
-  return inCopyPlace(ctx, () => convertToVolume(ctx, journal, image, wanted, told));
+  return inCopyPlace(ctx, async () => {
+    const target = await createVolume(ctx, journal, image, wanted);
+    await convertInto(ctx, journal, image, target, told);
+    return readVolume(ctx, wanted.pool, wanted.name);
+  });
 }
 
-async function convertToVolume(
+async function convertInto(
   ctx: Context,
   journal: Noting,
   image: SourceImage,
-  wanted: NewVolume,
+  target: Volume,
   told: Progress,
-): Promise<Volume> {
+) {
   const { label, virtualSize } = image;
-  const { pool, name, format } = wanted;
-  const target = await createVolume(ctx, journal, image, wanted);
+  const format = target.type === "file" ? target.format : "raw";
   const phase = `converting ${image.format} to ${format}`;
   ctx.log.info(`${image.path}, ${image.format}, is converted to ${target.path}, ${format}.`);
   const data = await allocatedBytes(ctx, [image.path]);
@@ -61,12 +64,11 @@ async function convertToVolume(
       await assertSeenAsRaw(ctx, into.target, label);
   };
   await fillVolume(ctx, journal, target, virtualSize, convert, progress);
-  return readVolume(ctx, pool, name);
 }
 
 function createVolume(ctx: Context, journal: Noting, image: SourceImage, wanted: NewVolume) {
-  const { pool, name, format } = wanted;
-  const file = ["--file", volumeXml({ name, capacity: image.virtualSize, format })];
+  const { pool, name, format, capacity = image.virtualSize } = wanted; // a device could not grow later
+  const file = ["--file", volumeXml({ name, capacity, format })];
   return journal
     .track({ kind: "volume", pool, name }, () => ctx.virsh(["vol-create", "--pool", pool, ...file]))
     .then(() => readVolume(ctx, pool, name));
@@ -97,16 +99,19 @@ export async function adoptImage(
     if (format === "raw") refuseSeen(image.head.toString("hex"), image.label);
     const target = await createVolume(ctx, journal, image, wanted);
     isMoved = target.type === "file" && (await moveInto(ctx, image.path, target.path));
-    if (isMoved)
+    if (target.type === "block" && format !== "raw")
+      await inCopyPlace(ctx, () => convertInto(ctx, journal, image, target, progress)); // libvirt takes a device for raw
+    else if (isMoved)
       await ctx.virsh.settled([["pool-refresh", "--pool", pool]]); // a pool at work refuses it; its next one tells all
     else await uploadVolume(ctx, target, image.path, progress);
   } else await importVolume(ctx, journal, image, wanted, progress);
   if (!isMoved) await removeResource(ctx, { kind: "folder", path: posix.dirname(image.path) });
-  if (capacity > image.virtualSize) {
+  let made = await readVolume(ctx, pool, name);
+  if (capacity > image.virtualSize && made.capacity_bytes < capacity) {
     const size = ["--capacity", `${capacity}B`];
     await ctx.virsh(["vol-resize", "--pool", pool, "--vol", name, ...size]);
+    made = await readVolume(ctx, pool, name);
   }
-  const made = await readVolume(ctx, pool, name);
   const seen = made.format === "iso" ? "raw" : made.format; // a CD-ROM's file system is on a raw disk
   const isFile = made.type === "file";
   const size = Math.ceil(made.capacity_bytes / SECTOR) * SECTOR;
