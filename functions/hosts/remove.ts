@@ -7,7 +7,7 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { HostAlias } from "#runtime/function/host-fields.ts";
 import { checkUnlimited } from "#runtime/function/job-access.ts";
 import { isAdded } from "#runtime/hypervisor/added-hosts.ts";
-import { forgetHost } from "#runtime/hypervisor/kept-hosts.ts";
+import { forgetHost, lookAtHosts } from "#runtime/hypervisor/kept-hosts.ts";
 import { openJobsOf } from "#runtime/jobs/counts.ts";
 import { removeAuthFile } from "#runtime/libvirt/vcenter.ts";
 
@@ -26,6 +26,7 @@ export default defineFunction({
 
   async run({ name, force }, { caller }) {
     checkUnlimited(caller);
+    await lookAtHosts();
     if (!isAdded(name)) {
       if (!Object.hasOwn(settings().hosts, name)) throw unknownHypervisor([name]);
       const text = `name: ${name} was not added by hosts/add; it is in hypersdk.toml, or the default`;

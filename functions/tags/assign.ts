@@ -12,7 +12,10 @@ export default defineFunction({
   input: targeted({ tags: Tags }),
   output: BatchResult,
   message: null,
-  examples: [{ domains: ["web1", "kvm2/web2"], tags: ["prod", "team:web"] }],
+  examples: [
+    { domains: ["web1", "web2"], tags: ["prod", "team:web"] },
+    { domains: ["kvm2/web3"], tags: ["prod"] },
+  ],
 
   async run({ domains, select, tags }, ctx) {
     const change = withTags(tags);

@@ -12,7 +12,7 @@ export default defineFunction({
   input: z.strictObject({ vm_path: VmPath }),
   output: z.object({ vm_info: VmInfo }),
   message: null,
-  examples: [{ vm_path: "kvm1/web" }],
+  examples: [{ vm_path: "web" }, { vm_path: "kvm1/web" }],
 
   async run({ vm_path }, ctx) {
     const vm = atPath(ctx, vm_path);

@@ -13,7 +13,7 @@ export default defineFunction({
   input: z.strictObject({ vm_path: VmPath }),
   output: VmDone,
   message: null,
-  examples: [{ vm_path: "kvm1/web" }],
+  examples: [{ vm_path: "web" }, { vm_path: "kvm1/web" }],
 
   async run({ vm_path }, ctx) {
     const { ctx: there, name, path } = atPath(ctx, vm_path);

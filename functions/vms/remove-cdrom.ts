@@ -23,7 +23,7 @@ export default defineFunction({
     removed: z.array(z.string()).describe("drives"),
   }),
   message: null,
-  examples: [{ vm_path: "kvm1/web" }],
+  examples: [{ vm_path: "web" }, { vm_path: "kvm1/web" }],
 
   async run({ vm_path, drive, force }, ctx) {
     const { ctx: there, name, path } = atPath(ctx, vm_path);

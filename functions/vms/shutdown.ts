@@ -15,7 +15,7 @@ export default defineFunction({
   input: z.strictObject({ vm_path: VmPath, timeout: Timeout }),
   output: VmDone.extend({ seconds: z.number().describe("how long it took") }),
   message: null,
-  examples: [{ vm_path: "kvm1/web", timeout: 60 }],
+  examples: [{ vm_path: "web", timeout: 60 }, { vm_path: "kvm1/web" }],
 
   async run({ vm_path, timeout }, ctx) {
     const { ctx: there, name, path } = atPath(ctx, vm_path);

@@ -28,9 +28,17 @@ async function readKept(): Promise<AddedHost[]> {
     return (await query<AddedHost>("SELECT alias, uri, sudo FROM host ORDER BY alias")).rows;
   const path = fileOf();
   if (!(await fileStatus(path))) return [];
-  const { success, data, error } = Kept.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  const { success, data, error } = Kept.safeParse(parse(readFileSync(path, "utf8")));
   if (success) return data.hosts;
-  throw new Error(`${path}: ${inputError(error).message}`);
+  throw new HyperError("function_unavailable", `${path}: ${inputError(error).message}`);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // which the schema refuses
+  }
 }
 
 /** Replaced as a whole. URIs may name the paths of keys. */
@@ -54,15 +62,15 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
 export const keepHost = (host: AddedHost, who: string) =>
   inTurn(async () => {
     const { alias, uri, sudo } = host;
+    const taken = () => new HyperError("already_exists", `name: there is a hypervisor ${alias}`);
     const kept = await readKept();
-    const isTaken =
-      Object.hasOwn(settings().hosts, alias) || kept.some((one) => one.alias === alias);
-    if (isTaken) throw new HyperError("already_exists", `name: there is a hypervisor ${alias}`);
-    if (settings().database.url)
-      await query("INSERT INTO host (alias, uri, sudo, created_by) VALUES ($1, $2, $3, $4)", [
-        ...[alias, uri, sudo, who],
-      ]);
-    else writeFile([...kept, host]);
+    if (Object.hasOwn(settings().hosts, alias) || kept.some((one) => one.alias === alias))
+      throw taken();
+    if (settings().database.url) {
+      const insert = `INSERT INTO host (alias, uri, sudo, created_by) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING RETURNING alias`;
+      if ((await query(insert, [alias, uri, sudo, who])).rows.length === 0) throw taken();
+    } else writeFile([...kept, host]);
     await applyHosts(await readKept());
   });
 
@@ -73,13 +81,14 @@ export const forgetHost = (alias: string) =>
     await applyHosts(await readKept());
   });
 
-const look = () => inTurn(async () => applyHosts(await readKept()));
+/** What another server has changed is so here, too. */
+export const lookAtHosts = () => inTurn(async () => applyHosts(await readKept()));
 
 /** From now on, until all hypervisors are closed. What is in a file is there when this resolves. */
 export async function followKeptHosts() {
   let problem: string | undefined;
   const tryLook = () =>
-    look().then(
+    lookAtHosts().then(
       () => (problem = undefined),
       (error: Error) => {
         if (problem !== error.message)

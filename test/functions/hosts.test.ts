@@ -1,5 +1,5 @@
 /** POST /hosts/add, remove and test: over HTTP, with libvirt's own test hypervisor, and after a restart. */
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -69,6 +69,17 @@ describe("add and remove", () => {
     expect(added.body.data).toMatchObject({ reachable: null });
     expect((await server.get("/vms/list")).body.unreachable).toMatchObject([{ host: "away" }]);
     await post("remove", { name: "away" });
+  });
+
+  test("a file that is broken is said, and the server serves", async () => {
+    writeFileSync(file, "{");
+    const { body } = await post("add", { name: "new", uri: TEST });
+    expect(body).toMatchObject({
+      ...{ code: "function_unavailable", error: expect.stringContaining("hosts.json") },
+    });
+    expect(readFileSync(file, "utf8")).toBe("{");
+    expect(await aliases()).toEqual(["local", "fixed"]);
+    rmSync(file);
   });
 
   test("those of hypersdk.toml are neither replaced nor removed; names are used once", async () => {

@@ -17,6 +17,8 @@ export function queryError(at: number, text: string): HyperError {
   });
 }
 
+/** No name has them, and the database, which keeps queries, takes no NUL. */
+const UNFIT = /(?![\t\n\r])\p{Cc}|\p{Cs}/u;
 const SPACE = /\s+/y;
 const FIELD = /([A-Za-z_]+):/y;
 const QUOTED = /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'/sy;
@@ -27,6 +29,8 @@ const OPERATOR = /^(and|or|not)$/i;
 export function tokensOf(text: string): Token[] {
   if (text.length > MAX_QUERY_LENGTH)
     throw queryError(MAX_QUERY_LENGTH, `a query has at most ${MAX_QUERY_LENGTH} characters`);
+  const unfit = text.search(UNFIT);
+  if (unfit >= 0) throw queryError(unfit, "a query has no control characters, and no halves of characters");
   const tokens: Token[] = [];
   let at = 0;
   const take = (pattern: RegExp) => {

@@ -239,7 +239,7 @@ test("over HTTP, on libvirtd and QEMU", { timeout: slow(300_000) }, async () => 
     const lines = real.audited();
     expect(lines.length).toBeGreaterThan(OVER_HTTP / 10);
     const rooms =
-      /^\/(libvirt|console|jobs|schedules|import|convert|workflow|config|notifications|webhooks|alert-rules)\//;
+      /^\/(libvirt|console|jobs|schedules|import|convert|workflow|config|notifications|webhooks|alert-rules|vms|tags|collections|searches|hosts|vcenter)\//;
     for (const { function: path } of lines) expect(path).toMatch(rooms);
     const names = [
       ...(await virsh("list", "--all", "--name")).split("\n"),

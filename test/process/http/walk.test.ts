@@ -5,6 +5,7 @@ import { ACCESS, type Access } from "../../../runtime/access/caller.ts";
 import { revokeToken } from "../../../runtime/access/token-editor.ts";
 import { methodsOf } from "../../../runtime/core/method.ts";
 import type { HyperFunction } from "../../../runtime/function/define.ts";
+import { isOfAll } from "../../../runtime/http/fleet.ts";
 import { guarded, noticed } from "../../fixtures/access.ts";
 import { until } from "../../fixtures/fake.ts";
 import { allFunctions } from "../../fixtures/functions.ts";
@@ -93,8 +94,7 @@ describe.each(loaded)("$path", ({ path, function: found }) => {
     expect([wrong.status, wrong.body.missing]).toEqual([403, "host:local"]);
     const unsaid = await call(tokens.elsewhere);
     if (unsaid.body.missing === "host:*") return; // for those without limits alone
-    if (spec.scope !== "server" && spec.stream !== "sse")
-      expect([unsaid.status, unsaid.body.missing]).toEqual([403, "host:local"]);
+    if (!isOfAll(spec)) expect([unsaid.status, unsaid.body.missing]).toEqual([403, "host:local"]);
     else if (unsaid.status === 403)
       expect(unsaid.body.missing).toBe("host:local"); // what is submitted is about one
     else expect([401, 429], JSON.stringify(unsaid.body)).not.toContain(unsaid.status);

@@ -144,6 +144,8 @@ describe("what is refused, and where", () => {
     ['"web"1', 6, "must follow a closing quote"],
     [`${"(".repeat(60)}a`, 52, "levels deep"],
     [`${"NOT ".repeat(60)}a`, 205, "levels deep"],
+    ["tag:a\0", 6, "no control characters"],
+    ['name:"a\ud800"', 8, "no control characters"],
     ["a".repeat(1001), 1001, "at most 1000"],
   ])("%s", (query, position, text) => {
     expect(() => parseQuery(query)).toThrowError(
