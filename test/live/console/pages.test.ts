@@ -4,12 +4,15 @@ import { decode } from "fast-png";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { revokeToken } from "../../../runtime/access/token-editor.ts";
+import { xml } from "../../../runtime/libvirt/xml.ts";
 import { type Guarded, guarded } from "../../fixtures/access.ts";
 import { logOf, startEcho } from "../../fixtures/live/console.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
-import { start } from "../../fixtures/live/machine.ts";
+import { define, start } from "../../fixtures/live/machine.ts";
 import { until, virsh } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
+import { openSocket } from "../../fixtures/socket.ts";
+import { tinyGuestXml } from "../../lab/guest.ts";
 import { type Sshd, startSshd } from "../../lab/sshd.ts";
 import type { TestServer } from "../../server.ts";
 
@@ -130,6 +133,113 @@ describe.each([
     );
     await page.close();
   });
+});
+
+/** A serial line tells a guest no size: it sends the cursor to a far corner, and asks the terminal where that is. */
+const ASK = `s() { stty raw -echo min 20 time 10; printf '\\033[999;999H\\033[6n'; a=$(dd bs=20 count=1 2>/dev/null); stty sane; a=\${a#*[}; a=\${a%R*}; stty rows \${a%;*} cols \${a#*;}; clear; echo size $(stty size).; }`;
+
+test("a shell at the serial page: a window of another size is seen by stty and top", async () => {
+  await define(await tinyGuestXml({ name: "shell", cmdline: "rdinit=/bin/busybox -- sh" }));
+  await virsh("start", "shell");
+  const page = await opened(`${server.url}/console/serial?name=shell`);
+  await says(page, "Connected to shell");
+  const shown = () => page.locator(".xterm-rows").innerText();
+  const run = async (line: string) => {
+    await until("the shell waits", async () => /# *$/.test((await shown()).trimEnd()), 60);
+    await page.keyboard.insertText(line);
+    await page.keyboard.press("Enter");
+  };
+  const rows = () => page.locator(".xterm-rows > div").count();
+  const size = async () => {
+    await run("s");
+    let found: RegExpExecArray | null = null;
+    const look = async () => {
+      found = /size (\d+) (\d+)\./.exec(await shown());
+      return Number(found?.[1]) === (await rows());
+    };
+    await until("the guest knows the window's rows", look, 60);
+    return (found as unknown as string[]).slice(1).map(Number) as [number, number];
+  };
+  await until("there is a shell", async () => (await shown()).includes("#"), 120);
+  const tools = ["mkdir -p /proc", "mount -t proc proc /proc", "--install -s /bin"];
+  for (const line of [...tools.map((one) => `busybox ${one}`), ASK]) await run(line);
+  const [, columns] = await size();
+  const before = await rows();
+  await page.setViewportSize({ width: 700, height: 350 });
+  await until("there are fewer rows", async () => (await rows()) < before);
+  const [less, fewer] = await size();
+  expect([less < before, fewer < columns]).toEqual([true, true]);
+  await run("top -d 1");
+  const tops = async () => {
+    const lines = (await shown()).split("\n").map((line) => line.trimEnd());
+    return /^Mem: /.test(lines[0] ?? "") && lines.some((line) => /COMMAND/.test(line));
+  };
+  await until("top fills the window from its first row", tops, 60);
+  await page.close();
+  await virsh("destroy", "shell");
+  await virsh("undefine", "shell");
+});
+
+test("what a hostile guest writes changes the page in no other way", async ({ machine }) => {
+  await startEcho(machine, "hostile");
+  const page = await opened(`${server.url}/console/serial?name=hostile&view=1`);
+  await says(page, "Watching hostile");
+  const dialogs: string[] = [];
+  page.on("dialog", (one) => void dialogs.push(one.message()));
+  const [title, url] = [await page.title(), page.url()];
+  const typist = await openSocket(server.url, "/console/serial?name=hostile");
+  const sequences = [
+    ...[
+      "\x1b]0;owned\x07",
+      "\x1b]2;owned\x07",
+      "\x1b]52;c;b3duZWQ=\x07",
+      "\x1b[21t",
+      "\x1b[6n",
+      "\x1b[c",
+    ],
+    ...[
+      "\x1b]8;;javascript:alert(1)\x07link\x1b]8;;\x07",
+      "<img src=x onerror=alert(1)>",
+      "end of it",
+    ],
+  ];
+  await until(
+    "the guest has written all of it",
+    async () => {
+      typist.send(sequences.join(""));
+      await page.waitForTimeout(500);
+      return (await page.locator(".xterm-rows").innerText()).includes("end of it");
+    },
+    60,
+  );
+  expect([await page.title(), page.url(), dialogs]).toEqual([title, url, []]);
+  expect(await page.locator(".xterm-rows img").count()).toBe(0);
+  // a watcher's terminal answers no question of the guest
+  expect(serial("hostile")).not.toMatch(/\[\d+;\d+R|\[\?[\d;]+c|\]l/);
+  typist.socket.close();
+  await page.close();
+});
+
+test("a screen with a password: it is asked for, a wrong one is refused, the right one opens it", async ({
+  machine,
+}) => {
+  const graphics = xml`<graphics type="vnc" port="-1" autoport="yes" listen="127.0.0.1" passwd="s3cret"/>`;
+  await startEcho(machine, "locked", { graphics });
+  for (const view of ["", "&view=1"]) {
+    const page = await opened(`${server.url}/console/vnc?name=locked${view}`);
+    const answer = async (password: string) => {
+      await page.locator("#answer").fill(password);
+      await page.locator("#ask button[value=ok]").click();
+    };
+    await answer("wrong");
+    await says(page, /^refused: /);
+    await page.locator("#reconnect").click();
+    await answer("s3cret");
+    await says(page, view ? "Watching locked" : "Connected to locked");
+    await page.close();
+    complaints.splice(0); // noVNC's of the wrong password
+  }
+  expect(server.log()).not.toContain("s3cret");
 });
 
 test("with tokens: a ticket opens the page, and a page whose token is revoked says so", async ({
