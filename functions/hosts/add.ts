@@ -26,7 +26,7 @@ export default defineFunction({
     reachable: z.boolean().nullable().describe("null where that was not checked"),
   }),
   message: ({ host }) => `hypervisor ${host} was added`,
-  examples: [{ name: "kvm3", uri: "qemu+ssh://root@kvm3/system" }],
+  examples: [{ name: "kvm3", uri: "qemu+ssh://root@kvm3/system", check: false }],
 
   async run({ name, uri, sudo, check }, ctx) {
     checkUnlimited(ctx.caller);

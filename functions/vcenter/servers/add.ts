@@ -28,7 +28,9 @@ export default defineFunction({
   }),
   output: z.object({ name: z.string(), uri: z.string() }),
   message: ({ name }) => `server ${name} was added`,
-  examples: [{ name: "esx1", hostname: "esx1.example", username: "root", password: "…" }],
+  examples: [
+    { name: "esx1", hostname: "esx1.example", username: "root", password: "…", check: false },
+  ],
 
   async run({ name, check, ...server }, ctx) {
     checkUnlimited(ctx.caller);

@@ -60,7 +60,22 @@ async function ask(path: string, method: string, token?: string, query = "", inp
 
 const rank = (access: Access) => ACCESS.indexOf(access);
 
-describe.each(loaded)("$path", ({ path, function: found }) => {
+/** Those that need no token, since a browser has none before it has signed in. */
+const [forAnybody, forCallers] = [true, false].map((anybody) =>
+  loaded.filter(({ function: one }) => (one?.spec.anybody === true) === anybody),
+) as [typeof loaded, typeof loaded];
+
+test("anybody may get the page and sign in, and call nothing else", async () => {
+  const paths = forAnybody.map(({ path }) => path);
+  expect(paths).toEqual(["/ui", "/ui/script", "/ui/session", "/ui/sign-out", "/ui/style"]);
+  for (const path of ["/ui", "/ui/script", "/ui/style"])
+    for (const token of [undefined, tokens.gone])
+      expect((await ask(path, "GET", token)).status, path).toBe(200);
+  const session = await ask("/ui/session", "POST", undefined, "", { token: "hsk_wrong" });
+  expect([session.status, session.body.missing]).toEqual([403, "origin"]);
+});
+
+describe.each(forCallers)("$path", ({ path, function: found }) => {
   const { spec } = found as HyperFunction;
   const { examples = [{}] } = spec;
   const [method = "GET"] = methodsOf(spec);
@@ -128,6 +143,7 @@ test("another method is refused as before, by those who may call", async () => {
 });
 
 test("?host=* asks the token's hypervisors", async () => {
+  await ask("/hosts/remove", "POST", tokens.admin, "", { name: "esx1" }); // the walk has added it
   const { body } = await ask("/libvirt/networks", "GET", tokens.elsewhere, "host=*");
   expect(body.data.hosts.map(({ host }: { host: string }) => host)).toEqual(["other"]);
   const { body: all } = await ask("/libvirt/networks", "GET", tokens.read, "host=*");
@@ -154,7 +170,7 @@ test("GET /whoami", async () => {
   const paths = loaded.map(({ path }) => path);
   expect(body.data).toEqual({
     ...{ kind: "token", name: "elsewhere", access: "admin", hosts: ["other"] },
-    ...{ functions: paths, domains: null, expires: null },
+    ...{ functions: paths, domains: null, expires: null, session: false },
   });
   const { functions } = (await ask("/whoami", "GET", tokens.read)).body.data;
   const reads = loaded.filter(({ function: one }) => one?.spec.access === "read");
