@@ -59,7 +59,26 @@ async function ask(path: string, method: string, token?: string, query = "", inp
 
 const rank = (access: Access) => ACCESS.indexOf(access);
 
-describe.each(loaded)("$path", ({ path, function: found }) => {
+const isForAnybody = ({ function: one }: (typeof loaded)[number]) => one?.spec.anybody === true;
+
+test("the page and its session, and nothing else, are for anybody", async () => {
+  const paths = loaded.filter(isForAnybody).map(({ path }) => path);
+  expect(paths).toEqual(["/ui", "/ui/script", "/ui/session", "/ui/sign-out", "/ui/style"]);
+  for (const path of ["/", "/ui", "/ui/script", "/ui/style"])
+    expect((await ask(path, "GET")).status).toBe(200);
+  for (const path of ["/ui/session", "/ui/sign-out"]) {
+    const { status, body } = await ask(
+      path,
+      "POST",
+      undefined,
+      "",
+      path === "/ui/session" ? { token: "x" } : {},
+    );
+    expect([status, body.missing]).toEqual([403, "origin"]); // a program is no page of ours
+  }
+});
+
+describe.each(loaded.filter((one) => !isForAnybody(one)))("$path", ({ path, function: found }) => {
   const { spec } = found as HyperFunction;
   const { examples = [{}] } = spec;
   const [method = "GET"] = methodsOf(spec);
@@ -154,7 +173,7 @@ test("GET /whoami", async () => {
   const paths = loaded.map(({ path }) => path);
   expect(body.data).toEqual({
     ...{ kind: "token", name: "elsewhere", access: "admin", hosts: ["other"] },
-    ...{ functions: paths, domains: null, expires: null },
+    ...{ functions: paths, domains: null, expires: null, session: false },
   });
   const { functions } = (await ask("/whoami", "GET", tokens.read)).body.data;
   const reads = loaded.filter(({ function: one }) => one?.spec.access === "read");
