@@ -11,12 +11,16 @@ export default defineFunction({
   summary: "Sign in at the page with a token",
   scope: "server",
   status: 201,
-  input: z.strictObject({ token: z.string().min(1).max(1000) }),
+  input: z.strictObject({
+    token: z.string().min(1).max(1000).describe("as `hypersdk token create` has shown it"),
+  }),
   output: z.object({
     name: z.string().describe("the token's name"),
     expires: z.iso.datetime().describe("the session ends then, or before with its token"),
   }),
   message: ({ name }) => `Signed in with token ${name}`,
+
+  examples: [{ token: "hsk_…" }],
 
   async run({ token }, { session }) {
     if (!session)

@@ -97,7 +97,7 @@ export function describeApi(functions: Loaded[], version: string) {
 /** One for each method; the first has the path's name as its ID. */
 function operations(path: string, tag: string, spec: Spec, shared: Shared) {
   const made = methodsOf(spec).map((method, i) => {
-    const name = path.replace(ID, "by-id");
+    const name = path === "/" ? "root" : path.replace(ID, "by-id");
     const operationId = camelCase(i === 0 ? name : `${name}/${method.toLowerCase()}`);
     return [method.toLowerCase(), { operationId, ...operation(path, method, tag, spec, shared) }];
   });

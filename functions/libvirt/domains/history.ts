@@ -13,7 +13,11 @@ export default defineFunction({
   access: "read",
   summary: "Show what watched domains did in the last hour",
   input: z.strictObject({
-    name: z.array(DomainName).min(1).max(200).meta({ "x-libvirt": "domain" }),
+    name: z
+      .array(DomainName)
+      .min(1)
+      .max(200)
+      .meta({ "x-libvirt": "domain", description: "names of domains" }),
     metric: z.array(z.enum(METRICS)).optional().describe("unless given: all"),
     steps: z.int().min(1).max(STEPS).default(STEPS).describe(`of ${STEP_SECONDS} s each`),
   }),

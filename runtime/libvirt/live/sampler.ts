@@ -43,8 +43,8 @@ export class Sampler {
   }
 
   join(watcher: Watcher) {
+    if (!this.#end) this.#start(); // it throws for a hypervisor that is not configured any more
     this.#watchers.add(watcher);
-    if (!this.#end) this.#start();
   }
 
   leave(watcher: Watcher) {
@@ -61,9 +61,9 @@ export class Sampler {
 
   #start() {
     const end = new AbortController();
+    const ctx = createContext({ host: this.host, signal: end.signal });
     this.#end = end;
     this.error = null;
-    const ctx = createContext({ host: this.host, signal: end.signal });
     const heard = { stale: true, live: false };
     void this.#hear(ctx, heard);
     void this.#run(ctx, heard);

@@ -25,9 +25,14 @@ class Watch implements Watcher, EventSource<LiveEvent> {
     this.#sees = sees;
     this.#samplers = hosts.map(samplerOf);
     this.#owing = new Set(this.#samplers);
-    for (const sampler of this.#samplers) {
-      this.#pending.set(sampler, nothing());
-      sampler.join(this);
+    try {
+      for (const sampler of this.#samplers) {
+        this.#pending.set(sampler, nothing());
+        sampler.join(this);
+      }
+    } catch (error) {
+      void this.return();
+      throw error;
     }
   }
 

@@ -60,22 +60,26 @@ async function ask(path: string, method: string, token?: string, query = "", inp
 
 const rank = (access: Access) => ACCESS.indexOf(access);
 
-/** Those that need no token, since a browser has none before it has signed in. */
-const [forAnybody, forCallers] = [true, false].map((anybody) =>
-  loaded.filter(({ function: one }) => (one?.spec.anybody === true) === anybody),
-) as [typeof loaded, typeof loaded];
+const isForAnybody = ({ function: one }: (typeof loaded)[number]) => one?.spec.anybody === true;
 
-test("anybody may get the page and sign in, and call nothing else", async () => {
-  const paths = forAnybody.map(({ path }) => path);
+test("the page and its session, and nothing else, are for anybody", async () => {
+  const paths = loaded.filter(isForAnybody).map(({ path }) => path);
   expect(paths).toEqual(["/ui", "/ui/script", "/ui/session", "/ui/sign-out", "/ui/style"]);
-  for (const path of ["/ui", "/ui/script", "/ui/style"])
-    for (const token of [undefined, tokens.gone])
-      expect((await ask(path, "GET", token)).status, path).toBe(200);
-  const session = await ask("/ui/session", "POST", undefined, "", { token: "hsk_wrong" });
-  expect([session.status, session.body.missing]).toEqual([403, "origin"]);
+  for (const path of ["/", "/ui", "/ui/script", "/ui/style"])
+    expect((await ask(path, "GET")).status).toBe(200);
+  for (const path of ["/ui/session", "/ui/sign-out"]) {
+    const { status, body } = await ask(
+      path,
+      "POST",
+      undefined,
+      "",
+      path === "/ui/session" ? { token: "x" } : {},
+    );
+    expect([status, body.missing]).toEqual([403, "origin"]); // a program is no page of ours
+  }
 });
 
-describe.each(forCallers)("$path", ({ path, function: found }) => {
+describe.each(loaded.filter((one) => !isForAnybody(one)))("$path", ({ path, function: found }) => {
   const { spec } = found as HyperFunction;
   const { examples = [{}] } = spec;
   const [method = "GET"] = methodsOf(spec);

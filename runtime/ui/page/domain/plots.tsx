@@ -23,7 +23,7 @@ export function Plots({ domain }: { domain: Domain }) {
         max={100}
       />
       <Plot
-        title={`Memory ${percent(memory_percent)}${has}`}
+        title={memory_percent === null ? `Memory${has}` : `Memory ${percent(memory_percent)}${has}`}
         summary={
           memory_percent === null ? "the guest does not tell" : `now ${percent(memory_percent)}`
         }

@@ -26,6 +26,13 @@ const LEAST = 1024;
 /** Of two, as bytes are counted. */
 const POWERS = Array.from({ length: 50 }, (_, i) => 2 ** i);
 const HOUR_SECONDS = 3600;
+const LEAST_SECONDS = 300;
+
+/** From the first value on, at most the last hour, at least a few minutes. */
+function shown(first: number | null): [number, number] {
+  const now = Date.now() / 1000;
+  return [Math.min(now - LEAST_SECONDS, Math.max(now - HOUR_SECONDS, first ?? now)), now];
+}
 
 function options(width: number, { lines, format, max }: Props): uPlot.Options {
   const colour = (name: string) =>
@@ -43,7 +50,7 @@ function options(width: number, { lines, format, max }: Props): uPlot.Options {
     cursor: { show: false },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { time: true, range: () => [Date.now() / 1000 - HOUR_SECONDS, Date.now() / 1000] },
+      x: { time: true, range: (_plot, first) => shown(first) },
       y: {
         range: (_plot, _least, greatest) => [0, max ?? Math.max(LEAST, greatest * 1.1)],
       },

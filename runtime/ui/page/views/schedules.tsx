@@ -99,7 +99,7 @@ function ScheduleRow({ schedule, reload }: { schedule: Schedule; reload: () => v
         <ActButton
           needs="/schedules/trigger"
           of={of}
-          label={`Run ${name} now`}
+          label={`Run now: ${name}`}
           onClick={() =>
             void does(() => call("POST /schedules/trigger", { name }), `${name} has made a job`)
           }
