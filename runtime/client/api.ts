@@ -24,6 +24,7 @@ export interface Api {
   "GET /health": typeof import("../../functions/health.ts").default;
   "GET /hosts": typeof import("../../functions/hosts.ts").default;
   "POST /hosts/add": typeof import("../../functions/hosts/add.ts").default;
+  "POST /hosts/drain": typeof import("../../functions/hosts/drain.ts").default;
   "POST /hosts/remove": typeof import("../../functions/hosts/remove.ts").default;
   "POST /hosts/test": typeof import("../../functions/hosts/test.ts").default;
   "POST /import/kvm": typeof import("../../functions/import/kvm.ts").default;
@@ -107,6 +108,9 @@ export interface Api {
   "GET /libvirt/volumes": typeof import("../../functions/libvirt/volumes.ts").default;
   "GET /migration/compatibility": typeof import("../../functions/migration/compatibility.ts").default;
   "POST /migration/compatibility": typeof import("../../functions/migration/compatibility.ts").default;
+  "POST /migration/rollback": typeof import("../../functions/migration/rollback.ts").default;
+  "GET /migration/wizard": typeof import("../../functions/migration/wizard.ts").default;
+  "POST /migration/wizard": typeof import("../../functions/migration/wizard.ts").default;
   "GET /notifications/config": typeof import("../../functions/notifications/config.ts").default;
   "PUT /notifications/update": typeof import("../../functions/notifications/update.ts").default;
   "GET /openapi.json": typeof import("../../functions/openapi.json.ts").default;

@@ -95,12 +95,21 @@ export async function removeResource(ctx: Context, resource: Resource) {
   }
 }
 
+/** Without its files: on storage that both see they are the source's, and what was copied is noted by itself. */
+async function removeCopy({ virsh }: Context, uuid: string) {
+  const flags = ["--keep-nvram", "--keep-tpm", "--snapshots-metadata"];
+  await virsh.settled([["destroy", "--domain", uuid]]);
+  const [outcome] = await virsh.settled([["undefine", "--domain", uuid, ...flags]]);
+  if (outcome instanceof HyperError && outcome.code !== "not_found") throw outcome; // it was transient
+}
+
 /** Where the domain stays on the other hypervisor, it goes on there. */
 async function removeArriving(ctx: Context, { from, uuid, resource }: z.output<typeof Arriving>) {
   if (await hasArrived(ctx, from, uuid)) {
     const text = `domain ${uuid} has come to ${ctx.host}, so that it stays`;
     throw new HyperError("in_use", text);
   }
-  await removeResource(ctx, resource);
+  if (resource.kind === "domain") await removeCopy(ctx, resource.name);
+  else await removeResource(ctx, resource);
   if (resource.kind === "domain") await letGoOn(ctx.forHost(from), uuid);
 }

@@ -30,7 +30,8 @@ export function tokensOf(text: string): Token[] {
   if (text.length > MAX_QUERY_LENGTH)
     throw queryError(MAX_QUERY_LENGTH, `a query has at most ${MAX_QUERY_LENGTH} characters`);
   const unfit = text.search(UNFIT);
-  if (unfit >= 0) throw queryError(unfit, "a query has no control characters, and no halves of characters");
+  if (unfit >= 0)
+    throw queryError(unfit, "a query has no control characters, and no halves of characters");
   const tokens: Token[] = [];
   let at = 0;
   const take = (pattern: RegExp) => {

@@ -11,7 +11,7 @@ import type { Sides } from "./sides.ts";
 export async function checkStorage(sides: Sides, plan: DiskPlan): Promise<Check[]> {
   const { target } = sides;
   const kept = await Promise.all(
-    plan.kept.map(({ target: dev, disk }) => checkKept(target, dev, disk)),
+    plan.kept.map(({ target: dev, disk }) => checkKept(sides, dev, disk)),
   );
   const copies = await Promise.all(plan.copies.map((copy) => checkCopy(sides, copy)));
   const checks = [...kept, ...copies.flat(), ...(await checkSpace(target, plan.copies))];
@@ -19,7 +19,8 @@ export async function checkStorage(sides: Sides, plan: DiskPlan): Promise<Check[
 }
 
 /** A path of one name may be two files: what can be seen is that there is one. */
-async function checkKept(ctx: Context, target: string, disk: Disk): Promise<Check> {
+async function checkKept(sides: Sides, target: string, disk: Disk): Promise<Check> {
+  const { target: ctx } = sides;
   const { host } = ctx;
   const { pool, volume, path, protocol, name } = disk;
   if (protocol)
@@ -32,7 +33,25 @@ async function checkKept(ctx: Context, target: string, disk: Disk): Promise<Chec
     const remedy = disk.device === "cdrom" ? "eject it first" : "copy_storage copies it";
     return fail("storage", `${target}: ${host} has no ${what}; ${remedy}`);
   }
-  return pass("storage", `${target}: ${host} has ${what}`);
+  if (!path || disk.readonly || disk.device === "cdrom")
+    return pass("storage", `${target}: ${host} has ${what}`);
+  return checkShared(sides, target, path);
+}
+
+/** Two files of one name have another number each, where one file has the same on every host that sees it. */
+async function checkShared({ source, target: ctx }: Sides, target: string, path: string) {
+  const [here, there] = await Promise.all([identityOf(source, path), identityOf(ctx, path)]);
+  const what = `${target}: ${path} of ${ctx.host}`;
+  if (here === undefined || there === undefined)
+    return warning("storage", `${what} cannot be compared with the source's; it must be the same`);
+  if (here === there) return pass("storage", `${what} is that of ${source.host}`);
+  return fail("storage", `${what} is another than that of ${source.host}; copy_storage copies it`);
+}
+
+async function identityOf({ exec }: Context, path: string): Promise<string | undefined> {
+  if (path.startsWith("/dev/")) return undefined;
+  const { exitCode, stdout } = await exec(["stat", "-Lc", "%s %i", "--", path]);
+  return exitCode === 0 ? stdout.trim() : undefined;
 }
 
 const seesPath = async (ctx: Context, path: string) =>

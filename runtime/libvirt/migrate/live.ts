@@ -59,9 +59,10 @@ async function move(sides: Sides, plan: DiskPlan, paths: Map<string, string>, wi
     () => undefined,
     (error: Error) => error,
   );
+  if (failure) source.log.warn(`virsh has not migrated the guest: ${failure.message}`);
   if (failure) await untilSettled(sides);
   if (await hasArrived(target, source.host, sides.uuid)) {
-    if (failure) source.log.warn(`The guest has moved, although virsh failed: ${failure.message}`);
+    if (failure) source.log.warn("The guest has moved all the same.");
     return;
   }
   throw failure ?? new HyperError("virsh_failed", `virsh migrated ${name}, but it did not arrive`);
@@ -73,7 +74,7 @@ const LOOK_MS = 250;
 /** Waits until both libvirtd have taken their parts back. A side that cannot be asked is the rollback's to wait for. */
 async function untilSettled({ source, target, uuid }: Sides) {
   const isAtWork = async (ctx: Context) => {
-    const state = await stateAndReason(ctx, uuid);
+    const state = await stateAndReason(ctx, uuid).catch(() => undefined);
     return state !== undefined && /^paused \((migrating|post-copy)\)/.test(state);
   };
   for (const end = Date.now() + SETTLE_MS; Date.now() < end; ) {

@@ -3,6 +3,12 @@ import type { HyperError } from "../../core/errors.ts";
 import type { Sides } from "./sides.ts";
 import type { MigrateWish } from "./wish.ts";
 
+/** What goes with a definition. On storage that both see, the other side uses the same files. */
+export const undefineFlags = (isShared: boolean) => [
+  ...["--managed-save", "--snapshots-metadata", "--checkpoints-metadata"],
+  ...(isShared ? ["--keep-nvram", "--keep-tpm"] : ["--nvram"]),
+];
+
 /** Resolves to warnings. */
 export async function releaseSource(
   sides: Sides,
@@ -17,7 +23,7 @@ export async function releaseSource(
   const warnings: string[] = [];
   const told = (what: string) => (error: HyperError) =>
     void warnings.push(`${what}: ${error.message}`);
-  const flags = ["--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"];
+  const flags = undefineFlags(sides.route.copy_storage === "none");
   await source
     .virsh(["undefine", "--domain", uuid, ...flags])
     .catch(told(`${source.host} still has the domain, too`));

@@ -29,6 +29,10 @@ export async function runMigration(
   try {
     const [from, to] = [await forwardDaemon(source), await forwardDaemon(target)];
     daemons.push(from, to);
+    const named = namer([
+      [from.uri, source.host],
+      [to.uri, target.host],
+    ]);
     const address = migrateUri(await addressOf(sides));
     const files = await definitions(sides, plan, paths, dirname(to.forward.path));
     const words = [...optionsOf(plan, wish), ...files, "--migrateuri", address];
@@ -40,7 +44,7 @@ export async function runMigration(
       const limits = { timeout: MIGRATE_TIMEOUT_MS, signal: stop.cut };
       const { exitCode, stderr } = await runLocally([...connect, ...command, ...words], limits);
       if (exitCode === 0) return;
-      throw stop.why ?? from.forward.refusal ?? to.forward.refusal ?? reasonOf(stderr);
+      throw stop.why ?? from.forward.refusal ?? to.forward.refusal ?? reasonOf(named(stderr));
     } catch (error) {
       throw stop.why ?? error;
     } finally {
@@ -50,6 +54,12 @@ export async function runMigration(
     for (const { forward } of daemons) forward.close();
   }
 }
+
+/** Nobody knows the sockets that the libvirtd are behind here. */
+const namer =
+  (ends: [uri: string, host: string][]) =>
+  (text: string): string =>
+    ends.reduce((told, [uri, host]) => told.replaceAll(uri, `libvirtd of ${host}`), text);
 
 /** libvirt's words without warnings of other programs. */
 function reasonOf(stderr: string): HyperError {

@@ -1,0 +1,53 @@
+/** Back to where a domain was: the hypervisor that it came from still has it, as it was then. */
+import { HyperError } from "../../core/errors.ts";
+import type { Context } from "../../hypervisor/context.ts";
+import { stateAndReason } from "../arrival.ts";
+import { readDisks } from "../disk.ts";
+import { domainRef, domainState } from "../domain/domain.ts";
+import { findImage } from "../storage/locate.ts";
+import { keyValues } from "../virsh-output.ts";
+import { parseXml } from "../xml.ts";
+import { undefineFlags } from "./release.ts";
+
+/**
+ * Undefines the domain here, if the other hypervisor has it shut off with all its disks. The files of its disks stay
+ * here. Throws `not_found` where the other has it no more.
+ */
+export async function goBack(ctx: Context, name: string, origin: Context) {
+  const info = await ctx.virsh(["dominfo", "--domain", await domainRef(ctx, name)]);
+  const { UUID: uuid = "", State } = keyValues(info);
+  const there = await stateAndReason(origin, uuid);
+  if (there === undefined)
+    throw new HyperError("not_found", `backup_id: ${origin.host} has domain ${name} no more`);
+  if (!there.startsWith("shut off"))
+    throw new HyperError("in_use", `backup_id: domain ${name} is ${there} on ${origin.host}`);
+  if (domainState(info).live) {
+    const text = `vm_id: domain ${name} is ${State} here; shut it down first. What it has written since it came is not on ${origin.host}`;
+    throw new HyperError("in_use", text);
+  }
+  await assertWhole(origin, uuid, name);
+  const flags = undefineFlags(true); // whether its files are the other's, too, is not known
+  const text = await ctx.virsh(["dumpxml", "--domain", uuid, "--inactive"]);
+  await ctx.virsh(["undefine", "--domain", uuid, ...flags]);
+  if ((await stateAndReason(ctx, uuid)) !== undefined)
+    throw new HyperError("virsh_failed", `virsh undefined ${name}, but libvirt still has it`);
+  const disks = readDisks(parseXml(text, "domain")).filter(isOwn);
+  return { kept_files: disks.flatMap(({ path }) => path ?? []) };
+}
+
+const isOwn = ({
+  device,
+  readonly,
+  shareable,
+}: {
+  device: string;
+  readonly: boolean;
+  shareable: boolean;
+}) => device === "disk" && !readonly && !shareable;
+
+/** Throws unless every disk is there; one that cannot be seen is not. */
+async function assertWhole(origin: Context, uuid: string, name: string) {
+  const text = await origin.virsh(["dumpxml", "--domain", uuid, "--inactive"]);
+  for (const disk of readDisks(parseXml(text, "domain")))
+    if (disk.path || disk.volume) await findImage(origin, disk, name);
+}
