@@ -11,6 +11,7 @@ export default defineFunction({
   input: z.strictObject({}),
   output: z.object({}),
   message: "Signed out",
+  examples: [{}],
 
   async run(_input, { session }) {
     session?.end();

@@ -15,6 +15,7 @@ export default defineFunction({
   message: null,
   media: "text/css; charset=utf-8",
   headers: (_text, { v }) => partHeaders(v),
+  examples: [{ v: "0123456789abcdef" }],
 
   run: () => partOf("style"),
 });

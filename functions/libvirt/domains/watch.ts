@@ -20,6 +20,7 @@ export default defineFunction({
   }),
   output: LiveEvent,
   message: null,
+  examples: [{ name: ["my-vm"] }],
 
   async run({ name }, { caller, signal, ...ctx }) {
     const { requestedHosts = ctx.hosts } = ctx;
