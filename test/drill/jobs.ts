@@ -1,7 +1,7 @@
 /**
  * `npm run drill -- [WHAT] [TIMES]`: kills workers, PostgreSQL, whole hosts and libvirtd at random moments while a job
  * of each kind is at work, and prints what has become of them. WHAT is a kind of job, whose worker is killed, or
- * `postgres`, `host`, `libvirtd`; without it all of them. TIMES is 10 unless given. The exit code is 1 if any job did
+ * `postgres`, `host`, `libvirtd`, or `migrate` (live migrations, in the middle of which something breaks); without it all of them. TIMES is 10 unless given. The exit code is 1 if any job did
  * not end as completed, or anything was left or made twice.
  */
 import { readFileSync } from "node:fs";
@@ -26,6 +26,8 @@ import {
   stopHosts,
 } from "../fixtures/live/jobs.ts";
 import { wipe } from "../fixtures/live/machine.ts";
+import { STRIKES, startMover, strikeOnce } from "../fixtures/live/moving.ts";
+import { startPair } from "../fixtures/live/pair.ts";
 import { until } from "../fixtures/live/virsh.ts";
 import measureSlowness from "../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../lab/libvirtd.ts";
@@ -44,6 +46,8 @@ interface Row {
 }
 
 const STATE = "/run/drill";
+/** About how long a live migration takes, from its beginning on. */
+const MIGRATION_MS = 8000;
 const rows: Row[] = [];
 const print = (what: string, killed: string, ...rest: (string | number)[]) =>
   console.log(
@@ -210,11 +214,41 @@ async function measure(database: Database) {
   return Object.fromEntries(KINDS.map((kind) => [kind, took(jobs[kind])])) as Record<Kind, number>;
 }
 
+/** Live migrations between two hypervisors, which are cancelled, cut off, or lose one of those at work. */
+async function drillMigrations(times: number) {
+  const [state, pair] = [`${STATE}-migrate`, await startPair()];
+  let host: JobHost = Object.assign(await startMover(pair, state), { state });
+  for (const strike of Object.keys(STRIKES)) {
+    for (let done = 0; done < times; done++) {
+      const began = performance.now();
+      const round = await strikeOnce(pair, host, strike, {
+        ms: Math.random() * MIGRATION_MS,
+      }).catch((error: Error) => error);
+      const seconds = Math.round((performance.now() - began) / 100) / 10;
+      const isFault = round instanceof Error;
+      if (!isFault) host = round.host;
+      const ended = isFault ? "" : round.job.state;
+      const killed = `${strike}${isFault ? "" : `: ${round.at}; it runs on ${round.runs}`}`;
+      const left = isFault ? round.message : "nothing";
+      rows.push({ what: "migrate", killed, midway: 1, state: ended, attempts: "1", seconds, left });
+      print("migrate", killed, 1, ended, "1", seconds, left);
+    }
+  }
+  await stopHosts();
+  await pair.stop();
+}
+
 measureSlowness();
 const [what, given = "10"] = process.argv.slice(2);
 const times = Number(what !== undefined && /^\d+$/.test(what) ? what : given);
 const only = what !== undefined && !/^\d+$/.test(what) ? what : undefined;
 const isAsked = (name: string) => only === undefined || only === name;
+if (isAsked("migrate")) await drillMigrations(times);
+if (only === "migrate") {
+  const faults = rows.filter(({ left }) => left !== "nothing");
+  console.log(`${rows.length} rounds, ${faults.length} with faults`);
+  process.exit(faults.length > 0 ? 1 : 0);
+}
 const database = await startDatabase(`${STATE}-database`);
 await slowLibvirtd();
 const took = await measure(database);
