@@ -33,7 +33,7 @@ export default defineFunction({
   }),
   message: ({ total, moved, dry_run }, { host }) =>
     `${moved} of ${total} domains ${dry_run ? "would move" : "moved"} from ${host}`,
-  examples: [{ host: "kvm1", to: ["kvm2", "kvm3"], copy_storage: "all" }],
+  examples: [{ host: "kvm1", to: ["kvm2"], copy_storage: "all" }],
 
   async run({ host, ...wish }, ctx) {
     for (const to of wish.to) {
