@@ -371,7 +371,8 @@ describe("every example, with what it names there", () => {
     await (NEEDS[`${method} ${path}`] ?? NEEDS[path] ?? NEW)();
     const answer = await send(example);
     expectDeclared(example, answer);
-    if (REFUSED[path] && answer.status >= 300) return expect(answer.body.code).toMatch(REFUSED[path]);
+    if (REFUSED[path] && answer.status >= 300)
+      return expect(answer.body.code).toMatch(REFUSED[path]);
     expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300);
     // a batch answers 200 whatever became of its domains
     const failed = [answer.body.failed ?? []].flat().filter((one) => one !== 0);
@@ -386,8 +387,11 @@ describe("every example, with nothing there", () => {
   });
 });
 
+/** The page and its session are for those without a right, who are told nothing of hypervisors: test/process/server/session. */
+const forCallers = shown.filter(([, { path }]) => path !== "/" && !/^\/ui(\/|$)/.test(path));
+
 describe("every kind of mistake", () => {
-  test.each(shown)("%s", async (_name, example) => {
+  test.each(forCallers)("%s", async (_name, example) => {
     const wrong = async (status: number, query: string, init?: RequestInit) => {
       const answer = await send(example, query, init);
       expectDeclared(example, answer);
@@ -413,6 +417,7 @@ describe("a hypervisor that cannot be reached", () => {
     const answer = await send(example, "host=dead");
     expectDeclared(example, answer);
     if (!example.path.startsWith("/libvirt/")) return;
+    if (example.path === "/libvirt/domains/history") return; // it is in the server's own memory
     if (answer.status === 200) {
       for (const { code } of answer.body.results) expect(code).toBe("unreachable");
     } else expect(answer.status, JSON.stringify(answer.body)).toBe(503);
