@@ -7,12 +7,13 @@ import { Semaphore } from "../core/semaphore.ts";
 import { settings } from "../core/settings.ts";
 import { optionsOf } from "./connection.ts";
 import { runningEmbedded, startEmbedded, stopEmbedded } from "./embedded.ts";
-import { databaseError, unavailable, unavailableBy } from "./errors.ts";
+import { databaseError, startsOrEnds, unavailable, unavailableBy } from "./errors.ts";
 import { migrate } from "./migrations.ts";
 import { registerDatabase, setDatabaseState } from "./state.ts";
 
 const CONNECTIONS = 5;
 const WAIT_MS = 10_000;
+const RETRY_MS = 50;
 /** One connection is left for single statements, which a transaction may wait for: pg-boss makes a queue so. */
 const transactions = new Semaphore({
   ...{ slots: CONNECTIONS - 1, queue: Number.POSITIVE_INFINITY, waitMs: WAIT_MS },
@@ -55,15 +56,18 @@ export async function query<R extends QueryResultRow>(
 
 /** A connection. The private PostgreSQL may end with the process that started it, and is started again then. */
 async function connect(): Promise<PoolClient> {
-  const taken = (await database()).connect();
-  const client = await taken.catch(async (error) => {
-    const away = lost(error);
-    if (settings().database.url || !(away instanceof HyperError)) throw away;
-    return (await database()).connect().catch((again) => {
-      throw lost(again);
-    });
-  });
-  return client.on("error", ignore); // the statement at work tells it, too
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    try {
+      const client = await (await database()).connect();
+      return client.on("error", ignore); // the statement at work tells it, too
+    } catch (error) {
+      const away = lost(error);
+      const mayPass = !settings().database.url && startsOrEnds(error);
+      if (!mayPass || performance.now() > deadline) throw away;
+      await sleep(RETRY_MS); // one that ends says so for a moment, and its file still that it is ready
+    }
+  }
 }
 
 /** Runs `work` in one transaction, which is rolled back when it throws. */

@@ -60,3 +60,14 @@ export function unavailableBy(error: unknown): HyperError | undefined {
 /** The error to throw: `function_unavailable` where that is the reason, else the error itself. */
 export const databaseError = (error: unknown) =>
   error instanceof HyperError ? error : (unavailableBy(error) ?? error);
+
+/** Whether the reason is that it starts or ends right now, and another attempt to connect may do. */
+export function startsOrEnds(error: unknown): boolean {
+  const {
+    code = "",
+    message = "",
+    syscall,
+  } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+  if (syscall !== undefined && syscall !== "connect") return false;
+  return /^(57P..|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT)$/.test(code) || /terminated/.test(message);
+}
