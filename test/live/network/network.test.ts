@@ -550,7 +550,6 @@ describe("what every endpoint refuses", () => {
 
   test("a path that does not exist, and one that is no function", async () => {
     for (const path of [
-      "/",
       "/libvirt",
       "/libvirt/nothing",
       "/libvirt/networks/",
