@@ -1,4 +1,8 @@
-/** The page that shows `openapi.json` and calls it: Swagger UI in one file, with nothing from outside. */
+/**
+ * The page that shows `openapi.json` and calls it: Swagger UI in one file, with nothing from outside. From 5.33 on it
+ * draws only what is in view of a description as long as ours, which the browser's own search then does not find
+ * (swagger-api/swagger-ui#11056); so it stays at 5.32 until it can be told not to.
+ */
 import { inlineScript, sourceHash } from "../core/inline.ts";
 
 /** Relative, so that the page works below a proxy's path too. The validator would be swagger.io's. */

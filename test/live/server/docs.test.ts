@@ -88,7 +88,7 @@ test("it lists every function, with its method and its summary", async () => {
   const known: Listed[] = functions.flatMap((one: Listed) =>
     one.method.split(", ").map((method: string) => ({ ...one, method })),
   );
-  const own = listed.filter(({ path }) => !path?.includes("{id}"));
+  const own = listed.filter(({ path }) => path !== "/" && !path?.includes("{id}"));
   expect(own.sort(byPath)).toEqual(known.sort(byPath));
   expect(listed.length).toBeGreaterThan(50);
 });

@@ -134,7 +134,8 @@ describe("beside Debian's prometheus-libvirt-exporter", () => {
     const net = ["receive", "transmit"].flatMap((way) =>
       ["bytes", "packets", "errors", "drops"].map((what) => `${way}_${what}`),
     );
-    expect(found.map(({ key }) => key).sort()).toEqual(
+    const keys = found.map(({ key }) => key.replace(/vnet\d+$/, "vnet0")); // libvirt counts on from the lab's guests before
+    expect(keys.sort()).toEqual(
       [
         "libvirt_up",
         ...domain.map((name) => `libvirt_domain_info_${name} ${GUEST}`),
