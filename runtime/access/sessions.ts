@@ -9,6 +9,8 @@ import { expired, hashOf, type Tokens } from "./tokens.ts";
 export const SESSION_SECONDS = 12 * 3600;
 /** The oldest one ends where there would be more. */
 const MAX_SESSIONS = 1000;
+/** So that the holder of one token signs out nobody else. */
+const MAX_OF_TOKEN = 50;
 
 interface Session {
   tokenHash: string;
@@ -24,12 +26,16 @@ const keys = new WeakMap<Caller, string>();
 export function openSession(token: string): string {
   const now = Date.now();
   for (const [key, { ends }] of sessions) if (ends <= now) sessions.delete(key);
+  const tokenHash = hashOf(token);
+  const own = [...sessions].filter(([, one]) => one.tokenHash === tokenHash);
+  for (const [key] of own.slice(0, Math.max(0, own.length - MAX_OF_TOKEN + 1)))
+    sessions.delete(key);
   for (const key of sessions.keys()) {
     if (sessions.size < MAX_SESSIONS) break;
     sessions.delete(key);
   }
   const word = randomBytes(32).toString("base64url");
-  sessions.set(hashOf(word), { tokenHash: hashOf(token), ends: now + SESSION_SECONDS * 1000 });
+  sessions.set(hashOf(word), { tokenHash, ends: now + SESSION_SECONDS * 1000 });
   return word;
 }
 

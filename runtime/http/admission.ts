@@ -80,11 +80,17 @@ async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) 
   await next();
 }
 
+/** Seconds without a byte of the body. */
+const ANYBODY_TIMEOUT = 30;
+
 /** Whoever it is may begin a session of their browser, or end it. */
 function anybody(c: Context<Env>, call: Call, { server }: Arrival, peer: Peer): Caller {
   const authenticateToken = (token: string) => tokenHolder(c, call.settings.access, token);
-  const isSecure = server.protocol === "https" || peer.proxy; // a proxy does the TLS
-  call.session = browserSession(c, authenticateToken, isSecure);
+  server.timeout?.(c.req.raw, ANYBODY_TIMEOUT); // nobody who is not known may hold a connection
+  // a proxy does the TLS, perhaps one on our Unix socket, which is none of the configured ones
+  const isOfTls = c.req.header("Origin")?.startsWith("https:") === true;
+  const isSecure = server.protocol === "https" || peer.proxy || isOfTls;
+  call.session = browserSession(c, call, authenticateToken, isSecure);
   return ANYBODY;
 }
 

@@ -15,7 +15,8 @@ export function authorise(
 ): string[] | undefined {
   if (!caller) throw new Error("a call that was not admitted");
   const about = requestedHost !== undefined || !isOfAll(spec);
-  const named = !about || requestedHost === "*" ? [] : host.split(",").map((alias) => alias.trim());
+  const all = requestedHost === "*" && spec.scope !== "server"; // the caller's own are chosen from them below
+  const named = !about || all ? [] : host.split(",").map((alias) => alias.trim());
   for (const alias of named) checkHost(caller, alias);
   checkDomains(caller, path, spec, input as object);
   if (requestedHost === undefined) return undefined;

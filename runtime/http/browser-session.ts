@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { type Caller, describeCaller } from "../access/caller.ts";
 import { closeSession, openSession, SESSION_SECONDS, sessionCaller } from "../access/sessions.ts";
 import type { Tokens } from "../access/tokens.ts";
-import { log } from "../core/log.ts";
+import type { Logger } from "../core/log.ts";
 import { checkOwnPage } from "./origin.ts";
 
 const COOKIE = "hypersdk_session";
@@ -28,6 +28,7 @@ export function sessionHolder(c: Context, tokens: Tokens): Caller | undefined {
 
 export function browserSession(
   c: Context,
+  { log, address }: { log: Logger; address: string },
   authenticateToken: (token: string) => Promise<Caller>,
   isSecure: boolean,
 ): BrowserSession {
@@ -45,7 +46,7 @@ export function browserSession(
       const caller = await authenticateToken(token);
       close(); // of the one before, if any
       send(openSession(token), SESSION_SECONDS);
-      log.info({ who: describeCaller(caller) }, "signed in at the page");
+      log.info({ who: describeCaller(caller), address }, "signed in at the page");
       return caller;
     },
     end() {

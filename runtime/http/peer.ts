@@ -8,6 +8,8 @@ export interface Server {
   readonly port?: number | undefined;
   readonly protocol: string | null;
   readonly url: URL;
+  /** Ends the connection after so many seconds without a byte. */
+  timeout?(request: Request, seconds: number): void;
   requestIP(request: Request): { address: string; port: number } | null;
   /** Makes the request's connection a WebSocket; false if it is none. */
   upgrade(request: Request, options: { data: never; headers?: Record<string, string> }): boolean;

@@ -42,6 +42,11 @@ export function validation(spec: Declaration, method: Method): MiddlewareHandler
       },
     )(c as never, next);
   if (query) return bytes ? [takeBytes, validate] : [validate];
+  const limitBody = (c: Context, next: Next) =>
+    limit(spec.anybody ? Math.min(MAX_OF_ANYBODY, settings().max_body) : settings().max_body)(
+      c,
+      next,
+    );
   return [checkBody, limitBody, validate];
 }
 
@@ -91,13 +96,15 @@ async function checkBody(c: Context, next: Next) {
   return next();
 }
 
+/** Bytes of the body of a caller who is not known: a token. */
+const MAX_OF_ANYBODY = 4096;
+
 /** The limit is read for each call: a script may set the configuration after it has imported a function. */
-function limitBody(c: Context, next: Next) {
-  const maxSize = settings().max_body;
+function limit(maxSize: number) {
   const onError = () => {
     throw new HyperError("payload_too_large", `body: at most ${maxSize} bytes`);
   };
-  return bodyLimit({ maxSize, onError })(c, next);
+  return bodyLimit({ maxSize, onError });
 }
 
 /** `?host=` chooses the hypervisor and is no input of the function. */

@@ -18,7 +18,7 @@ export default defineFunction({
       .min(1)
       .max(200)
       .meta({ "x-libvirt": "domain", description: "names of domains" }),
-    metric: z.array(z.enum(METRICS)).optional().describe("unless given: all"),
+    metric: z.array(z.enum(METRICS)).max(METRICS.length).optional().describe("unless given: all"),
     steps: z.int().min(1).max(STEPS).default(STEPS).describe(`of ${STEP_SECONDS} s each`),
   }),
   output: z.object({

@@ -3,6 +3,7 @@
  * (events) has the list read again at once; statistics are read every two seconds.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { toHyperError } from "../../core/errors.ts";
 import { log } from "../../core/log.ts";
 import { type Context, createContext } from "../../hypervisor/context.ts";
 import { readDomains } from "../domain/list.ts";
@@ -105,7 +106,9 @@ export class Sampler {
       } catch (error) {
         heard.stale = true;
         failures++;
-        this.#failed(signal, (error as Error).message);
+        const known = toHyperError(error);
+        if (known.code === "internal") log.error({ host: this.host, error }, "watched domains");
+        this.#failed(signal, known.message);
       }
       const took = performance.now() - began;
       const pause = failures > 0 ? Math.min(MAX_PAUSE_MS, PERIOD_MS * 2 ** failures) : 0;

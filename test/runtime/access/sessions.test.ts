@@ -51,9 +51,20 @@ test("it ends after twelve hours", () => {
 
 test("the oldest one ends where there would be more than a thousand", () => {
   const first = openSession("secret");
-  const later = Array.from({ length: 1000 }, () => openSession("secret"));
+  const of = (n: number) => Array.from({ length: n }, (_, i) => openSession(`other ${i}`));
+  of(999);
+  expect(sessionCaller(first, tokens())).toBeDefined();
+  of(1);
   expect(sessionCaller(first, tokens())).toBeUndefined();
-  expect(later.every((word) => sessionCaller(word, tokens()))).toBe(true);
+});
+
+test("the holder of one token has fifty at most, and ends no other's", () => {
+  const other = openSession("secret");
+  for (let n = 0; n < 1000; n++) openSession("theirs");
+  expect(sessionCaller(other, tokens())).toBeDefined();
+  const [first, ...later] = Array.from({ length: 50 }, () => openSession("secret"));
+  expect(sessionCaller(other, tokens())).toBeUndefined();
+  for (const word of [first, ...later]) expect(sessionCaller(`${word}`, tokens())).toBeDefined();
 });
 
 test("a word that nobody was given is nobody's", () => {
