@@ -49,6 +49,15 @@ async function expectAll(server: TestServer) {
   await expectNothing(STORE, "default", ["q", "q2", "v"]);
 }
 
+/** Whether bytes are in a file of an upload's folder: the program that writes them is at work. */
+function arriving(): boolean {
+  const files = readdirSync(STORE, { recursive: true }).map(String);
+  return files.some(
+    (name) =>
+      name.includes("/") && (statSync(at(name), { throwIfNoEntry: false })?.size ?? 0) >= MIB,
+  );
+}
+
 describe("a connection that is lost", () => {
   let sshd: Sshd;
   let server: TestServer;
@@ -77,7 +86,7 @@ describe("a connection that is lost", () => {
     const { put } = contentOf(server);
     expectSuccess(await put("first", BYTES), 201);
     const call = put("v", endless(MIB));
-    await until("bytes arrive", () => readdirSync(STORE).length > 1, 30);
+    await until("bytes arrive", arriving, 30);
     // the processes of the connection hang, with all that they have started
     const hung = tree(sshd.pid()).slice(1);
     const receivers = hung.filter((pid) => tree(pid).length === 1);
@@ -112,10 +121,12 @@ describe("a connection that is lost", () => {
       await new Promise((resolve) => setTimeout(resolve, 1000));
       reader = await answer();
     }
-    await reader?.read();
+    if (!reader) throw new Error("no answer within 20 s");
+    const bytes = reader;
+    await bytes.read();
     await sshd.kill();
     const rest = async () => {
-      for (;;) if ((await reader?.read())?.done) return "complete";
+      for (;;) if ((await bytes.read()).done) return "complete";
     };
     expect(await rest().catch(() => "broken off")).toBe("broken off");
     await sshd.start();
