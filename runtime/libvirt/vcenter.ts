@@ -25,7 +25,7 @@ export const VcenterServer = z.strictObject({
   insecure: z.boolean().default(false).describe("do not check the server's certificate"),
   datacenter: z
     .string()
-    .regex(/^[^\p{Cc}?#]{1,255}$/u, "must be a path such as Datacenter/cluster/esxi1")
+    .regex(/^[^\p{Cc}\p{Cs}?#]{1,255}$/u, "must be a path such as Datacenter/cluster/esxi1")
     .optional()
     .describe("of a vCenter: Datacenter/[cluster/]server; without it the host is an ESXi"),
 });
