@@ -239,9 +239,13 @@ test("over HTTP, on libvirtd and QEMU", { timeout: slow(300_000) }, async () => 
     });
     report("QEMU", count, codes);
     expect(count).toBeGreaterThanOrEqual(OVER_HTTP);
-    const own = ["virsh", "postgres"]; // the private database's process
-    const others = () => processesOf(server.pid).filter((name) => !own.includes(name));
-    await until("the programs of refused calls have ended", () => others().length === 0, 20);
+    // sessions, the private database, and who listens for the alert rules that were made
+    const own = /^virsh |\/postgres |hypersdk listens/;
+    const others = () => programsOf(server.pid).filter((argv) => !own.test(argv));
+    const ended = until("refused calls' programs end", () => others().length === 0, 20);
+    await ended.catch((error) => {
+      throw new Error(`${error.message}: ${others().join("\n")}`);
+    });
     const errors = server
       .log()
       .split("\n")
@@ -303,12 +307,9 @@ async function world() {
 }
 
 /** The programs that a process has started and that still run. */
-function processesOf(parent: number): string[] {
-  const { stdout } = spawnSync("ps", ["-o", "comm=", "--ppid", `${parent}`]);
-  return `${stdout}`
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && line !== "ps");
+function programsOf(parent: number): string[] {
+  const { stdout } = spawnSync("ps", ["-o", "args=", "--ppid", `${parent}`]);
+  return `${stdout}`.split("\n").filter((line) => line.trim() !== "");
 }
 
 function report(where: string, count: number, codes: Map<string, number>) {
