@@ -42,12 +42,7 @@ export function validation(spec: Declaration, method: Method): MiddlewareHandler
       },
     )(c as never, next);
   if (query) return bytes ? [takeBytes, validate] : [validate];
-  const limitBody = (c: Context, next: Next) =>
-    limit(spec.anybody ? Math.min(MAX_OF_ANYBODY, settings().max_body) : settings().max_body)(
-      c,
-      next,
-    );
-  return [checkBody, limitBody, validate];
+  return [checkBody, limitBody(spec.anybody ? MAX_OF_ANYBODY : Number.POSITIVE_INFINITY), validate];
 }
 
 /** A browser sends it when it connects again to the same address, whatever that says. */
@@ -100,11 +95,14 @@ async function checkBody(c: Context, next: Next) {
 const MAX_OF_ANYBODY = 4096;
 
 /** The limit is read for each call: a script may set the configuration after it has imported a function. */
-function limit(maxSize: number) {
-  const onError = () => {
-    throw new HyperError("payload_too_large", `body: at most ${maxSize} bytes`);
+function limitBody(most: number) {
+  return (c: Context, next: Next) => {
+    const maxSize = Math.min(most, settings().max_body);
+    const onError = () => {
+      throw new HyperError("payload_too_large", `body: at most ${maxSize} bytes`);
+    };
+    return bodyLimit({ maxSize, onError })(c, next);
   };
-  return bodyLimit({ maxSize, onError });
 }
 
 /** `?host=` chooses the hypervisor and is no input of the function. */

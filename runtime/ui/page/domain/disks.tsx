@@ -10,29 +10,19 @@ export function Disks({ details: { disks } }: { details: Details }) {
       {disks.length === 0 ? (
         <p class="empty">The domain has no disk.</p>
       ) : (
-        <WideTable label="Disks">
-          <thead>
-            <tr>
-              <th scope="col">Device</th>
-              <th scope="col">Kind</th>
-              <th scope="col">Format</th>
-              <th scope="col">Source</th>
+        <WideTable label="Disks" columns={["Device", "Kind", "Format", "Source"]}>
+          {disks.map(({ device, kind, bus, source, format, readonly }) => (
+            <tr key={device}>
+              <th scope="row">{device}</th>
+              <td>
+                {kind}
+                {bus && `, ${bus}`}
+                {readonly && ", read-only"}
+              </td>
+              <td>{format ?? UNKNOWN}</td>
+              <td class="path">{source ?? "empty"}</td>
             </tr>
-          </thead>
-          <tbody>
-            {disks.map(({ device, kind, bus, source, format, readonly }) => (
-              <tr key={device}>
-                <th scope="row">{device}</th>
-                <td>
-                  {kind}
-                  {bus && `, ${bus}`}
-                  {readonly && ", read-only"}
-                </td>
-                <td>{format ?? UNKNOWN}</td>
-                <td class="path">{source ?? "empty"}</td>
-              </tr>
-            ))}
-          </tbody>
+          ))}
         </WideTable>
       )}
     </section>

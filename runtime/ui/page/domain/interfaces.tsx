@@ -10,29 +10,19 @@ export function Interfaces({ details: { interfaces } }: { details: Details }) {
       {interfaces.length === 0 ? (
         <p class="empty">The domain has no interface.</p>
       ) : (
-        <WideTable label="Interfaces">
-          <thead>
-            <tr>
-              <th scope="col">MAC address</th>
-              <th scope="col">Connected to</th>
-              <th scope="col">Model</th>
-              <th scope="col">Device</th>
+        <WideTable label="Interfaces" columns={["MAC address", "Connected to", "Model", "Device"]}>
+          {interfaces.map(({ mac, type, source, model, device }) => (
+            <tr key={mac}>
+              <th scope="row" class="path">
+                {mac ?? UNKNOWN}
+              </th>
+              <td>
+                {type} {source}
+              </td>
+              <td>{model ?? UNKNOWN}</td>
+              <td>{device ?? UNKNOWN}</td>
             </tr>
-          </thead>
-          <tbody>
-            {interfaces.map(({ mac, type, source, model, device }) => (
-              <tr key={mac}>
-                <th scope="row" class="path">
-                  {mac ?? UNKNOWN}
-                </th>
-                <td>
-                  {type} {source}
-                </td>
-                <td>{model ?? UNKNOWN}</td>
-                <td>{device ?? UNKNOWN}</td>
-              </tr>
-            ))}
-          </tbody>
+          ))}
         </WideTable>
       )}
     </section>

@@ -37,56 +37,44 @@ export function Snapshots({ host, name, state, hasAny }: Props) {
         empty={({ total }) => (total === 0 ? "The domain has no snapshot." : undefined)}
       >
         {(data) => (
-          <WideTable label="Snapshots">
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Taken</th>
-                <th scope="col">State</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
+          <WideTable label="Snapshots" columns={["Name", "Taken", "State"]} hasActions>
+            {data.snapshots.map((snapshot) => (
+              <tr key={snapshot.name}>
+                <th scope="row">
+                  {snapshot.name}
+                  {snapshot.current && <span class="badge idle">current</span>}
+                  {snapshot.description && <p class="hint">{snapshot.description}</p>}
                 </th>
+                <td>{when(snapshot.created)}</td>
+                <td>
+                  {snapshot.state}, {snapshot.location}
+                </td>
+                <td class="row-buttons">
+                  <ActButton
+                    needs="/libvirt/snapshot/revert"
+                    of={of}
+                    label={`Revert to ${snapshot.name}`}
+                    onClick={() =>
+                      openDialog(<RevertDialog of={{ host, name }} snapshot={snapshot.name} />)
+                    }
+                  >
+                    Revert …
+                  </ActButton>
+                  <ActButton
+                    needs="/libvirt/snapshot/delete"
+                    of={of}
+                    label={`Delete snapshot ${snapshot.name}`}
+                    onClick={() =>
+                      openDialog(
+                        <DeleteSnapshotDialog of={{ host, name }} snapshot={snapshot.name} />,
+                      )
+                    }
+                  >
+                    Delete …
+                  </ActButton>
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {data.snapshots.map((snapshot) => (
-                <tr key={snapshot.name}>
-                  <th scope="row">
-                    {snapshot.name}
-                    {snapshot.current && <span class="badge idle">current</span>}
-                    {snapshot.description && <p class="hint">{snapshot.description}</p>}
-                  </th>
-                  <td>{when(snapshot.created)}</td>
-                  <td>
-                    {snapshot.state}, {snapshot.location}
-                  </td>
-                  <td class="row-buttons">
-                    <ActButton
-                      needs="/libvirt/snapshot/revert"
-                      of={of}
-                      label={`Revert to ${snapshot.name}`}
-                      onClick={() =>
-                        openDialog(<RevertDialog of={{ host, name }} snapshot={snapshot.name} />)
-                      }
-                    >
-                      Revert …
-                    </ActButton>
-                    <ActButton
-                      needs="/libvirt/snapshot/delete"
-                      of={of}
-                      label={`Delete snapshot ${snapshot.name}`}
-                      onClick={() =>
-                        openDialog(
-                          <DeleteSnapshotDialog of={{ host, name }} snapshot={snapshot.name} />,
-                        )
-                      }
-                    >
-                      Delete …
-                    </ActButton>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
+            ))}
           </WideTable>
         )}
       </Reading>

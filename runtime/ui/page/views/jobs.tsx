@@ -37,22 +37,13 @@ export function JobsView() {
           empty={(data) => (ended(data.jobs).length === 0 ? "No job has ended." : undefined)}
         >
           {(data) => (
-            <WideTable label="Jobs that have ended">
-              <thead>
-                <tr>
-                  <th scope="col">Job</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Hypervisor</th>
-                  <th scope="col">By</th>
-                  <th scope="col">Begun</th>
-                  <th scope="col">Ended</th>
-                </tr>
-              </thead>
-              <tbody>
-                {ended(data.jobs).map((job) => (
-                  <EndedRow key={job.id} job={job} />
-                ))}
-              </tbody>
+            <WideTable
+              label="Jobs that have ended"
+              columns={["Job", "State", "Hypervisor", "By", "Begun", "Ended"]}
+            >
+              {ended(data.jobs).map((job) => (
+                <EndedRow key={job.id} job={job} />
+              ))}
             </WideTable>
           )}
         </Reading>

@@ -45,25 +45,15 @@ export function NetworksView({ parts }: { parts: string[] }) {
         empty={(all) => (all.length === 0 ? "There is no network." : undefined)}
       >
         {(all) => (
-          <WideTable label="Networks" isAlone>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">State</th>
-                <th scope="col">Forward</th>
-                <th scope="col">Bridge</th>
-                <th scope="col">Addresses</th>
-                <th scope="col">Autostart</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.map((network) => (
-                <NetworkRow key={network.name} host={host} network={network} />
-              ))}
-            </tbody>
+          <WideTable
+            label="Networks"
+            isAlone
+            columns={["Name", "State", "Forward", "Bridge", "Addresses", "Autostart"]}
+            hasActions
+          >
+            {all.map((network) => (
+              <NetworkRow key={network.name} host={host} network={network} />
+            ))}
           </WideTable>
         )}
       </Reading>

@@ -34,24 +34,15 @@ export function SchedulesView() {
         }
       >
         {(data) => (
-          <WideTable label="Schedules" isAlone>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">What it does</th>
-                <th scope="col">When</th>
-                <th scope="col">Next time</th>
-                <th scope="col">Last result</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.schedules.map((schedule) => (
-                <ScheduleRow key={schedule.name} schedule={schedule} reload={schedules.reload} />
-              ))}
-            </tbody>
+          <WideTable
+            label="Schedules"
+            isAlone
+            columns={["Name", "What it does", "When", "Next time", "Last result"]}
+            hasActions
+          >
+            {data.schedules.map((schedule) => (
+              <ScheduleRow key={schedule.name} schedule={schedule} reload={schedules.reload} />
+            ))}
           </WideTable>
         )}
       </Reading>

@@ -35,44 +35,36 @@ export function TemplatesView({ parts }: { parts: string[] }) {
         }
       >
         {(data) => (
-          <WideTable label="Templates" isAlone>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Why it is here</th>
-                <th scope="col">Made from</th>
-                <th scope="col">Made</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {[...data.templates]
-                .sort((a, b) => Number(b.template !== null) - Number(a.template !== null))
-                .map(({ name, why, template }) => (
-                  <tr key={name}>
-                    <th scope="row">
-                      <a href={href("domain", host, name)}>{name}</a>
-                      {template?.description && <p class="hint">{template.description}</p>}
-                    </th>
-                    <td>{why.map((one) => (one === "marked" ? "template" : one)).join(", ")}</td>
-                    <td>{template?.source ?? UNKNOWN}</td>
-                    <td>{when(template?.created)}</td>
-                    <td class="row-buttons">
-                      <ActButton
-                        needs="/libvirt/template/deploy"
-                        of={`template ${host}/${name}`}
-                        label={`Deploy from ${name}`}
-                        isDisabled={!why.includes("shut off")}
-                        onClick={() => openDialog(<DeployDialog host={host} template={name} />)}
-                      >
-                        Deploy …
-                      </ActButton>
-                    </td>
-                  </tr>
-                ))}
-            </tbody>
+          <WideTable
+            label="Templates"
+            isAlone
+            columns={["Name", "Why it is here", "Made from", "Made"]}
+            hasActions
+          >
+            {[...data.templates]
+              .sort((a, b) => Number(b.template !== null) - Number(a.template !== null))
+              .map(({ name, why, template }) => (
+                <tr key={name}>
+                  <th scope="row">
+                    <a href={href("domain", host, name)}>{name}</a>
+                    {template?.description && <p class="hint">{template.description}</p>}
+                  </th>
+                  <td>{why.map((one) => (one === "marked" ? "template" : one)).join(", ")}</td>
+                  <td>{template?.source ?? UNKNOWN}</td>
+                  <td>{when(template?.created)}</td>
+                  <td class="row-buttons">
+                    <ActButton
+                      needs="/libvirt/template/deploy"
+                      of={`template ${host}/${name}`}
+                      label={`Deploy from ${name}`}
+                      isDisabled={!why.includes("shut off")}
+                      onClick={() => openDialog(<DeployDialog host={host} template={name} />)}
+                    >
+                      Deploy …
+                    </ActButton>
+                  </td>
+                </tr>
+              ))}
           </WideTable>
         )}
       </Reading>

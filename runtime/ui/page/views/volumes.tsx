@@ -46,46 +46,38 @@ export function Volumes({ host, pool, changes }: Props) {
         empty={({ total }) => (total === 0 ? "The pool has no volume." : undefined)}
       >
         {(data) => (
-          <WideTable label="Volumes">
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Format</th>
-                <th scope="col" class="number">
-                  Capacity
-                </th>
-                <th scope="col" class="number">
-                  Takes
-                </th>
-                <th scope="col">Based on</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.volumes.map(
-                ({ name, format, type, capacity_bytes, allocation_bytes, backing }) => (
-                  <tr key={name}>
-                    <th scope="row">{name}</th>
-                    <td>{format ?? type}</td>
-                    <td class="number">{bytes(capacity_bytes)}</td>
-                    <td class="number">{bytes(allocation_bytes)}</td>
-                    <td class="path">{backing?.path ?? UNKNOWN}</td>
-                    <td class="row-buttons">
-                      <ActButton
-                        needs="/libvirt/volume/delete"
-                        of={`volume ${host}/${pool}/${name}`}
-                        label={`Delete volume ${name}`}
-                        onClick={() => remove(name)}
-                      >
-                        Delete …
-                      </ActButton>
-                    </td>
-                  </tr>
-                ),
-              )}
-            </tbody>
+          <WideTable
+            label="Volumes"
+            columns={[
+              "Name",
+              "Format",
+              { name: "Capacity", isNumber: true },
+              { name: "Takes", isNumber: true },
+              "Based on",
+            ]}
+            hasActions
+          >
+            {data.volumes.map(
+              ({ name, format, type, capacity_bytes, allocation_bytes, backing }) => (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  <td>{format ?? type}</td>
+                  <td class="number">{bytes(capacity_bytes)}</td>
+                  <td class="number">{bytes(allocation_bytes)}</td>
+                  <td class="path">{backing?.path ?? UNKNOWN}</td>
+                  <td class="row-buttons">
+                    <ActButton
+                      needs="/libvirt/volume/delete"
+                      of={`volume ${host}/${pool}/${name}`}
+                      label={`Delete volume ${name}`}
+                      onClick={() => remove(name)}
+                    >
+                      Delete …
+                    </ActButton>
+                  </td>
+                </tr>
+              ),
+            )}
           </WideTable>
         )}
       </Reading>
