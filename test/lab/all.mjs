@@ -12,6 +12,9 @@ import { fileURLToPath } from "node:url";
 /** They wait as much as they work: three keep two cores busy. `HYPERSDK_LANES`: fewer, where others use them too. */
 const LANES = Number(process.env.HYPERSDK_LANES || 3);
 
+/** Characters of each failed job that are printed again at the end. */
+const REASONS = 2500;
+
 const inspect = process.env.HYPERSDK_INSPECT === "1";
 const remote = process.argv.includes("--remote");
 const asJobs = process.argv.includes("--jobs");
@@ -61,17 +64,23 @@ const jobs = [
 ].sort((a, b) => rank(a) - rank(b));
 
 const queue = [...jobs];
-/** @type {string[]} */
+/** Of each that failed: its name, and what is said of it again at the end. @type {[name: string, why: string][]} */
 const failed = [];
 /** @type {[name: string, seconds: number, cpuSeconds: number][]} */
 const times = [];
+
+/** What vitest says of the failed tests, or else the end of the output: whoever sees only the end of a log sees why. */
+function reasons(/** @type {string} */ output) {
+  const begins = output.search(/Failed (Tests|Suites) \d+/);
+  return begins === -1 ? output.slice(-REASONS) : output.slice(begins, begins + REASONS);
+}
 
 /** Prints a job whole, so that those of two lanes do not mix. */
 function report(/** @type {string[]} */ job, /** @type {import("./lane.ts").Result} */ result) {
   const { passed, output, seconds, cpuSeconds, left } = result;
   const name = nameOf(job);
   times.push([name, seconds, cpuSeconds]);
-  if (!passed) failed.push(name);
+  if (!passed) failed.push([name, reasons(output)]);
   const lines = output.split("\n");
   // the title of a test that is left out says why it does not apply here
   const skipped = lines.filter((line) => line.includes("↓"));
@@ -136,7 +145,8 @@ const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 console.log(
   `\nlongest (on a core): ${slowest.map(([name, s, c]) => `${name} ${s.toFixed()} s (${c.toFixed()})`).join(", ")}`,
 );
-if (failed.length > 0) console.log(`failed: ${failed.join(", ")}`);
+for (const [name, why] of failed) console.log(`\n${name} failed:\n${why}`);
+if (failed.length > 0) console.log(`failed: ${failed.map(([name]) => name).join(", ")}`);
 console.log(
   `${jobs.length - failed.length} passed, ${failed.length} failed, ${minutes} min, ${cpu.toFixed()} s on a core`,
 );
