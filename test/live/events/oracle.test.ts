@@ -1,8 +1,9 @@
 /**
- * `virsh event` runs beside us while domains are started, paused, killed, saved and changed, libvirtd is killed, and
- * an SSH connection is cut: each event that it prints is in our stream once and in order, or in a gap that a `resync`
+ * `virsh event` runs beside us while domains are started, paused, killed, saved, changed and migrated to another
+ * hypervisor and back, libvirtd is killed, and an SSH connection is cut: each event that it prints is in our stream once and in order, or in a gap that a `resync`
  * names. `HYPERSDK_EVENT_SECONDS=600 HYPERSDK_EVENT_DOMAINS=20` makes it long.
  */
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { differences, GAP, oracle, told } from "../../fixtures/live/oracle.ts";
 import { processes, sessions, until, virsh } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { startLibvirtd, stopLibvirtd } from "../../lab/libvirtd.ts";
+import { type Machine as Hypervisor, startMachine } from "../../lab/machine.ts";
 import { connections, type Sshd, startSshd } from "../../lab/sshd.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
@@ -35,8 +37,12 @@ const ODD = [
 ];
 const NAMES = Array.from({ length: COUNT }, (_, i) => ODD[i] ?? `plain-${i}`);
 const LAST = "the last one";
+/** It has no disk, so that it moves within a second. */
+const MOVER = "moves to 'x'";
+const [HERE, THERE] = ["10.97.0.1", "10.97.0.2"];
 
 let sshd: Sshd;
+let other: Hypervisor;
 let server: TestServer;
 let folder: string;
 
@@ -48,13 +54,27 @@ beforeAll(async () => {
   const lines = Object.entries(hosts).map(([alias, uri]) => `[hosts.${alias}]\nuri = "${uri}"\n`);
   writeFileSync(config, `${lines.join("")}`);
   server = await startServer({ HYPERSDK_CONFIG: config, LIBVIRT_DEFAULT_URI: "" });
-});
+  other = await startOther();
+}, slow(60_000));
 afterAll(async () => {
   await wipe();
   await server.stop();
+  await other.stop();
   await sshd.stop();
   rmSync(folder, { recursive: true });
 });
+
+/** Another hypervisor, to which the lab's own migrates. */
+async function startOther() {
+  const network = [
+    "link add to-other type veth peer name wire netns other",
+    `addr add ${HERE}/24 dev to-other`,
+    "link set to-other up",
+    `-n other addr add ${THERE}/24 dev wire`,
+    "-n other link set wire up",
+  ];
+  return startMachine("other", { address: THERE, network, config: [], hostUuid: randomUUID() });
+}
 
 /** One connection, which is never made again. */
 async function hear(filter: object = {}, host = "*") {
@@ -98,9 +118,22 @@ const ACTIONS: ((name: string) => Promise<unknown>)[] = [
   },
 ];
 
-async function work(name: string, end: number) {
+/** virsh speaks with both libvirtds, and QEMU sends its memory over the wire between them. */
+function migrate(from: string, to: string, address: string) {
+  const how = ["--live", "--persistent", "--undefinesource", "--migrateuri", `tcp://${address}`];
+  return virsh("-c", from, "migrate", ...how, "--domain", MOVER, "--desturi", to);
+}
+const otherUri = () =>
+  `qemu+unix:///system?socket=/proc/${other.pid}/root/run/libvirt/libvirt-sock`;
+const MOVES = [
+  (name: string) => virsh("start", "--domain", name),
+  () => migrate("qemu:///system", otherUri(), THERE),
+  () => migrate(otherUri(), "qemu:///system", HERE),
+];
+
+async function work(name: string, end: number, actions = ACTIONS) {
   while (Date.now() < end) {
-    const action = ACTIONS[Math.floor(Math.random() * ACTIONS.length)];
+    const action = actions[Math.floor(Math.random() * actions.length)];
     await action?.(name).catch(() => {}); // it was not in that state, or libvirtd is away
     await sleep(20);
   }
@@ -115,15 +148,16 @@ test("each event of virsh is ours, once and in order, or in a gap that is named"
     await machine(name, { disks: [disk] });
   }
   await machine(LAST);
+  await machine(MOVER);
   const { heard, stop } = await hear({ kind: ["domain", "hypervisor"] });
   const hosts = ["local", "far"];
   for (const host of hosts)
     await until(`${host} is heard`, () => heard.some(isResync(host, "domain")), 30);
-  const beside = oracle(["event", "--all"], [...NAMES, LAST]);
+  const beside = oracle(["event", "--all"], [...NAMES, LAST, MOVER]);
   await sleep(500);
 
   const end = Date.now() + SECONDS * 1000;
-  const working = Promise.all(NAMES.map((name) => work(name, end)));
+  const working = Promise.all([...NAMES.map((name) => work(name, end)), work(MOVER, end, MOVES)]);
   for (let n = 1; n <= LOSSES; n++) {
     await sleep((SECONDS * 1000) / (2 * LOSSES + 1));
     for (const pid of connections(sshd.pid())) process.kill(pid, "SIGKILL");
@@ -156,9 +190,11 @@ test("each event of virsh is ours, once and in order, or in a gap that is named"
   for (const host of hosts) {
     const ours = told(heard, "domain", host);
     const gaps = ours.filter((one) => one === GAP).length;
+    const moved = ours.filter((one) => /^lifecycle\|moves.*Migrated/.test(one)).length;
     console.info(
-      `${host}: ${ours.length - gaps} events, ${gaps} gaps; virsh ${beside.seen.length}`,
+      `${host}: ${ours.length - gaps} events, ${moved} of migration, ${gaps} gaps; virsh ${beside.seen.length}`,
     );
+    if (host === "local") expect(moved).toBeGreaterThan(0); // those of the other may all be in its gaps
     expect(differences(ours, beside.seen)).toEqual([]);
     expect(gaps, `${told(heard, "hypervisor", host)}`).toBe(1 + LOSSES * (host === "far" ? 2 : 1));
     const lost = heard.filter((one) => one.kind === "hypervisor" && one.host === host);
@@ -168,7 +204,7 @@ test("each event of virsh is ours, once and in order, or in a gap that is named"
       Array.from({ length: LOSSES * (host === "far" ? 2 : 1) }, () => ["lost", "found"]).flat(),
     );
   }
-  const known = new Set([...NAMES, LAST]);
+  const known = new Set([...NAMES, LAST, MOVER]);
   const strange = heard.filter(({ kind, object }) => kind === "domain" && !known.has(object));
   expect(strange).toEqual([]);
   const ids = heard.map(({ id }) => id);
