@@ -24,20 +24,22 @@ export const READY = "hypersdk listens";
 
 /**
  * virsh hears once it waits for its own pipe, which the kernel tells (`wchan`); where the kernel does not tell at all, two
- * seconds must do. The end of one of them, or of our input, is the end of all. Events' names are virsh's own, so that those of later
- * versions are heard, too.
+ * seconds must do. One that has ended is a zombie, or nothing any more: dash reaps it while it waits for `sleep`. The end
+ * of one of them, or of our input, is the end of all. Events' names are virsh's own, so that those of later versions are
+ * heard, too.
  */
 const SCRIPT = `
 options=$1; shift
 hear() {
   virsh -q $options "$@" --loop --timestamp </dev/null & v=$!
-  n=0 w= s=
+  n=0
   while :; do
+    w= s=
     { read -r w <"/proc/$v/wchan"; read -r _ _ s _ <"/proc/$v/stat"; } 2>/dev/null
-    case $s$w in Z* | *pipe*) break ;; S | S0) [ $n -lt 100 ] || break ;; esac
+    case $s$w in "" | Z* | *pipe*) break ;; S | S0) [ $n -lt 100 ] || break ;; esac
     n=$((n + 1)); sleep 0.02
   done
-  [ "$s" = Z ] || echo "${READY}"
+  case $s in "" | Z) ;; *) echo "${READY}" ;; esac
   wait $v
   kill 0
 }
