@@ -14,6 +14,8 @@ const LANES = Number(process.env.HYPERSDK_LANES || 3);
 
 /** Characters of each failed job that are printed again at the end. */
 const REASONS = 2500;
+/** Failed jobs that run again, alone. */
+const MOST_AGAIN = 8;
 
 const inspect = process.env.HYPERSDK_INSPECT === "1";
 const remote = process.argv.includes("--remote");
@@ -64,7 +66,8 @@ const jobs = [
 ].sort((a, b) => rank(a) - rank(b));
 
 const queue = [...jobs];
-/** Of each that failed: its name, and what is said of it again at the end. @type {[name: string, why: string][]} */
+/** @typedef {{ job: string[], name: string, why: string }} Failure */
+/** @type {Failure[]} */
 const failed = [];
 /** @type {[name: string, seconds: number, cpuSeconds: number][]} */
 const times = [];
@@ -80,7 +83,7 @@ function report(/** @type {string[]} */ job, /** @type {import("./lane.ts").Resu
   const { passed, output, seconds, cpuSeconds, left } = result;
   const name = nameOf(job);
   times.push([name, seconds, cpuSeconds]);
-  if (!passed) failed.push([name, reasons(output)]);
+  if (!passed) failed.push({ job, name, why: reasons(output) });
   const lines = output.split("\n");
   // the title of a test that is left out says why it does not apply here
   const skipped = lines.filter((line) => line.includes("↓"));
@@ -133,20 +136,38 @@ function lane() {
   });
 }
 
+/**
+ * A stall of the machine, or what another lane does, can fail a test that is right. Whatever failed runs once more with
+ * nothing beside it, and is named if it passes then; where much has failed, that is not why.
+ */
+async function runAgain() {
+  if (inspect || failed.length > MOST_AGAIN) return [];
+  const first = failed.splice(0);
+  queue.push(...first.map(({ job }) => job));
+  while (queue.length > 0) await lane();
+  return first.filter(({ name }) => !failed.some((one) => one.name === name));
+}
+
 const began = performance.now();
 await Promise.all(
   Array.from({ length: Math.min(LANES, jobs.length) }, async () => {
     while (queue.length > 0) await lane();
   }),
 );
+/** What has failed beside others, and passed alone. */
+const flaky = await runAgain();
 const cpu = times.reduce((sum, [, , cpuSeconds]) => sum + cpuSeconds, 0);
 const slowest = times.sort((a, b) => b[1] - a[1]).slice(0, 12);
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 console.log(
   `\nlongest (on a core): ${slowest.map(([name, s, c]) => `${name} ${s.toFixed()} s (${c.toFixed()})`).join(", ")}`,
 );
-for (const [name, why] of failed) console.log(`\n${name} failed:\n${why}`);
-if (failed.length > 0) console.log(`failed: ${failed.map(([name]) => name).join(", ")}`);
+const namesOf = (/** @type {Failure[]} */ all) => all.map(({ name }) => name).join(", ");
+for (const { name, why } of flaky)
+  console.log(`\n${name} failed beside others, and passed alone. It failed so:\n${why}`);
+for (const { name, why } of failed) console.log(`\n${name} failed:\n${why}`);
+if (flaky.length > 0) console.log(`failed, and passed alone: ${namesOf(flaky)}`);
+if (failed.length > 0) console.log(`failed: ${namesOf(failed)}`);
 console.log(
   `${jobs.length - failed.length} passed, ${failed.length} failed, ${minutes} min, ${cpu.toFixed()} s on a core`,
 );
