@@ -112,13 +112,21 @@ export class Source {
     const options = { timeout: LISTENING_MS, signal, lasting: true, log };
     const program = await hypervisor.spawn(argv, options);
     let [ready, wanted] = [0, Number.POSITIVE_INFINITY];
+    /** What some of them hear before all do is told after the resync: what came before it may be missing. */
+    const early: (() => void)[] = [];
     const lines = eventLines(
-      (time, text) => this.#read(hypervisor, time, text),
+      (time, text) => {
+        const read = () => this.#read(hypervisor, time, text);
+        if (this.live) read();
+        else early.push(read);
+      },
       (line) => {
         if (line === READY) ready++;
         else if (line.startsWith(`${READY}: `)) wanted = Number(line.slice(READY.length + 2));
         else log.debug({ host: this.host, line }, "a line of virsh that is no event");
-        if (ready === wanted && !this.live) this.#begin();
+        if (ready !== wanted || this.live) return;
+        this.#begin();
+        for (const read of early.splice(0)) read();
       },
     );
     program.stdout.setEncoding("utf8").on("data", (text: string) => lines.write(text));

@@ -229,6 +229,17 @@ async function frozen(): Promise<Socket> {
   return socket;
 }
 
+test("what virsh tells while it begins to listen comes after the resync, before which something is missing", async () => {
+  const { heard } = await listen();
+  await until(() => heard.some(isResync));
+  const seen = heard.length;
+  teller.early("soon");
+  process.kill(teller.pids().at(-1) as number, "SIGKILL");
+  await until(() => names(heard).includes("soon"), "it is heard", 10_000);
+  const later = heard.slice(seen).map(({ kind, event }) => `${kind} ${event}`);
+  expect(later).toEqual(["stream resync", "domain lifecycle"]);
+});
+
 test("a listener that does not read is cut off with a reason, and the others hear everything", async () => {
   const reading = await listen();
   const socket = await frozen();
