@@ -9,6 +9,7 @@ import { removeResource } from "../resource.ts";
 import { allocatedBytes } from "./allocation.ts";
 import { inCopyPlace } from "./copy-place.ts";
 import { fillVolume, type Target, uploadVolume } from "./fill-volume.ts";
+import { assertFits } from "./fits.ts";
 import { IMAGE_FD, imageNode, onImage, type SourceImage } from "./import-file.ts";
 import { conversionError } from "./import-image.ts";
 import { assertSeenAsRaw, refuseSeen } from "./import-raw.ts";
@@ -35,6 +36,7 @@ export function importVolume(
 ): Promise<Volume> {
   told({ phase: "waiting to convert", percent: 0 });
   return inCopyPlace(ctx, async () => {
+    await assertFits(ctx, image, wanted.pool);
     const target = await createVolume(ctx, journal, image, wanted);
     await convertInto(ctx, journal, image, target, told);
     return readVolume(ctx, wanted.pool, wanted.name);

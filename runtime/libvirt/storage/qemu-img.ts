@@ -73,13 +73,14 @@ export const checkImage = (exec: Exec, path: string, format: string, timeout: nu
 
 /**
  * What an image will take as a sparse copy, in bytes, by the measure of a qcow2: of a raw file qemu-img counts the holes
- * too. `reads`: its file and those below it.
+ * too. `reads`: its file and those below it. `format`: undefined only where `path` names it itself.
  */
 export async function measureImage(
   exec: Exec,
-  { path, format, reads }: { path: string; format: string; reads: string[] },
+  { path, format, reads }: { path: string; format?: string; reads: string[] },
 ): Promise<number> {
-  const words = ["measure", "--output=json", "-U", "-f", format, "-O", "qcow2", path];
+  const from = format === undefined ? [] : ["-f", format];
+  const words = ["measure", "--output=json", "-U", ...from, "-O", "qcow2", path];
   const result = await run(exec, { reads }, words);
   if (result.exitCode !== 0) throw programError("qemu-img measure", result);
   return JSON.parse(result.stdout).required;

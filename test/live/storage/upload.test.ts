@@ -208,6 +208,25 @@ describe("conversion", () => {
     }
   });
 
+  test.each(["qcow2", "vmdk -o subformat=streamOptimized", "vhdx", "vdi"])(
+    "more than the pool has left, of %s: nothing is copied",
+    async (kind) => {
+      await sh(`head -c 6M /dev/urandom >raw; qemu-img convert -f raw -O ${kind} raw much; rm raw`);
+      const answer = await upload("much", { pool: "small", format: "qcow2" });
+      expectError(
+        answer,
+        500,
+        "no_space",
+        /^source_path: .*much" holds \d{7} bytes, and pool small has \d{7} left$/,
+      );
+      expect(readdirSync(SMALL)).toEqual([]);
+      const fits = "qemu-img create -q -f qcow2 much 1G"; // what is not written takes no space
+      await sh(fits);
+      expectSuccess(await upload("much", { pool: "small", volume: "fits", format: "qcow2" }), 201);
+      await virsh("vol-delete", "--pool", "small", "fits");
+    },
+  );
+
   test("a caller who goes away ends the conversion, and no volume is left", async () => {
     await wrap(
       "chroot",
