@@ -49,7 +49,7 @@ const WORDS: [RegExp, string][] = [
 export function unavailableBy(error: unknown): HyperError | undefined {
   const { code = "", message = "", syscall } = error as NodeJS.ErrnoException;
   if (code === "ERR_INVALID_URL") return unavailable("[database] url cannot be read"); // the cause has the URL in it
-  if (syscall === "open")
+  if (syscall === "open" || code === "EISDIR")
     return unavailable("a file that [database] url names cannot be read", error);
   const state = /^[0-9A-Z]{5}$/.test(code) ? [code, code.slice(0, 3), code.slice(0, 2)] : [code];
   const known = state.map((key) => REASONS[key]).find((reason) => reason !== undefined);

@@ -92,6 +92,10 @@ test.each([
     `postgres://me:${PASSWORD}@127.0.0.1:1/db?sslrootcert=/nonexistent`,
     "a file that [database] url names cannot be read",
   ],
+  [
+    `postgres://me:${PASSWORD}@127.0.0.1:1/db?sslrootcert=/`,
+    "a file that [database] url names cannot be read",
+  ],
 ])("%s", expectReason);
 
 test("the error of a statement is its own", () => {
