@@ -19,6 +19,8 @@ import { at, image, machine, STATE, start } from "../fixtures/live/machine.ts";
 
 const IDLE_JOBS = 200;
 const BACKLOG = 10_000;
+/** Until pg-boss has counted what waits: without, it begins with a pause of up to a minute, as little as it has to do. */
+const COUNTED_MS = 3000;
 const CLONES = 20;
 /** Jobs taken at once, by both. */
 const AT_ONCE = 200;
@@ -74,6 +76,8 @@ async function bare(): Promise<{ single: Queue; batches: Queue; end(): Promise<v
     ...(await connectionOptions()),
     schema: "bare",
     useListenNotify: true,
+    // how many wait, by which one that takes jobs one by one knows that it need not sleep
+    ...{ superviseIntervalSeconds: 1, monitorIntervalSeconds: 1, queueCacheIntervalSeconds: 1 },
   });
   await boss.start();
   await boss.createQueue("nothing", { notify: true });
@@ -120,6 +124,7 @@ async function pickUp({ submit, work }: Queue): Promise<number[]> {
 
 async function drain({ submit, work }: Queue): Promise<number> {
   await submit(BACKLOG);
+  await sleep(COUNTED_MS);
   let [count, first] = [0, 0];
   const all = new Promise<void>((resolve) => {
     begun = () => {
