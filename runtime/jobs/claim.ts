@@ -4,9 +4,10 @@ import { settings } from "../core/settings.ts";
 import { query, transaction } from "../store/database.ts";
 import { storableJson } from "../store/text.ts";
 import { announceEnds } from "./announce.ts";
-import type { Attempt } from "./attempt.ts";
+import type { Attempt, Line } from "./attempt.ts";
 import { boss, inTransaction, queueOf } from "./boss.ts";
 import type { Answer, Job, Progress, State } from "./job.ts";
+import { storeLines } from "./lines.ts";
 import { deliver } from "./submit.ts";
 
 /** A worker that has said nothing for so long counts as dead. */
@@ -109,6 +110,8 @@ export interface Ending {
   progress?: Progress | undefined;
   /** The input without its secrets, which nobody needs any more. */
   input: unknown;
+  /** What it has logged last. */
+  lines?: Line[];
 }
 
 /** Ends jobs. Those that another worker has taken over meanwhile are that worker's to end. */
@@ -121,13 +124,14 @@ export async function endJobs(endings: Ending[], worker: string) {
     const end = "SELECT * FROM end_jobs($1, $2, $3)";
     const values = [rows.map(({ id }) => id), storableJson(rows), worker];
     const ended = await client.query<{ id: string; host: string }>(end, values);
-    await announceEnds(
-      client,
-      ended.rows.map(({ id }) => id),
-    );
+    const ids = new Set(ended.rows.map(({ id }) => id));
+    await storeLines(client, endings.filter(({ job }) => ids.has(job.id)).map(linesOf));
+    await announceEnds(client, [...ids]);
     await release(client, ended.rows);
   });
 }
+
+const linesOf = ({ job, attempt, lines = [] }: Ending) => ({ id: job.id, attempt, lines });
 
 /** Until a job is begun again whose hypervisor was away. */
 const AGAIN_MS = 5000;

@@ -20,9 +20,10 @@ export class Endings {
   }
 
   /** Resolves when it stands in the database, however long that is away. */
-  async write({ job, number, progress }: Attempt, { state, answer }: Outcome) {
+  async write({ job, number, progress, lines }: Attempt, { state, answer }: Outcome) {
     const input = redact(job.input);
-    this.#waiting.push({ job, attempt: number, state, answer, progress, input });
+    const rest = lines.splice(0); // no beat writes them a second time
+    this.#waiting.push({ job, attempt: number, state, answer, progress, input, lines: rest });
     await sleep(0); // others that end now
     while (this.#writing) await this.#writing;
     const endings = this.#waiting.splice(0);

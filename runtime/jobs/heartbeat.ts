@@ -4,13 +4,9 @@ import { storableJson } from "../store/text.ts";
 import type { Attempt } from "./attempt.ts";
 import { boss, inTransaction, queueOf } from "./boss.ts";
 import type { State } from "./job.ts";
+import { writeLines } from "./lines.ts";
 
 const BEAT = "SELECT * FROM beat_jobs($1, $2, $3)";
-
-const LOG = `
-  INSERT INTO job_log (job, time, attempt, level, message, fields)
-  SELECT job, time, attempt, level, message, fields FROM json_to_recordset($1)
-    AS one (job uuid, time timestamptz, attempt integer, level text, message text, fields json)`;
 
 /** One beat. A job that is another worker's by now, or that was cancelled, is stopped. */
 export async function beatAll(attempts: Map<string, Attempt>, worker: string) {
@@ -43,18 +39,4 @@ async function beat(attempts: Attempt[], worker: string): Promise<Map<string, St
   const states = new Map(own.rows.map(({ id, state }) => [id, state]));
   for (const attempt of attempts) if (states.has(attempt.job.id)) await writeLines(attempt);
   return states;
-}
-
-/** Writes what the job has logged since the last time. */
-export async function writeLines(attempt: Attempt) {
-  const lines = attempt.lines.splice(0);
-  if (lines.length === 0) return;
-  const { job, number } = attempt;
-  const rows = lines.map((line) => ({ ...line, job: job.id, attempt: number }));
-  try {
-    await (await database()).query(LOG, [storableJson(rows)]);
-  } catch (error) {
-    attempt.lines.unshift(...lines);
-    throw error;
-  }
 }

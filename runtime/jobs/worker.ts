@@ -10,8 +10,9 @@ import { Attempt } from "./attempt.ts";
 import { boss, stopBoss } from "./boss.ts";
 import { type Claim, claimJobs, returnJob, takeOverJobs } from "./claim.ts";
 import { Endings } from "./endings.ts";
-import { beatAll, writeLines } from "./heartbeat.ts";
+import { beatAll } from "./heartbeat.ts";
 import { insist } from "./insist.ts";
+import { writeLines } from "./lines.ts";
 import { findHosts, findSilent } from "./look.ts";
 import { hearNotices, type Notice } from "./notices.ts";
 import { runDueSchedules } from "./occur.ts";
@@ -135,7 +136,7 @@ export class Worker {
     }
     if (this.#hosts.size > 0 && !isFull) return;
     const isWoken = !(await pause(POLL_MS));
-    if (isWoken && isFull) await sleep(GATHER_MS);
+    if (isWoken && isFull && this.#attempts.size > 0) await sleep(GATHER_MS);
   }
 
   /** Jobs of a hypervisor that this worker can begin now. Those of other workers count as well, with the claim. */
@@ -180,12 +181,11 @@ export class Worker {
     try {
       const isLate = this.#ending && !attempt.takenOver; // claimed as the end began: nothing is begun
       const outcome = isLate ? undefined : await perform(attempt, this.#runner);
+      if (outcome) return await this.#end(attempt, outcome);
       await insist(() => writeLines(attempt));
-      if (outcome) await this.#end(attempt, outcome);
-      else if (attempt.stopped !== "lost") {
-        const state = await insist(() => returnJob(attempt, this.name));
-        if (state === "cancelling") await this.#end(attempt, cancelled(this.#runner));
-      }
+      if (attempt.stopped === "lost") return;
+      const state = await insist(() => returnJob(attempt, this.name));
+      if (state === "cancelling") await this.#end(attempt, cancelled(this.#runner));
     } catch (error) {
       log.error({ error, job: attempt.job.id }, "the job could not be brought to its end here");
       attempt.note("error", toHyperError(error).message);

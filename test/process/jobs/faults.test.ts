@@ -142,6 +142,22 @@ test("an end whose answer was lost is written again, and changes and tells nothi
   await query("TRUNCATE receiver CASCADE");
 });
 
+test("what a job has logged last stands with its end, once, and only if it is its end", async () => {
+  await submit();
+  const [one] = (await claim()).claims;
+  if (!one) throw new Error("the job was not begun");
+  const { claimed: job } = one;
+  const line = { time: new Date().toISOString(), level: "info", message: "done", fields: null };
+  const answer = { status: 200, body: {} };
+  const ending = { job, attempt: 1, state: "completed" as const, answer, input: {}, lines: [line] };
+  const logged = async () => (await query("SELECT attempt, message FROM job_log")).rows;
+  await endJobs([ending], "another worker");
+  expect(await logged()).toEqual([]);
+  await endJobs([ending], "w");
+  await endJobs([ending], "w"); // the answer of the first was lost
+  expect(await logged()).toEqual([{ attempt: 1, message: "done" }]);
+});
+
 test("a delivery waits as long as its job does: a hypervisor may be away for months", async () => {
   await submit({ runAt: new Date(Date.now() + 400 * 24 * 60 * 60 * 1000) });
   const waits = "SELECT extract(days FROM keep_until - start_after)::int AS days FROM pgboss.job";
