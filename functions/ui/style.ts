@@ -14,7 +14,7 @@ export default defineFunction({
   output: z.string(),
   message: null,
   media: "text/css; charset=utf-8",
-  headers: (_text, { v }) => partHeaders(v),
+  headers: (_text, { v }) => partHeaders("style", v),
   examples: [{ v: "0123456789abcdef" }],
 
   run: () => partOf("style"),

@@ -22,8 +22,8 @@ const sessions = new Map<string, Session>();
 /** Callers that were let in by a session, with its key. */
 const keys = new WeakMap<Caller, string>();
 
-/** Returns the word of a new session for the holder of this token, who was authenticated. */
-export function openSession(token: string): string {
+/** Returns `cookie=word` of a new session for the holder of this token, who was authenticated: it counts as a whole. */
+export function openSession(token: string, cookie: string): string {
   const now = Date.now();
   for (const [key, { ends }] of sessions) if (ends <= now) sessions.delete(key);
   const tokenHash = hashOf(token);
@@ -34,7 +34,7 @@ export function openSession(token: string): string {
     if (sessions.size < MAX_SESSIONS) break;
     sessions.delete(key);
   }
-  const word = randomBytes(32).toString("base64url");
+  const word = `${cookie}=${randomBytes(32).toString("base64url")}`;
   sessions.set(hashOf(word), { tokenHash, ends: now + SESSION_SECONDS * 1000 });
   return word;
 }

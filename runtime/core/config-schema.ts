@@ -80,6 +80,8 @@ export const Settings = z.strictObject({
     .strictObject({
       /** Calls a second, of one token, user or address. */
       rate: positive.default(5000),
+      /** Streams of events that are open at once, of one token, user or address. */
+      streams: positive.max(1000).default(200),
       /** Bytes of URL and headers; Bun itself refuses more than 16 KB. */
       max_headers: z.int().min(1024).max(16384).default(8192),
       /** Calls at work at once on one hypervisor, and on all; reads and changes are counted apart. */

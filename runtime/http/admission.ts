@@ -5,7 +5,7 @@ import type { Declaration } from "../access/domain-scope.ts";
 import { HyperError } from "../core/errors.ts";
 import { checkAudit } from "./audit.ts";
 import { authenticate, tokenHolder } from "./authenticate.ts";
-import { browserSession } from "./browser-session.ts";
+import { browserSession, isSecure } from "./browser-session.ts";
 import { Call, type Env } from "./call.ts";
 import { failure } from "./envelope.ts";
 import { callAnswered, callsInFlight } from "./in-flight.ts";
@@ -73,7 +73,8 @@ async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) 
     : ((await ticketHolder(c, call)) ?? (await authenticate(c, settings.access, arrival, peer)));
   const isAlone = caller.kind !== "socket" && caller !== ANYBODY;
   const source = isAlone ? caller.name : call.address;
-  countCall(`${caller.kind} ${source}`, settings.limits.rate);
+  call.holder = `${caller.kind} ${source}`;
+  countCall(call.holder, settings.limits.rate);
   call.caller = caller;
   if (spec && !spec.anybody) checkCall(caller, path, spec.access);
   if (spec && spec.access !== "read") checkAudit();
@@ -84,13 +85,10 @@ async function admit(c: Context<Env>, call: Call, arrival: Arrival, next: Next) 
 const ANYBODY_TIMEOUT = 30;
 
 /** Whoever it is may begin a session of their browser, or end it. */
-function anybody(c: Context<Env>, call: Call, { server }: Arrival, peer: Peer): Caller {
+function anybody(c: Context<Env>, call: Call, arrival: Arrival, peer: Peer): Caller {
   const authenticateToken = (token: string) => tokenHolder(c, call.settings.access, token);
-  server.timeout?.(c.req.raw, ANYBODY_TIMEOUT); // nobody who is not known may hold a connection
-  // a proxy does the TLS, perhaps one on our Unix socket, which is none of the configured ones
-  const isOfTls = c.req.header("Origin")?.startsWith("https:") === true;
-  const isSecure = server.protocol === "https" || peer.proxy || isOfTls;
-  call.session = browserSession(c, call, authenticateToken, isSecure);
+  arrival.server.timeout?.(c.req.raw, ANYBODY_TIMEOUT); // nobody who is not known may hold a connection
+  call.session = browserSession(c, call, authenticateToken, isSecure(c, arrival, peer));
   return ANYBODY;
 }
 

@@ -5,7 +5,7 @@ import { lookUpUser, type User } from "../access/local-users.ts";
 import { expired, hashOf, readTokens, type Tokens, tokenFile } from "../access/tokens.ts";
 import type { Config } from "../core/config.ts";
 import { HyperError } from "../core/errors.ts";
-import { sessionHolder } from "./browser-session.ts";
+import { isSecure, sessionHolder } from "./browser-session.ts";
 import { checkHostHeader } from "./origin.ts";
 import { type Arrival, type Peer, peerUser } from "./peer.ts";
 
@@ -28,7 +28,7 @@ export async function authenticate(
   const tokens = await readTokens(tokenFile(access));
   const token = tokenOf(c);
   if (token !== undefined) return holder(c, token, tokens);
-  const signedIn = sessionHolder(c, tokens);
+  const signedIn = sessionHolder(c, tokens, isSecure(c, arrival, peer));
   if (signedIn) return signedIn;
   // unless configured, local users and the Unix socket need no token while there is neither token nor proxy
   const localIsFree = access.local ?? (!tokens.exist && access.proxies.length === 0);

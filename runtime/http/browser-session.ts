@@ -5,8 +5,15 @@ import { closeSession, openSession, SESSION_SECONDS, sessionCaller } from "../ac
 import type { Tokens } from "../access/tokens.ts";
 import type { Logger } from "../core/log.ts";
 import { checkOwnPage } from "./origin.ts";
+import type { Arrival, Peer } from "./peer.ts";
 
-const COOKIE = "hypersdk_session";
+/**
+ * Over https a browser takes the first name from this very server alone, and sends it by https alone: no other host of
+ * the domain, and nobody on the way, can put a session of theirs in its place. Over http, as on loopback, it would not
+ * take that name at all.
+ */
+const COOKIES = ["__Host-hypersdk_session", "hypersdk_session"] as const;
+const [SECURE, PLAIN] = COOKIES;
 
 /** What functions that anybody may call do with the browser's session. */
 export interface BrowserSession {
@@ -15,44 +22,57 @@ export interface BrowserSession {
   end(): void;
 }
 
-const wordOf = (c: Context): string | undefined =>
-  new RegExp(`(?:^|; *)${COOKIE}=([\\w-]{43})(?:;|$)`).exec(c.req.header("Cookie") ?? "")?.[1];
+/** Whether the browser speaks https, to us or to a proxy, which may be one on our Unix socket that is not configured. */
+export const isSecure = (c: Context, { server }: Arrival, peer: Peer): boolean =>
+  server.protocol === "https" ||
+  peer.proxy ||
+  c.req.header("Origin")?.startsWith("https:") === true;
+
+/** The cookies of sessions as the browser sends them, with their names: a word counts with the name that it was given. */
+function wordsOf(c: Context, isOfTls: boolean): string[] {
+  const cookies = (c.req.header("Cookie") ?? "").split(/; */);
+  const names = isOfTls ? [SECURE] : COOKIES;
+  return names.flatMap((name) => cookies.filter((one) => one.startsWith(`${name}=`)));
+}
 
 /** Undefined without a session that lives. Throws `forbidden` for a change that is no page's of ours. */
-export function sessionHolder(c: Context, tokens: Tokens): Caller | undefined {
-  const word = wordOf(c);
-  const caller = word === undefined ? undefined : sessionCaller(word, tokens);
-  if (caller) checkOwnPage(c);
-  return caller;
+export function sessionHolder(c: Context, tokens: Tokens, isOfTls: boolean): Caller | undefined {
+  for (const word of wordsOf(c, isOfTls)) {
+    const caller = sessionCaller(word, tokens);
+    if (!caller) continue;
+    checkOwnPage(c);
+    return caller;
+  }
+  return undefined;
 }
 
 export function browserSession(
   c: Context,
   { log, address }: { log: Logger; address: string },
   authenticateToken: (token: string) => Promise<Caller>,
-  isSecure: boolean,
+  isOfTls: boolean,
 ): BrowserSession {
+  const name = isOfTls ? SECURE : PLAIN;
   const send = (word: string, seconds: number) => {
-    const rest = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${isSecure ? "; Secure" : ""}`;
-    c.header("Set-Cookie", `${COOKIE}=${word}; ${rest}`);
+    const rest = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${isOfTls ? "; Secure" : ""}`;
+    c.header("Set-Cookie", `${word}; ${rest}`);
   };
   const close = () => {
-    const word = wordOf(c);
-    if (word !== undefined) closeSession(word);
+    for (const word of wordsOf(c, false)) closeSession(word);
   };
   return {
     async begin(token) {
       checkOwnPage(c);
       const caller = await authenticateToken(token);
       close(); // of the one before, if any
-      send(openSession(token), SESSION_SECONDS);
+      send(openSession(token, name), SESSION_SECONDS);
       log.info({ who: describeCaller(caller), address }, "signed in at the page");
       return caller;
     },
     end() {
       checkOwnPage(c);
       close();
-      send("", 0);
+      send(`${name}=`, 0);
     },
   };
 }

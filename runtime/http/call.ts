@@ -46,6 +46,8 @@ export class Call {
   address = "";
   /** Undefined until the call is authenticated. */
   caller: Caller | undefined;
+  /** Whose limits the call counts for; "" for a request that this process has made itself. */
+  holder = "";
   /** The browser's session, for a function that anybody may call. */
   session: BrowserSession | undefined;
   /** The validated input, and the function's answer. */

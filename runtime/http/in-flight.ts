@@ -5,7 +5,7 @@ export const callsInFlight = new Set<Call>();
 /** They may last for ever, so that nobody waits for their end. */
 export const openStreams = new Set<Call>();
 /** The WebSockets, which may last as long. */
-export const openSockets = new Set<{ end(): void; check(now: number): Promise<void> }>();
+export const openSockets = new Set<{ end(): void; check(now: number): void }>();
 let idle: (() => void) | undefined;
 
 export function callAnswered(call: Call) {

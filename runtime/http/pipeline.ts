@@ -58,7 +58,7 @@ export function pipeline(spec: Answered, run: Run, connect?: Connect): Hono<Env>
       const about = eventShape(spec, call.input as object) ? streaming : spec;
       const hosts = authorise(call, about);
       return inBackground(c, spec, async () => {
-        if (about === streaming) checkRoom();
+        if (about === streaming) checkRoom(call);
         const data = await execute(call, about, hosts, run);
         if (isBytesOut(data)) return sentBytes(c, data);
         return isEvents(data) ? streamed(c, data) : answer(c, spec, data, hosts);

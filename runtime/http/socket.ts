@@ -8,10 +8,10 @@ import { HyperError } from "../core/errors.ts";
 import { CLOSED, type SocketEnd, type Viewer } from "../core/socket.ts";
 import { audit, checkAudit, type Entry } from "./audit.ts";
 import type { Call, Env } from "./call.ts";
-import { checkToken } from "./check-token.ts";
+import { whileAllowed } from "./check-token.ts";
 import { openSockets } from "./in-flight.ts";
 
-/** How often the right to each open WebSocket is checked: a revoked token ends its own within a second. */
+/** How often it is looked whether anything passes. */
 const CHECK_MS = 500;
 
 /** The only one that we speak: noVNC asks for it. */
@@ -83,6 +83,7 @@ export class Socket implements Viewer {
 
   /** It never was a console, and is none for the audit log. */
   #isRefused: boolean;
+  #leave: () => void;
 
   constructor(call: Call, end: SocketEnd, abort: () => void, isRefused: boolean) {
     this.#isRefused = isRefused;
@@ -90,6 +91,7 @@ export class Socket implements Viewer {
     this.#end = end;
     this.#abort = abort;
     openSockets.add(this);
+    this.#leave = whileAllowed(call.caller, ({ message }) => this.close(CLOSED.forbidden, message));
     watch();
   }
 
@@ -142,6 +144,7 @@ export class Socket implements Viewer {
     this.#isOver = true;
     this.#reason ??= { code, text: reason };
     openSockets.delete(this);
+    this.#leave();
     this.#abort();
     this.#end.close();
     if (!this.#wire || this.#isRefused) return;
@@ -160,13 +163,10 @@ export class Socket implements Viewer {
     this.close(CLOSED.serverEnds, "the server ends; connect again");
   }
 
-  async check(now: number) {
+  check(now: number) {
     const { idle } = this.#call.settings.console;
     if (now - this.#passed > idle * 1000)
-      return this.close(CLOSED.done, `nothing has passed for ${idle} s`);
-    await checkToken(this.#call.caller).catch(({ message }: Error) =>
-      this.close(CLOSED.forbidden, message),
-    );
+      this.close(CLOSED.done, `nothing has passed for ${idle} s`);
   }
 
   #fields() {
@@ -191,7 +191,7 @@ let timer: NodeJS.Timeout | undefined;
 function watch() {
   timer ??= setInterval(() => {
     const now = performance.now();
-    for (const socket of openSockets) void socket.check(now);
+    for (const socket of openSockets) socket.check(now);
     if (openSockets.size > 0) return;
     clearInterval(timer);
     timer = undefined;

@@ -9,7 +9,7 @@ import { chunks } from "../core/chunks.ts";
 import { HyperError } from "../core/errors.ts";
 import { type EventSource, type Events, onceEach, type StreamEvent } from "../core/stream.ts";
 import type { Call, Env } from "./call.ts";
-import { checkToken } from "./check-token.ts";
+import { whileAllowed } from "./check-token.ts";
 import { failureBody } from "./envelope.ts";
 import { onHeartbeat } from "./heartbeat.ts";
 import { openStreams } from "./in-flight.ts";
@@ -19,6 +19,7 @@ const COMMENT = ": \n\n";
 
 /** Of one server: each holds a connection, and its source. */
 const MAX_STREAMS = 1000;
+const RETRY_SECONDS = 5;
 
 /** How long a client may leave an event unread; then its connection is ended. */
 const UNREAD_MS = 60_000;
@@ -27,10 +28,15 @@ const MAX_AT_ONCE = 256;
 
 type Source = EventSource;
 
-/** Throws `busy` while there are as many streams as the server has. */
-export function checkRoom() {
-  if (openStreams.size < MAX_STREAMS) return;
-  throw new HyperError("busy", `${MAX_STREAMS} streams are open already; try again later`);
+/** Throws `busy` while there are as many streams as the server has, and `rate_limited` where one caller has their share. */
+export function checkRoom({ holder, settings }: Call) {
+  if (openStreams.size >= MAX_STREAMS)
+    throw new HyperError("busy", `${MAX_STREAMS} streams are open already; try again later`);
+  const { streams } = settings.limits;
+  const own = [...openStreams].filter((call) => call.holder === holder).length;
+  if (holder === "" || own < streams) return;
+  const text = `you have ${streams} streams open already; close one first, or raise [limits] streams`;
+  throw new HyperError("rate_limited", text, { details: { retry_after: RETRY_SECONDS } });
 }
 
 export function streamed(c: Context<Env>, events: Events): Response {
@@ -74,17 +80,15 @@ async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail
   const { signal, caller } = call;
   let writing: number | undefined = performance.now();
   const quiet = onHeartbeat(async () => {
-    try {
-      await checkToken(caller);
-      if (writing === undefined) await out.write(COMMENT);
-      else if (performance.now() - writing > UNREAD_MS) {
-        call.log.info({ path: call.path }, "a stream is cut off, since its client does not read");
-        call.abort();
-      }
-    } catch (error) {
-      if (writing === undefined) await fail(error as Error);
+    if (writing === undefined) await out.write(COMMENT);
+    else if (performance.now() - writing > UNREAD_MS) {
+      call.log.info({ path: call.path }, "a stream is cut off, since its client does not read");
       call.abort();
     }
+  });
+  const leave = whileAllowed(caller, async (why) => {
+    if (writing === undefined) await fail(why);
+    call.abort();
   });
   signal.addEventListener("abort", quiet, { once: true });
   try {
@@ -102,6 +106,7 @@ async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail
     }
   } finally {
     quiet();
+    leave();
   }
 }
 

@@ -12,6 +12,7 @@ interface Page extends Assets {
 }
 
 let making: Promise<Page> | undefined;
+let made: Page | undefined;
 
 /** Made with the first request: a start does not wait for it. */
 async function page(): Promise<Page> {
@@ -27,14 +28,17 @@ async function make(): Promise<Page> {
   const { pageAssets } = await import("./assets.ts");
   const assets = await pageAssets();
   const hash = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
-  return { ...assets, versions: { script: hash(assets.script), style: hash(assets.style) } };
+  made = { ...assets, versions: { script: hash(assets.script), style: hash(assets.style) } };
+  return made;
 }
 
 export const partOf = async (part: Part): Promise<string> => (await page())[part];
 
-export const partHeaders = (v: string | undefined): Record<string, string> => ({
-  "Cache-Control": v === undefined ? "no-cache" : "private, max-age=31536000, immutable",
-});
+/** Of a part that was made. One of another version, as a page from before an update asks for, is not kept under its name. */
+export const partHeaders = (part: Part, v: string | undefined): Record<string, string> => {
+  const isSame = v !== undefined && v === made?.versions[part];
+  return { "Cache-Control": isSame ? "private, max-age=31536000, immutable" : "no-cache" };
+};
 
 /** Only these two run and style, and they reach this server alone. */
 const POLICY = [

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { revokeToken } from "../../../runtime/access/token-editor.ts";
 import { type Guarded, guarded, noticed } from "../../fixtures/access.ts";
 import { until } from "../../fixtures/fake.ts";
+import { slow } from "../../fixtures/slowness.ts";
 import { startServer, type TestServer } from "../../server.ts";
 
 let access: Guarded;
@@ -85,6 +86,25 @@ test("it has the rights of its token, and its calls are the token's in the audit
   expect(access.audited()[0]).toMatchObject({ who: { kind: "token", name: "looks" } });
 });
 
+test("over https its cookie is the browser's own of this very server, and counts under that name alone", async () => {
+  const https = { ...own(), Origin: `${server.url.replace("http:", "https:")}` };
+  const { headers } = await post("/ui/session", { token }, https);
+  const cookie = headers.get("Set-Cookie") ?? "";
+  expect(cookie).toMatch(
+    /^__Host-hypersdk_session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=43200; Secure$/,
+  );
+  const [word = ""] = cookie.split(";");
+  expect((await whoami(word)).status).toBe(200);
+  expect((await whoami(word.replace("__Host-", ""))).status).toBe(401);
+  const { word: plain } = await signIn();
+  const asPage = { Origin: https.Origin };
+  expect((await server.get("/whoami", { headers: { ...asPage, Cookie: plain } })).status).toBe(401);
+  const both = { ...asPage, Cookie: `${plain}; ${word}` };
+  expect((await server.get("/whoami", { headers: both })).status).toBe(200);
+  await post("/ui/sign-out", {}, { ...https, Cookie: word });
+  expect((await whoami(word)).status).toBe(401);
+});
+
 test("it ends with its token, and with signing out; then its streams end too", async () => {
   const short = await signIn(await access.token("short", { role: "read" }));
   await revokeToken("short", access.tokens);
@@ -93,8 +113,10 @@ test("it ends with its token, and with signing out; then its streams end too", a
 
   const { word } = await signIn();
   const stream = await fetch(`${server.url}/libvirt/domains/watch`, { headers: { Cookie: word } });
+  const began = performance.now();
   const out = await post("/ui/sign-out", {}, { ...own(), Cookie: word });
   expect(out.headers.get("Set-Cookie")).toMatch(/^hypersdk_session=; .*Max-Age=0/);
   expect((await whoami(word)).status).toBe(401);
   expect(await stream.text()).toContain("signed out");
+  expect(performance.now() - began).toBeLessThan(slow(2000));
 }, 60_000);

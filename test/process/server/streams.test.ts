@@ -47,10 +47,32 @@ test("a stream ends when its token is revoked", async () => {
   const may = await serving();
   const response = await fetch(`${server.url}/ticks?until=1&end=never`, may);
   await revokeToken("ci", access.tokens);
+  const began = performance.now();
   const text = await response.text();
+  expect(performance.now() - began).toBeLessThan(slow(2000));
   const { code, request_id } = JSON.parse(/^event: error\ndata: (.*)$/m.exec(text)?.[1] ?? "{}");
   expect([code, request_id]).toEqual(["unauthorized", response.headers.get("X-Request-Id")]);
   await until(() => server.log().includes("the count has ended"));
+});
+
+test("one caller has as many streams as the configuration says, and others have theirs", async () => {
+  access = guarded('hosts.local.uri = "test:///default"', "limits.streams = 2");
+  server = await startServer(access.env, [join(import.meta.dirname, "../../fixtures/serve.ts")]);
+  const [one, other] = [
+    await access.token("one", { role: "read" }),
+    await access.token("other", { role: "read" }),
+  ];
+  const open = (token: string) => fetch(`${server.url}/ticks?until=1&end=never`, bearing(token));
+  const streams = [await open(one), await open(one)];
+  const refused = await open(one);
+  expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "5"]);
+  expect(await refused.json()).toMatchObject({
+    code: "rate_limited",
+    error: "you have 2 streams open already; close one first, or raise [limits] streams",
+  });
+  expect((await open(other)).status).toBe(200);
+  await streams[0]?.body?.cancel();
+  await vi.waitFor(async () => expect((await open(one)).status).toBe(200), slow(10_000));
 });
 
 test("what changes is audited by its access and not by its method", async () => {

@@ -19,11 +19,12 @@ const tokens = (more: Partial<Caller> = {}): Tokens => ({
   exist: true,
   byHash: new Map([[hashOf("secret"), { ...holder, ...more }]]),
 });
+const open = (token: string, cookie = "session") => openSession(token, cookie);
 afterEach(() => vi.useRealTimers());
 
 test("a session is its token's holder, and is over when it is closed", () => {
-  const word = openSession("secret");
-  expect(word).toMatch(/^[\w-]{43}$/);
+  const word = open("secret");
+  expect(word).toMatch(/^session=[\w-]{43}$/);
   const caller = sessionCaller(word, tokens()) as Caller;
   expect(caller).toEqual(holder);
   expect([isInSession(caller), isInSession(holder)]).toEqual([true, false]);
@@ -34,7 +35,7 @@ test("a session is its token's holder, and is over when it is closed", () => {
 });
 
 test("a token that is revoked, has expired or has other rights counts at once", () => {
-  const word = openSession("secret");
+  const word = open("secret");
   expect(sessionCaller(word, { exist: true, byHash: new Map() })).toBeUndefined();
   expect(sessionCaller(word, tokens({ expires: "2020-01-01T00:00:00Z" }))).toBeUndefined();
   expect(sessionCaller(word, tokens({ role: "admin" }))?.role).toBe("admin");
@@ -42,7 +43,7 @@ test("a token that is revoked, has expired or has other rights counts at once", 
 
 test("it ends after twelve hours", () => {
   vi.useFakeTimers();
-  const word = openSession("secret");
+  const word = open("secret");
   const caller = sessionCaller(word, tokens()) as Caller;
   vi.advanceTimersByTime(SESSION_SECONDS * 1000);
   expect(sessionCaller(word, tokens())).toBeUndefined();
@@ -50,8 +51,8 @@ test("it ends after twelve hours", () => {
 });
 
 test("the oldest one ends where there would be more than a thousand", () => {
-  const first = openSession("secret");
-  const of = (n: number) => Array.from({ length: n }, (_, i) => openSession(`other ${i}`));
+  const first = open("secret");
+  const of = (n: number) => Array.from({ length: n }, (_, i) => open(`other ${i}`));
   of(999);
   expect(sessionCaller(first, tokens())).toBeDefined();
   of(1);
@@ -59,14 +60,17 @@ test("the oldest one ends where there would be more than a thousand", () => {
 });
 
 test("the holder of one token has fifty at most, and ends no other's", () => {
-  const other = openSession("secret");
-  for (let n = 0; n < 1000; n++) openSession("theirs");
+  const other = open("secret");
+  for (let n = 0; n < 1000; n++) open("theirs");
   expect(sessionCaller(other, tokens())).toBeDefined();
-  const [first, ...later] = Array.from({ length: 50 }, () => openSession("secret"));
+  const [first, ...later] = Array.from({ length: 50 }, () => open("secret"));
   expect(sessionCaller(other, tokens())).toBeUndefined();
   for (const word of [first, ...later]) expect(sessionCaller(`${word}`, tokens())).toBeDefined();
 });
 
-test("a word that nobody was given is nobody's", () => {
+test("a word that nobody was given is nobody's, nor is one under another name than it was given", () => {
+  const word = open("secret", "__Host-session");
+  expect(sessionCaller(word, tokens())).toBeDefined();
+  expect(sessionCaller(word.replace("__Host-", ""), tokens())).toBeUndefined();
   expect(sessionCaller("x".repeat(43), tokens())).toBeUndefined();
 });

@@ -41,7 +41,12 @@ test("its script and style are found where it says, are kept by their version, a
   const size = gzipSync(`${script?.text}`).length + gzipSync(`${style?.text}`).length;
   expect(size).toBeLessThan(MAX_COMPRESSED);
   expect(script?.text).not.toMatch(/\beval\(|new Function\(/);
-  expect((await get("/ui/script")).headers.get("Cache-Control")).toBe("no-cache");
+  for (const path of [
+    "/ui/script",
+    "/ui/script?v=0123456789abcdef",
+    "/ui/style?v=0123456789abcdef",
+  ])
+    expect((await get(path)).headers.get("Cache-Control"), path).toBe("no-cache");
 });
 
 test("its sources import the typed client of the runtime, and no other part of it", () => {
