@@ -27,6 +27,7 @@ export interface Api {
   "POST /hosts/drain": typeof import("../../functions/hosts/drain.ts").default;
   "POST /hosts/remove": typeof import("../../functions/hosts/remove.ts").default;
   "POST /hosts/test": typeof import("../../functions/hosts/test.ts").default;
+  "GET /hosts/watch": typeof import("../../functions/hosts/watch.ts").default;
   "POST /import/kvm": typeof import("../../functions/import/kvm.ts").default;
   "GET /job": typeof import("../../functions/job.ts").default;
   "POST /jobs/cancel": typeof import("../../functions/jobs/cancel.ts").default;
@@ -81,7 +82,9 @@ export interface Api {
   "POST /libvirt/network/start": typeof import("../../functions/libvirt/network/start.ts").default;
   "POST /libvirt/network/stop": typeof import("../../functions/libvirt/network/stop.ts").default;
   "GET /libvirt/networks": typeof import("../../functions/libvirt/networks.ts").default;
+  "GET /libvirt/networks/watch": typeof import("../../functions/libvirt/networks/watch.ts").default;
   "GET /libvirt/pools": typeof import("../../functions/libvirt/pools.ts").default;
+  "GET /libvirt/pools/watch": typeof import("../../functions/libvirt/pools/watch.ts").default;
   "POST /libvirt/snapshot/create": typeof import("../../functions/libvirt/snapshot/create.ts").default;
   "POST /libvirt/snapshot/delete": typeof import("../../functions/libvirt/snapshot/delete.ts").default;
   "POST /libvirt/snapshot/revert": typeof import("../../functions/libvirt/snapshot/revert.ts").default;

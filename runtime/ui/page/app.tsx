@@ -6,6 +6,7 @@ import { Sidebar } from "./parts/sidebar.tsx";
 import { dialog } from "./state/dialog.ts";
 import { forgetFleet } from "./state/fleet.ts";
 import { followJobs } from "./state/jobs.ts";
+import { isLost } from "./state/lost.ts";
 import { route } from "./state/route.ts";
 import { can, trouble, who } from "./state/who.ts";
 import { SignIn } from "./views/sign-in.tsx";
@@ -32,6 +33,7 @@ function SignedIn() {
       </button>
       <Sidebar />
       <main id="main" tabIndex={-1}>
+        <Lost />
         <View key={[view, ...parts].join("/")} view={view} parts={parts} />
       </main>
       <div class="corner">
@@ -39,6 +41,19 @@ function SignedIn() {
         <ActiveJobs />
       </div>
       {dialog.value}
+    </div>
+  );
+}
+
+/** Above every view. It is there before it says something, so that screen readers say it. */
+function Lost() {
+  return (
+    <div role="status">
+      {isLost.value && (
+        <p class="problem">
+          The connection to the server is lost; what you see may be old. Connecting again …
+        </p>
+      )}
     </div>
   );
 }

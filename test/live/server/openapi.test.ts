@@ -356,7 +356,10 @@ const REFUSED: Record<string, RegExp> = {
   "/ui/sign-out": /^forbidden$/,
 };
 /** They have no end, and are tried in test/live/events and test/live/ui. */
-const STREAMS = ["/events", "/jobs/watch", "/libvirt/domains/watch"];
+const STREAMS = [
+  ...["/events", "/jobs/watch", "/hosts/watch"],
+  ...["/libvirt/domains/watch", "/libvirt/networks/watch", "/libvirt/pools/watch"],
+];
 const all = examples(api).filter(({ path }) => !STREAMS.includes(path));
 const shown = all.map((example) => [`${example.method} ${example.path}`, example] as const);
 

@@ -10,9 +10,9 @@ import { Icon, type IconName } from "./icon.tsx";
 /** Each with the function without which it shows nothing. */
 const PLACES: [view: IconName, title: string, needs: string][] = [
   ["domains", "Domains", "/libvirt/domains/watch"],
-  ["hosts", "Hypervisors", "/hosts"],
-  ["networks", "Networks", "/libvirt/networks"],
-  ["storage", "Storage", "/libvirt/pools"],
+  ["hosts", "Hypervisors", "/hosts/watch"],
+  ["networks", "Networks", "/libvirt/networks/watch"],
+  ["storage", "Storage", "/libvirt/pools/watch"],
   ["templates", "Templates", "/libvirt/template/list"],
   ["jobs", "Jobs", "/jobs/query"],
   ["schedules", "Schedules", "/schedules/list"],

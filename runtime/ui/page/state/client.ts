@@ -1,5 +1,6 @@
 /** The one way to the server: its typed client. The browser sends the session's cookie by itself. */
 import { createClient, type Data, type Endpoint } from "../../../client/client.ts";
+import { watched } from "./watchdog.ts";
 
 /** Where the server is found, also below a proxy's path: this script is `ui/script` there. */
 export const BASE = new URL("..", import.meta.url).href;
@@ -14,7 +15,7 @@ export const call = createClient(BASE, {
   async fetch(url, init) {
     const response = await fetch(url, init);
     if (response.status === 401) refused();
-    return response;
+    return watched(response);
   },
 });
 

@@ -1,8 +1,10 @@
 /** All domains as the server tells them. Each is a signal of its own, so that an update of one redraws one row. */
+
 import { batch, type Signal, signal } from "@preact/signals";
-import { call, type Told } from "./client.ts";
+import { RemoteError } from "../../../client/client.ts";
+import { call, messageOf, type Told } from "./client.ts";
+import { follow } from "./follow.ts";
 import { addToHistory, forgetHistory } from "./history.ts";
-import { whileVisible } from "./while-visible.ts";
 
 type Event = Told<"GET /libvirt/domains/watch">;
 export type Domain = Event["domains"][number] & { host: string };
@@ -16,6 +18,8 @@ export const shape = signal(0);
 export const ticks = signal(0);
 /** Why a hypervisor cannot be read now, by its alias; null where it can. */
 export const hostErrors = signal<Record<string, string | null>>({});
+/** Why the server does not tell of domains, though it can be reached. */
+export const refusal = signal<string | null>(null);
 /** Whether what is shown is what there is now. */
 export const connection = signal<"connecting" | "live" | "lost">("connecting");
 
@@ -58,15 +62,17 @@ let end = () => {};
 /** Follows the fleet while at least one view needs it. */
 export function followFleet() {
   if (users++ === 0) {
-    end = whileVisible(async (signal, works) => {
-      try {
-        const events = await call("GET /libvirt/domains/watch", {}, { signal });
-        works();
-        for await (const { data } of events) apply(data);
-      } finally {
-        if (!signal.aborted) connection.value = "lost";
-      }
-    });
+    end = follow(
+      (signal) => call("GET /libvirt/domains/watch", {}, { signal }),
+      (data) => {
+        refusal.value = null;
+        apply(data);
+      },
+      (error) => {
+        connection.value = "lost";
+        refusal.value = error instanceof RemoteError ? messageOf(error) : null;
+      },
+    );
   }
   return () => {
     if (--users === 0) end();

@@ -2,8 +2,8 @@
 import { signal } from "@preact/signals";
 import type { JobHandle } from "../../../client/client.ts";
 import { call, messageOf, type Told } from "./client.ts";
+import { follow } from "./follow.ts";
 import { notify } from "./notices.ts";
-import { whileVisible } from "./while-visible.ts";
 
 export type Job = Told<"GET /jobs/watch">["jobs"][number];
 
@@ -12,16 +12,15 @@ export const openJobs = signal<Job[]>([]);
 export const jobChanges = signal(0);
 
 export const followJobs = () =>
-  whileVisible(async (signal, works) => {
-    const events = await call("GET /jobs/watch", {}, { signal });
-    works();
-    for await (const { data } of events) {
+  follow(
+    (signal) => call("GET /jobs/watch", {}, { signal }),
+    ({ jobs }) => {
       const shape = (jobs: Job[]) => jobs.map(({ id, state }) => `${id} ${state}`).join();
-      if (shape(data.jobs) !== shape(openJobs.value)) jobChanges.value++;
-      openJobs.value = data.jobs;
-      for (const id of mine) if (!data.jobs.some((job) => job.id === id)) void tellEnd(id);
-    }
-  });
+      if (shape(jobs) !== shape(openJobs.value)) jobChanges.value++;
+      openJobs.value = jobs;
+      for (const id of mine) if (!jobs.some((job) => job.id === id)) void tellEnd(id);
+    },
+  );
 
 /** Jobs that were begun here, whose end is told. */
 const mine = new Set<string>();

@@ -4,7 +4,15 @@ import { useEffect } from "preact/hooks";
 import { chosen, type SortKey } from "../domain/choose.ts";
 import { DomainTable } from "../domain/table.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
-import { allDomains, connection, followFleet, hostErrors, shape, ticks } from "../state/fleet.ts";
+import {
+  allDomains,
+  connection,
+  followFleet,
+  hostErrors,
+  refusal,
+  shape,
+  ticks,
+} from "../state/fleet.ts";
 import { plural } from "../state/format.ts";
 import { can } from "../state/who.ts";
 
@@ -75,9 +83,9 @@ function Problems() {
   const failed = Object.entries(hostErrors.value).filter(([, error]) => error !== null);
   return (
     <div role="status">
-      {connection.value === "lost" && (
+      {refusal.value !== null && (
         <p class="problem">
-          The connection to the server is lost; what you see may be old. Connecting again …
+          What you see may be old, since the server does not tell of changes: {refusal}
         </p>
       )}
       {failed.map(([host, error]) => (

@@ -1,29 +1,23 @@
 /** The hypervisors, and whether they can be reached. */
-import type { Data } from "../../../client/client.ts";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
-import { call } from "../state/client.ts";
+import { call, type Told } from "../state/client.ts";
 import { plural } from "../state/format.ts";
-import { useHostChanges } from "../state/host-changes.ts";
 import { href } from "../state/route.ts";
-import { useRead } from "../state/use-read.ts";
+import { useWatch } from "../state/use-watch.ts";
 import { can } from "../state/who.ts";
 
-type Host = Data<"GET /hosts">["hosts"][number];
+type Host = Told<"GET /hosts/watch">["hosts"][number];
 
 export function HostsView() {
-  const changes = useHostChanges();
-  const hosts = useRead((signal) => call("GET /hosts", {}, { signal }), [changes]);
+  const hosts = useWatch((signal) => call("GET /hosts/watch", {}, { signal }), []);
   const up = hosts.data?.hosts.filter(({ state }) => state === "up").length;
-  const note = hosts.data && `${up} of ${plural(hosts.data.total, "hypervisor")} can be reached`;
+  const note =
+    hosts.data && `${up} of ${plural(hosts.data.hosts.length, "hypervisor")} can be reached`;
   return (
     <>
-      <ViewHead title="Hypervisors" note={note}>
-        <button type="button" onClick={hosts.reload}>
-          Check again
-        </button>
-      </ViewHead>
+      <ViewHead title="Hypervisors" note={note} />
       <Reading of={hosts}>
         {(data) => (
           <ul class="cards">

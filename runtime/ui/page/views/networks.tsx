@@ -1,6 +1,5 @@
 /** The networks of a hypervisor. */
 
-import type { Data } from "../../../client/client.ts";
 import { ConfirmDialog } from "../dialogs/confirm.tsx";
 import { ActButton } from "../parts/act-button.tsx";
 import { HostPicker, hostOf } from "../parts/host-picker.tsx";
@@ -9,40 +8,28 @@ import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
 import { WideTable } from "../parts/wide-table.tsx";
 import { act } from "../state/act.ts";
-import { useChanges } from "../state/changes.ts";
-import { call } from "../state/client.ts";
+import { call, type Told } from "../state/client.ts";
 import { openDialog } from "../state/dialog.ts";
 import { plural, UNKNOWN } from "../state/format.ts";
-import { useRead } from "../state/use-read.ts";
+import { useWatch } from "../state/use-watch.ts";
 
-type Network = Data<"GET /libvirt/network">;
-
-/** Of more, the addresses are not read. */
-const MAX_READ = 40;
-
-async function readAll(host: string, signal: AbortSignal) {
-  const { networks } = await call("GET /libvirt/networks", {}, { host, signal });
-  const read = networks
-    .slice(0, MAX_READ)
-    .map(({ name }) =>
-      call("GET /libvirt/network", { name }, { host, signal }).catch(() => undefined),
-    );
-  const details = await Promise.all(read);
-  return networks.map((network, i) => ({ ...details[i], ...network }));
-}
+type Network = NonNullable<Told<"GET /libvirt/networks/watch">["networks"]>[number];
 
 export function NetworksView({ parts }: { parts: string[] }) {
   const host = hostOf(parts);
-  const changes = useChanges("network", host);
-  const networks = useRead((signal) => readAll(host, signal), [host, changes]);
+  const networks = useWatch(
+    (signal) => call("GET /libvirt/networks/watch", {}, { host, signal }),
+    [host],
+  );
+  const all = networks.data?.networks;
   return (
     <>
-      <ViewHead title="Networks" note={networks.data && plural(networks.data.length, "network")}>
+      <ViewHead title="Networks" note={all && plural(all.length, "network")}>
         <HostPicker view="networks" host={host} />
       </ViewHead>
       <Reading
-        of={networks}
-        empty={(all) => (all.length === 0 ? "There is no network." : undefined)}
+        of={{ ...networks, data: all ?? undefined }}
+        empty={({ length }) => (length === 0 ? "There is no network." : undefined)}
       >
         {(all) => (
           <WideTable
@@ -61,10 +48,9 @@ export function NetworksView({ parts }: { parts: string[] }) {
   );
 }
 
-type Shown = Pick<Network, "name" | "active" | "autostart"> & Partial<Network>;
-
-function NetworkRow({ host, network }: { host: string; network: Shown }) {
-  const { name, active, autostart, forward, bridge, ips = [] } = network;
+function NetworkRow({ host, network }: { host: string; network: Network }) {
+  const { name, active, autostart, details } = network;
+  const { forward, bridge, ips } = details ?? { forward: null, bridge: null, ips: [] };
   const of = `network ${host}/${name}`;
   const turn = active ? "stop" : "start";
   const done = active ? `Network ${name} is stopped` : `Network ${name} is started`;

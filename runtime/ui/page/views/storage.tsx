@@ -1,43 +1,67 @@
 /** The storage pools of a hypervisor, and the volumes of one of them. */
-import type { Data } from "../../../client/client.ts";
+import { useEffect, useState } from "preact/hooks";
 import { HostPicker, hostOf } from "../parts/host-picker.tsx";
 import { Meter } from "../parts/meter.tsx";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
-import { useChanges } from "../state/changes.ts";
-import { call } from "../state/client.ts";
+import { call, type Told } from "../state/client.ts";
 import { bytes, percent, plural } from "../state/format.ts";
 import { href } from "../state/route.ts";
-import { useRead } from "../state/use-read.ts";
+import { useWatch } from "../state/use-watch.ts";
 import { Volumes } from "./volumes.tsx";
 
-type Pool = Data<"GET /libvirt/pools">["pools"][number];
+type Storage = Told<"GET /libvirt/pools/watch">;
+type Pool = NonNullable<Storage["pools"]>[number];
+
+/** What is null is as it was. */
+const join = (before: Storage | undefined, told: Storage): Storage => ({
+  ...told,
+  pools: told.pools ?? before?.pools ?? null,
+  volumes: told.volumes ?? before?.volumes ?? null,
+});
 
 export function StorageView({ parts }: { parts: string[] }) {
   const host = hostOf(parts);
   const [, chosen] = parts;
-  const changes = useChanges("pool", host);
-  const pools = useRead(
-    (signal) => call("GET /libvirt/pools", {}, { host, signal }),
-    [host, changes],
+  const [first, setFirst] = useState<string>();
+  const shown = chosen ?? first;
+  const storage = useWatch<Storage>(
+    (signal) => call("GET /libvirt/pools/watch", { pool: shown }, { host, signal }),
+    [host, shown],
+    join,
   );
-  const shown = chosen ?? pools.data?.pools.find(({ active }) => active)?.name;
+  const { pools = null, volumes = null, volumes_error = null } = storage.data ?? {};
+  useEffect(() => setFirst((one) => one ?? pools?.find(({ active }) => active)?.name), [pools]);
   return (
     <>
-      <ViewHead title="Storage" note={pools.data && plural(pools.data.total, "pool")}>
+      <ViewHead title="Storage" note={pools && plural(pools.length, "pool")}>
         <HostPicker view="storage" host={host} />
       </ViewHead>
-      <Reading of={pools} empty={({ total }) => (total === 0 ? "There is no pool." : undefined)}>
-        {(data) => (
+      <Reading
+        of={{ ...storage, data: pools ?? undefined }}
+        empty={({ length }) => (length === 0 ? "There is no pool." : undefined)}
+      >
+        {(all) => (
           <ul class="cards">
-            {data.pools.map((pool) => (
+            {all.map((pool) => (
               <PoolCard key={pool.name} host={host} pool={pool} isShown={pool.name === shown} />
             ))}
           </ul>
         )}
       </Reading>
-      {shown !== undefined && <Volumes key={shown} host={host} pool={shown} changes={changes} />}
+      {shown !== undefined && (
+        <Volumes
+          key={shown}
+          host={host}
+          pool={shown}
+          volumes={{
+            data: volumes ?? undefined,
+            error: volumes_error ?? undefined,
+            reload: storage.reload,
+          }}
+        />
+      )}
     </>
   );
 }

@@ -4,23 +4,20 @@ import { ConfirmDialog } from "../dialogs/confirm.tsx";
 import { ActButton } from "../parts/act-button.tsx";
 import { Reading } from "../parts/reading.tsx";
 import { WideTable } from "../parts/wide-table.tsx";
-import { call } from "../state/client.ts";
+import { call, type Told } from "../state/client.ts";
 import { openDialog } from "../state/dialog.ts";
 import { bytes, plural, UNKNOWN } from "../state/format.ts";
-import { useRead } from "../state/use-read.ts";
+import type { Read } from "../state/use-read.ts";
+
+type Volume = NonNullable<Told<"GET /libvirt/pools/watch">["volumes"]>[number];
 
 interface Props {
   host: string;
   pool: string;
-  /** Changes with each change of a pool. */
-  changes: number;
+  volumes: Read<Volume[]>;
 }
 
-export function Volumes({ host, pool, changes }: Props) {
-  const volumes = useRead(
-    (signal) => call("GET /libvirt/volumes", { pool }, { host, signal }),
-    [host, pool, changes],
-  );
+export function Volumes({ host, pool, volumes }: Props) {
   const remove = (volume: string) =>
     openDialog(
       <ConfirmDialog
@@ -29,7 +26,6 @@ export function Volumes({ host, pool, changes }: Props) {
         of={`volume ${host}/${pool}/${volume}`}
         work={() => call("POST /libvirt/volume/delete", { pool, volume }, { host })}
         done={`Volume ${volume} is deleted`}
-        after={volumes.reload}
       >
         <p>
           All that is on <strong>{volume}</strong> goes, and cannot be brought back. It is refused
@@ -40,12 +36,12 @@ export function Volumes({ host, pool, changes }: Props) {
   const note = (total: number) => `${plural(total, "volume")} in ${pool}`;
   return (
     <section class="card">
-      <h2>{volumes.data ? note(volumes.data.total) : `Volumes in ${pool}`}</h2>
+      <h2>{volumes.data ? note(volumes.data.length) : `Volumes in ${pool}`}</h2>
       <Reading
         of={volumes}
-        empty={({ total }) => (total === 0 ? "The pool has no volume." : undefined)}
+        empty={({ length }) => (length === 0 ? "The pool has no volume." : undefined)}
       >
-        {(data) => (
+        {(all) => (
           <WideTable
             label="Volumes"
             columns={[
@@ -57,27 +53,25 @@ export function Volumes({ host, pool, changes }: Props) {
             ]}
             hasActions
           >
-            {data.volumes.map(
-              ({ name, format, type, capacity_bytes, allocation_bytes, backing }) => (
-                <tr key={name}>
-                  <th scope="row">{name}</th>
-                  <td>{format ?? type}</td>
-                  <td class="number">{bytes(capacity_bytes)}</td>
-                  <td class="number">{bytes(allocation_bytes)}</td>
-                  <td class="path">{backing?.path ?? UNKNOWN}</td>
-                  <td class="row-buttons">
-                    <ActButton
-                      needs="/libvirt/volume/delete"
-                      of={`volume ${host}/${pool}/${name}`}
-                      label={`Delete volume ${name}`}
-                      onClick={() => remove(name)}
-                    >
-                      Delete …
-                    </ActButton>
-                  </td>
-                </tr>
-              ),
-            )}
+            {all.map(({ name, format, type, capacity_bytes, allocation_bytes, backing }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td>{format ?? type}</td>
+                <td class="number">{bytes(capacity_bytes)}</td>
+                <td class="number">{bytes(allocation_bytes)}</td>
+                <td class="path">{backing?.path ?? UNKNOWN}</td>
+                <td class="row-buttons">
+                  <ActButton
+                    needs="/libvirt/volume/delete"
+                    of={`volume ${host}/${pool}/${name}`}
+                    label={`Delete volume ${name}`}
+                    onClick={() => remove(name)}
+                  >
+                    Delete …
+                  </ActButton>
+                </td>
+              </tr>
+            ))}
           </WideTable>
         )}
       </Reading>
