@@ -7,6 +7,7 @@ import { readDefinition } from "../libvirt/definitions.ts";
 import { domainRef } from "../libvirt/domain/domain.ts";
 import { parseXml } from "../libvirt/xml.ts";
 import { displays } from "./devices.ts";
+import { watchStop } from "./stopped.ts";
 import { viewOnly } from "./view-only.ts";
 
 const CONNECT_MS = 5000;
@@ -26,7 +27,8 @@ interface Wanted {
 export async function connectDisplay(ctx: Context, wanted: Wanted): Promise<SocketEnd> {
   const target = await displayOf(ctx, wanted);
   const stream = await ctx.openStream(target, { timeout: CONNECT_MS, signal: ctx.signal });
-  return relay(stream, wanted.view ? viewOnly() : undefined);
+  const stopped = watchStop(ctx.host, wanted.name, ctx.signal);
+  return relay(stream, wanted.view ? viewOnly() : undefined, stopped);
 }
 
 /** Where the display listens. Throws `not_active`, `not_found`, and `unsupported` for one that is not VNC. */
@@ -62,7 +64,12 @@ export async function displayOf(ctx: Context, { name, screen: given }: Omit<Want
 /** What passes of the caller's bytes. Throws what ends the connection. */
 export type Filter = (bytes: Uint8Array) => Uint8Array;
 
-export function relay(stream: Duplex, filter: Filter = (bytes) => bytes): SocketEnd {
+/** `why` tells why the display has closed. */
+export function relay(
+  stream: Duplex,
+  filter: Filter = (bytes) => bytes,
+  why: () => Promise<string | undefined> = async () => undefined,
+): SocketEnd {
   let viewer: Viewer | undefined;
   let stalled: NodeJS.Timeout | undefined;
   const go = () => {
@@ -86,9 +93,9 @@ export function relay(stream: Duplex, filter: Filter = (bytes) => bytes): Socket
           STALL_MS,
         );
       });
-      const over = () => caller.close(CLOSED.done, "the display has closed");
-      stream.once("end", over).once("close", over);
-      if (stream.destroyed) over();
+      const over = async () => caller.close(CLOSED.done, (await why()) ?? "the display has closed");
+      stream.once("end", () => void over()).once("close", () => void over());
+      if (stream.destroyed) void over();
       else stream.resume();
     },
     message(data) {

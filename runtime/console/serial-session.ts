@@ -7,6 +7,7 @@ import { Backlog } from "./backlog.ts";
 import { watchLibvirt } from "./lost.ts";
 import { readLog } from "./serial-log.ts";
 import { consoleError, overlap, preface } from "./serial-output.ts";
+import { watchStop } from "./stopped.ts";
 
 /** Of what the guest wrote last: for a viewer who comes later. */
 const KEPT_BYTES = 64 * 1024;
@@ -90,9 +91,13 @@ export class SerialSession {
       this.#over(new HyperError("unreachable", `libvirt of ${ctx.host} has gone: ${why}`));
       this.end();
     });
+    const stopped = watchStop(ctx.host, name, signal);
     this.#terminal = await ctx.virshTerminal(words, { columns: 80, rows: 24, onData });
     this.#terminal.ended.then(
-      (code) => this.#over(code === 0 ? undefined : consoleError(`${this.#end}`, name)),
+      async (code) => {
+        const why = this.#isOpen ? await stopped() : undefined;
+        this.#over(code === 0 ? undefined : consoleError(`${this.#end}`, name), why);
+      },
       (error) => this.#over(toHyperError(error)),
     );
     if (signal.aborted) this.#terminal.kill(); // all have left meanwhile
@@ -180,14 +185,17 @@ export class SerialSession {
     else this.#terminal?.resume();
   }
 
-  #over(error: HyperError | undefined) {
+  /** `why`: its domain runs no more, or elsewhere. */
+  #over(error: HyperError | undefined, why?: string) {
     if (this.#isOver) return;
     this.#isOver = true;
     this.onEnd();
     this.#failed.reject(error ?? new HyperError("not_active", "the console has ended"));
-    const reason = error ? `${error.code}: ${error.message}` : "the console has ended";
-    for (const { viewer } of [...this.#backlogs])
-      viewer.close(error ? CLOSED.failed : CLOSED.done, reason);
+    const [code, reason] =
+      why !== undefined || !error
+        ? [CLOSED.done, why ?? "the console has ended"]
+        : [CLOSED.failed, `${error.code}: ${error.message}`];
+    for (const { viewer } of [...this.#backlogs]) viewer.close(code, reason);
   }
 }
 

@@ -1,9 +1,13 @@
 /** What both pages do: a ticket for each connection, a line about its state, and connecting again. */
+import { ANSWER_MS, whileReached } from "./alive.ts";
 
 /** Reasons after which it is no use to connect again by itself. */
-export const FINAL = /^(in_use|forbidden|unsupported|not_found|permission_denied|refused)\b|token/;
+export const FINAL =
+  /^(in_use|moved|forbidden|unsupported|not_found|permission_denied|refused)\b|token/;
 
 const RETRY_MS = 2000;
+/** After so long the server has noticed that a connection is dead, and has given up what it held. */
+const FORGOTTEN_MS = 120_000;
 const query = new URLSearchParams(location.search);
 export const name = query.get("name") ?? "";
 export const isView = ["1", "true"].includes(query.get("view") ?? "");
@@ -52,6 +56,10 @@ export async function socketUrl(kind: "vnc" | "serial", more: Record<string, str
   return url.href;
 }
 
+const UNREACHED = "The server cannot be reached";
+const authorization = (): Record<string, string> =>
+  token ? { Authorization: `Bearer ${token}` } : {};
+
 async function newTicket(kind: string): Promise<string> {
   const url = new URL("ticket", location.href);
   const host = query.get("host");
@@ -59,11 +67,11 @@ async function newTicket(kind: string): Promise<string> {
   for (;;) {
     const response = await fetch(url, {
       method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        ...(token && { Authorization: `Bearer ${token}` }),
-      },
+      headers: { "Content-Type": "application/json", ...authorization() },
       body: JSON.stringify({ name, kind, view: isView }),
+      signal: AbortSignal.timeout(ANSWER_MS),
+    }).catch(() => {
+      throw new Error(UNREACHED);
     });
     const answer = await response.json();
     if (response.ok) return answer.data.ticket;
@@ -80,14 +88,25 @@ export function keepConnected(
   connect: (over: (why: string, again?: boolean) => void) => Promise<void>,
 ) {
   let timer = 0;
+  let leave = () => {};
+  let lostAt = Number.NEGATIVE_INFINITY;
   const button = element<HTMLButtonElement>("reconnect");
+  const lost = () => {
+    lostAt = performance.now();
+    over(UNREACHED);
+  };
   const begin = () => {
     clearTimeout(timer);
+    leave();
+    leave = whileReached(authorization, lost);
     button.hidden = true;
     say("Connecting …");
     connect(over).catch((error: Error) => over(error.message, !FINAL.test(error.message)));
   };
   const over = (why: string, again = true) => {
+    leave();
+    if (/^in_use/.test(why) && performance.now() - lostAt < FORGOTTEN_MS)
+      return over("The server still holds the connection that was lost");
     say(again ? `${why} – connecting again …` : why, true);
     button.hidden = false;
     clearTimeout(timer);

@@ -28,8 +28,8 @@ keepConnected(async (over) => {
   const socket = new WebSocket(url, "binary");
   let failure = "";
   // before noVNC's own, which ends with what is known by then
-  socket.addEventListener("close", ({ code, reason }) => {
-    failure ||= code === 1000 ? "" : reason;
+  socket.addEventListener("close", ({ reason }) => {
+    failure ||= reason;
   });
   const credentials = { ...(password !== undefined && { password }) };
   const mine = new RFB(element("screen"), socket, { credentials });
