@@ -1,6 +1,8 @@
 /**
  * `npm run bench:page` (`-- --json`): virsh commands a second with no viewer of the page, with one and with ten; the first
- * view of a thousand domains in Chromium; and how soon a guest that virsh starts is shown as running. One run.
+ * view of a thousand domains in Chromium; how soon a guest that virsh starts is shown as running; and consoles: bytes a
+ * second and the round trip of a key beside a bare TCP proxy in the same process, local and over SSH, and what each open
+ * one costs in memory. One run.
  */
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +12,7 @@ import { startBrowser, watchedPage } from "../fixtures/live/page.ts";
 import { virsh } from "../fixtures/live/virsh.ts";
 import { startServer, type TestServer } from "../server.ts";
 import { quantile, table } from "./measure.ts";
+import { consoleFigures, consoleMemory } from "./page-consoles.ts";
 
 if (process.env.HYPERSDK_LAB !== "1") throw new Error("it makes domains: npm run bench:page");
 
@@ -29,10 +32,16 @@ function commandsOf(server: TestServer): number {
   return trips.reduce((sum, line) => sum + (JSON.parse(line).argvs as unknown[]).length, 0);
 }
 
-/** The streams that a page holds open. */
+/** Of a page on domains, on networks, on storage and on hypervisors, all at once. */
+const STREAMS = [
+  ...["/libvirt/domains/watch", "/jobs/watch", "/hosts/watch"],
+  ...["/libvirt/networks/watch", "/libvirt/pools/watch?pool=default"],
+];
+
+/** The streams that pages hold open. */
 function view(server: TestServer) {
   const end = new AbortController();
-  for (const path of ["/libvirt/domains/watch", "/jobs/watch"]) {
+  for (const path of STREAMS) {
     fetch(server.url + path, { signal: end.signal })
       .then((response) => response.text())
       .catch(() => {});
@@ -96,8 +105,14 @@ for (const viewers of [0, 1, 10]) work.push(await hypervisorWork(server, viewers
 await server.stop();
 const quiet = await startServer(access.env);
 const browser = await inBrowser(quiet);
+const memory = await consoleMemory(quiet);
 await quiet.stop();
+const consoles = await consoleFigures();
 access.remove();
-if (process.argv.includes("--json")) console.log(JSON.stringify({ load, work, browser }));
-else console.log(`load before: ${round(load)}\n${table(work)}\n${table([browser])}`);
+if (process.argv.includes("--json"))
+  console.log(JSON.stringify({ load, work, browser, consoles, memory }));
+else
+  console.log(
+    [`load before: ${round(load)}`, ...[work, [browser], consoles, memory].map(table)].join("\n"),
+  );
 process.exit();

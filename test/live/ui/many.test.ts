@@ -1,5 +1,5 @@
 /** The page with a thousand domains: it holds the rows that can be seen, and an update redraws one of them. */
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Guarded, guarded } from "../../fixtures/access.ts";
 import { defineMany, nameOf, undefineMany } from "../../fixtures/live/many.ts";
@@ -54,6 +54,14 @@ test(
     expect(await page.evaluate("[...globalThis.changed]")).toEqual([`local/${nameOf(3)}`]);
     await virsh("destroy", nameOf(3));
 
+    const frames = await framesWhileScrolling(page);
+    console.log(
+      `frames while scrolling: median ${frames.median} ms, worst of twenty ${frames.worst} ms`,
+    );
+    expect(frames.median).toBeLessThan(slow(34)); // thirty a second, without a graphics card
+    expect(frames.worst).toBeLessThan(slow(100));
+    expect(frames.blank).toBe(0);
+
     await page.evaluate("document.querySelector('.table-scroll').scrollTo(0, 1e6)");
     await row(COUNT - 1).waitFor();
     expect(await row(0).count()).toBe(0);
@@ -64,3 +72,28 @@ test(
   },
   slow(120_000),
 );
+
+/** Scrolls through all of them within three seconds: the milliseconds between two frames, and frames without a row in sight. */
+async function framesWhileScrolling(page: Page) {
+  const { gaps, blank } = (await page.evaluate(`new Promise((resolve) => {
+    const place = document.querySelector(".table-scroll");
+    const [began, height] = [performance.now(), place.scrollHeight - place.clientHeight];
+    const gaps = [];
+    let before = began;
+    let blank = 0;
+    requestAnimationFrame(function draw(now) {
+      gaps.push(now - before);
+      before = now;
+      const { left, top, height: seen } = place.getBoundingClientRect();
+      const isRow = document.elementFromPoint(left + 50, top + seen / 2)?.closest("tr[data-domain]");
+      if (!isRow) blank++;
+      const done = (now - began) / 3000;
+      place.scrollTop = Math.max(0, done) * height;
+      if (done < 1) requestAnimationFrame(draw);
+      else resolve({ gaps: gaps.slice(1), blank });
+    });
+  })`)) as { gaps: number[]; blank: number };
+  const sorted = gaps.map(Math.round).sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+  return { median: at(0.5), worst: at(0.95), blank };
+}
