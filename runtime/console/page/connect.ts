@@ -107,7 +107,8 @@ export function keepConnected(
     leave();
     if (/^in_use/.test(why) && performance.now() - lostAt < FORGOTTEN_MS)
       return over("The server still holds the connection that was lost");
-    say(again ? `${why} – connecting again …` : why, true);
+    const text = why.replace(/^moved: /, "").replace(/^./, (first) => first.toUpperCase());
+    say(again ? `${text} – connecting again …` : text, true);
     button.hidden = false;
     clearTimeout(timer);
     if (again) timer = window.setTimeout(begin, RETRY_MS);

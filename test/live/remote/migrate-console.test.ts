@@ -56,7 +56,7 @@ test(
     expectSuccess(await server.post("/libvirt/domain/migrate?host=kvm1", wish));
     expect(await screen.closed).toEqual({ code: 1000, reason: MOVED });
     expect(await line.closed).toEqual({ code: 1000, reason: MOVED });
-    await says("has moved to another hypervisor; open its console there");
+    await says("The domain has moved to another hypervisor; open its console there");
     await watched.page.waitForTimeout(3000); // it would try again after 2 s
     expect(await watched.page.locator("#state").innerText()).not.toContain("connecting again");
     await picture(watched.page, "console-moved");

@@ -130,6 +130,44 @@ test("a guest that virsh starts outside runs in the page, one that is defined co
   watched.wasQuiet(UNSIGNED);
 });
 
+test("networks and volumes that others change are shown as they are, without a look of the page's own", async () => {
+  await defineNetwork("lan").catch(() => {}); // it may be there already
+  await virsh("net-destroy", "lan").catch(() => {});
+  const watched = await opened(admin);
+  const { page } = watched;
+  const asked: string[] = [];
+  page.on("request", (one) => void asked.push(new URL(one.url()).pathname));
+  await goTo(watched, "#/networks");
+  const badge = page.locator("tr", { hasText: "lan" }).locator(".badge");
+  await badge.getByText("inactive", { exact: true }).waitFor();
+  await virsh("net-start", "lan");
+  await badge.getByText("active", { exact: true }).waitFor();
+  await virsh("net-destroy", "lan");
+  await badge.getByText("inactive", { exact: true }).waitFor();
+
+  await goTo(watched, "#/storage");
+  await page.getByRole("heading", { name: "0 volumes in default" }).waitFor();
+  const headers = { Authorization: `Bearer ${admin}`, "Content-Type": "application/json" };
+  const volume = { pool: "default", name: "new.qcow2", format: "qcow2", capacity: 1 };
+  const made = await host.post("/libvirt/volume/create", volume, { headers });
+  expect(made.status, JSON.stringify(made.body)).toBeLessThan(300);
+  await page.getByRole("rowheader", { name: "new.qcow2" }).waitFor();
+  await page.getByRole("button", { name: "Delete volume new.qcow2" }).click();
+  await page.getByRole("button", { name: "Delete volume", exact: true }).click();
+  await page.getByRole("heading", { name: "0 volumes in default" }).waitFor();
+  await goTo(watched, "#/hosts");
+  await page.getByRole("heading", { name: "local up" }).waitFor();
+  const reads = asked.filter((path) => !/^\/(jobs|job$|libvirt\/volume\/delete)/.test(path));
+  // a stream again for the first pool, which is chosen once the pools are known
+  expect(reads.toSorted()).toEqual([
+    "/hosts/watch",
+    "/libvirt/networks/watch",
+    "/libvirt/pools/watch",
+    "/libvirt/pools/watch",
+  ]);
+  watched.wasQuiet(UNSIGNED);
+});
+
 test("a domain is started, paused, resumed, switched off and deleted, with its snapshot and its disk", async () => {
   await machine("web", { disks: [await image("web.qcow2", "8M")] });
   const watched = await opened(admin);
