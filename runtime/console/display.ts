@@ -68,7 +68,7 @@ export type Filter = (bytes: Uint8Array) => Uint8Array;
 export function relay(
   stream: Duplex,
   filter: Filter = (bytes) => bytes,
-  why: () => Promise<string | undefined> = async () => undefined,
+  why?: () => Promise<string | undefined>,
 ): SocketEnd {
   let viewer: Viewer | undefined;
   let stalled: NodeJS.Timeout | undefined;
@@ -93,9 +93,10 @@ export function relay(
           STALL_MS,
         );
       });
-      const over = async () => caller.close(CLOSED.done, (await why()) ?? "the display has closed");
-      stream.once("end", () => void over()).once("close", () => void over());
-      if (stream.destroyed) void over();
+      const close = (reason = "the display has closed") => caller.close(CLOSED.done, reason);
+      const over = () => (why ? void why().then(close) : close());
+      stream.once("end", over).once("close", over);
+      if (stream.destroyed) over();
       else stream.resume();
     },
     message(data) {

@@ -1,5 +1,6 @@
 /** What `virsh console` writes: its own words before the guest's, and after them when it fails. */
 import { type ErrorCode, HyperError } from "../core/errors.ts";
+import { CLOSED } from "../core/socket.ts";
 
 /** The last of virsh's own lines. polkit, from libvirt 11.3 on, may have written before. */
 const PREFACE = /Escape character is [^\n]*\n/;
@@ -16,6 +17,12 @@ export function preface() {
     return text.length > MAX_PREFACE ? text : undefined;
   };
 }
+
+/** What viewers are told when it ends. `why`: its domain runs no more, or elsewhere, whatever virsh says of it. */
+export const consoleEnd = (error: HyperError | undefined, why: string | undefined) =>
+  error && why === undefined
+    ? { code: CLOSED.failed, reason: `${error.code}: ${error.message}` }
+    : { code: CLOSED.done, reason: why ?? "the console has ended" };
 
 /** virsh's last words, which end up behind those of the guest. */
 export function consoleError(end: string, name: string): HyperError | undefined {

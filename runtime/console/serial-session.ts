@@ -6,7 +6,7 @@ import type { Terminal } from "../hypervisor/transport.ts";
 import { Backlog } from "./backlog.ts";
 import { watchLibvirt } from "./lost.ts";
 import { readLog } from "./serial-log.ts";
-import { consoleError, overlap, preface } from "./serial-output.ts";
+import { consoleEnd, consoleError, overlap, preface } from "./serial-output.ts";
 import { watchStop } from "./stopped.ts";
 
 /** Of what the guest wrote last: for a viewer who comes later. */
@@ -191,10 +191,7 @@ export class SerialSession {
     this.#isOver = true;
     this.onEnd();
     this.#failed.reject(error ?? new HyperError("not_active", "the console has ended"));
-    const [code, reason] =
-      why !== undefined || !error
-        ? [CLOSED.done, why ?? "the console has ended"]
-        : [CLOSED.failed, `${error.code}: ${error.message}`];
+    const { code, reason } = consoleEnd(error, why);
     for (const { viewer } of [...this.#backlogs]) viewer.close(code, reason);
   }
 }

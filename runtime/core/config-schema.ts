@@ -78,16 +78,14 @@ export const Settings = z.strictObject({
     .optional(),
   limits: z
     .strictObject({
-      /** Calls a second, of one token, user or address. */
+      /** Calls a second, and open streams of events, of one token, user or address. */
       rate: positive.default(5000),
-      /** Streams of events that are open at once, of one token, user or address. */
       streams: positive.max(1000).default(200),
       /** Bytes of URL and headers; Bun itself refuses more than 16 KB. */
       max_headers: z.int().min(1024).max(16384).default(8192),
-      /** Calls at work at once on one hypervisor, and on all; reads and changes are counted apart. */
+      /** Calls at work at once on one hypervisor, and on all, reads and changes apart; those that may wait, and how long. */
       per_host: positive.default(128),
       total: positive.default(512),
-      /** Calls that may wait for a place, and for how many seconds. */
       queue: count.default(1000),
       wait: seconds.default(30),
       /** Seconds that calls get to end when the server is told to. */
