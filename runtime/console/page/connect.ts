@@ -107,7 +107,7 @@ export function keepConnected(
     leave();
     if (/^in_use/.test(why) && performance.now() - lostAt < FORGOTTEN_MS)
       return over("The server still holds the connection that was lost");
-    const text = why.replace(/^moved: /, "").replace(/^./, (first) => first.toUpperCase());
+    const text = why.replace(/^(moved: )?the /, "The ");
     say(again ? `${text} – connecting again …` : text, true);
     button.hidden = false;
     clearTimeout(timer);
