@@ -112,12 +112,9 @@ test(
         (kind) =>
           `cp ${own.cert} /run/pki/${kind}-cert.pem; cp ${own.key} /run/pki/${kind}-key.pem`,
       );
-      await sh(
-        machine,
-        `mkdir -p /run/pki; cp ${ca.cert} /run/pki/ca-cert.pem; ${files.join("; ")}`,
-      );
+      await sh(machine, `cp ${ca.cert} /run/pki/ca-cert.pem; ${files.join("; ")}`);
     };
-    const setting = `echo 'migrate_tls_x509_cert_dir = "/run/pki"' >>/etc/libvirt/qemu.conf`;
+    const setting = `mkdir /run/pki; echo 'migrate_tls_x509_cert_dir = "/run/pki"' >>/etc/libvirt/qemu.conf`;
     const restart = `kill $(cat /run/libvirtd.pid); while [ -e /run/libvirtd.pid ]; do sleep 0.1; done; libvirtd -d`;
     for (const machine of [kvm1, kvm2]) await sh(machine, `${setting}; ${restart}`);
     await until("libvirtd is back", async () => (await state(kvm1)) === "running", slow(30));
