@@ -1,13 +1,21 @@
 /** POST /alert-rules/create: have receivers told when something is measured. */
 import * as z from "zod";
 import { describeCaller } from "#runtime/access/caller.ts";
-import { Actions, CONDITIONS, Duration, PERCENT, RuleName } from "#runtime/alerts/rule.ts";
+import {
+  Actions,
+  CONDITIONS,
+  Duration,
+  OF_DOMAINS,
+  PERCENT,
+  RuleName,
+} from "#runtime/alerts/rule.ts";
 import { createRule, readRule } from "#runtime/alerts/store.ts";
 import { AlertRuleView, viewRule } from "#runtime/alerts/view.ts";
 import { HyperError } from "#runtime/core/errors.ts";
 import { uriOf } from "#runtime/core/settings.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { checkUnlimited } from "#runtime/function/job-access.ts";
+import { QueryText, readSelection } from "#runtime/http/selection.ts";
 
 const MAX_METADATA_BYTES = 10_000;
 
@@ -43,6 +51,9 @@ export default defineFunction({
       .describe(
         "names of domains, pools or schedules, with * and ?; all unless given; host_unreachable and failed_jobs have none",
       ),
+    select: QueryText.optional().describe(
+      "in the place of objects: a query such as `tag:prod`; the rule is about the domains that match it whenever it is measured",
+    ),
     actions: Actions.default([]),
     metadata: z.record(z.string(), z.unknown()).default({}).describe("goes with each message"),
     silence_until: z.iso.datetime({ offset: true }).nullish().describe("nobody is told before"),
@@ -53,20 +64,25 @@ export default defineFunction({
   examples: [
     { name: "crashed", condition: "domain_crashed" },
     { name: "full", condition: "storage_usage", threshold: 90, for: "5m", hysteresis: 5 },
+    { name: "prod", condition: "domain_crashed", select: "tag:prod" },
     { name: "jobs", condition: "failed_jobs", threshold: { count: 3, period: "1h" } },
   ],
 
-  async run({ for: for_seconds, threshold, silence_until, ...rest }, { caller }) {
-    checkUnlimited(caller);
+  async run({ for: for_seconds, threshold, silence_until, select, ...rest }, ctx) {
+    checkUnlimited(ctx.caller);
     checkThreshold({ ...rest, threshold });
     checkObjects(rest);
+    checkSelect({ ...rest, select });
     for (const host of rest.hosts) uriOf(host);
     if (JSON.stringify(rest.metadata).length > MAX_METADATA_BYTES) {
       const text = `metadata: must have at most ${MAX_METADATA_BYTES} bytes as JSON`;
       throw new HyperError("invalid_input", text);
     }
-    const rule = { ...rest, for_seconds, threshold: threshold ?? null };
-    await createRule({ ...rule, silence_until: silence_until ?? null }, describeCaller(caller));
+    const among = rest.hosts.length > 0 ? rest.hosts : ctx.hosts;
+    const selected = select === undefined ? null : await readSelection(ctx, select, among);
+    const rule = { ...rest, for_seconds, threshold: threshold ?? null, selects: select ?? null };
+    const stored = { ...rule, silence_until: silence_until ?? null };
+    await createRule(stored, describeCaller(ctx.caller), selected);
     return viewRule(await readRule(rest.name));
   },
 });
@@ -95,4 +111,20 @@ function checkThreshold({ condition, threshold, hysteresis }: Bounds) {
 function checkObjects({ condition, objects }: { condition: string; objects: string[] }) {
   if (objects.length === 0 || !["host_unreachable", "failed_jobs"].includes(condition)) return;
   throw new HyperError("invalid_input", `objects: ${condition} has none; hosts can limit it`);
+}
+
+/** A query is about domains; what has names of other kinds is limited by `objects`. */
+function checkSelect({
+  condition,
+  objects,
+  select,
+}: {
+  condition: (typeof CONDITIONS)[number];
+  objects: string[];
+  select: string | undefined;
+}) {
+  if (select === undefined) return;
+  const bad = (text: string) => new HyperError("invalid_input", text);
+  if (objects.length > 0) throw bad("select: must not be given with objects; give one of the two");
+  if (!OF_DOMAINS.includes(condition)) throw bad(`select: ${condition} is not about domains`);
 }

@@ -3,23 +3,17 @@ import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   chownSync,
-  closeSync,
   existsSync,
   mkdirSync,
-  openSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { HyperError, inputError } from "../core/errors.ts";
+import { withFileLock } from "../core/file-lock.ts";
 import { hashOf, type Token, tokenFile, tokenRecords } from "./tokens.ts";
-
-/** For another `hypersdk token` to release the lock. */
-const LOCK_TIMEOUT_MS = 3000;
 
 /** Adds a token; resolves to its secret, of which only the hash is kept. Throws `already_exists`. */
 export async function createToken(
@@ -55,31 +49,15 @@ export function listTokens(path = tokenFile()): Token[] {
   throw new HyperError("invalid_input", `${path}: ${inputError(error).message}`);
 }
 
+/** A revocation must not be lost to somebody who read the file before it. */
 async function edit(path: string, change: (tokens: Token[]) => Token[]) {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const lock = `${path}.lock`;
-  await hold(lock);
-  try {
+  await withFileLock(path, "tokens", () => {
     const text = JSON.stringify({ tokens: change(listTokens(path)) }, null, 2);
     writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
     chmodSync(`${path}.new`, 0o600); // one that was left behind may have been open
     const { uid, gid } = statSync(existsSync(path) ? path : dirname(path));
     if (process.getuid?.() === 0) chownSync(`${path}.new`, uid, gid); // the server may be another user
     renameSync(`${path}.new`, path);
-  } finally {
-    rmSync(lock, { force: true });
-  }
-}
-
-/** A revocation must not be lost to somebody who read the file before it. */
-async function hold(lock: string) {
-  for (const until = Date.now() + LOCK_TIMEOUT_MS; ; await sleep(20)) {
-    try {
-      return closeSync(openSync(lock, "wx", 0o600));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      if (Date.now() < until) continue;
-      throw new HyperError("busy", `tokens are being changed by another; if not, remove ${lock}`);
-    }
-  }
+  });
 }

@@ -5,7 +5,7 @@ import { settings } from "../core/settings.ts";
 import { wakeDelivery } from "../notifications/deliver.ts";
 import { type NewMessage, storeMessages } from "../notifications/outbox.ts";
 import { transaction } from "../store/database.ts";
-import { storable } from "../store/text.ts";
+import { storable, storableJson } from "../store/text.ts";
 import type { Measured, Reading } from "./reading.ts";
 import type { Alert, StoredRule } from "./rule.ts";
 import { type Step, step } from "./step.ts";
@@ -41,7 +41,7 @@ export async function evaluate({ name, created_at }: StoredRule, measured: Measu
       if (next.alert) alerts.push(next.alert);
       if (next.tells) messages.push(messageOf(rule, next, alert, reading));
     }
-    await write(client, rule, alerts, [...readings.values()], measured.errors);
+    await write(client, rule, alerts, [...readings.values()], measured);
     await storeMessages(client, messages);
     return messages.length;
   });
@@ -65,7 +65,7 @@ async function write(
   { name, state }: StoredRule,
   alerts: Alert[],
   readings: Reading[],
-  errors: string[],
+  { errors, selected }: Measured,
 ) {
   await client.query("DELETE FROM alert WHERE rule = $1", [name]);
   const insert = `INSERT INTO alert (rule, host, object, state, since, value, detail, told)
@@ -78,6 +78,10 @@ async function write(
   const highest = values.length > 0 ? values.reduce((a, b) => Math.max(a, b)) : null;
   const error = errors.length > 0 ? storable(errors.join("; ")).slice(0, 2000) : null;
   const update = `UPDATE alert_rule SET state = $2, since = CASE WHEN $3 THEN now() ELSE since END,
-    last_value = $4, evaluated_at = now(), error = $5 WHERE name = $1`;
-  await client.query(update, [name, now, now !== state, highest, error]);
+    last_value = $4, evaluated_at = now(), error = $5,
+    selected = CASE WHEN $6::jsonb IS NULL OR selected = $6 THEN selected ELSE $6 END WHERE name = $1`;
+  await client.query(update, [
+    ...[name, now, now !== state, highest, error],
+    selected ? storableJson(selected) : null,
+  ]);
 }

@@ -1,4 +1,5 @@
 /** What was measured, for all rules of a condition. */
+import type { Selected } from "../http/selection.ts";
 
 export interface Reading {
   /** Alias; empty for what is of no hypervisor. */
@@ -17,4 +18,6 @@ export interface Measured {
   complete: string[];
   /** Why others were not. */
   errors: string[];
+  /** What the rule's query stood for, where that was asked for now. */
+  selected?: Selected;
 }

@@ -1,6 +1,7 @@
 /** An alert rule: what it is about, and its row in the database. */
 import * as z from "zod";
 import { parseDuration } from "../core/duration.ts";
+import type { Selected } from "../http/selection.ts";
 import { RECEIVER_NAMES } from "../notifications/receivers.ts";
 
 export const CONDITIONS = [
@@ -28,6 +29,14 @@ export const Duration = z
   })
   .transform((seconds) => seconds ?? 0)
   .meta({ description: "seconds, or such as 90s, 5m, 1h30m" });
+
+/** Those that are about domains, which a query can select. */
+export const OF_DOMAINS: Condition[] = [
+  "domain_crashed",
+  "domain_paused_io",
+  "cpu_usage",
+  "memory_usage",
+];
 
 export const RuleName = z
   .string()
@@ -58,6 +67,8 @@ export interface Rule {
   hosts: string[];
   /** Patterns of names; none for all. */
   objects: string[];
+  /** A query, in the place of `objects`: it is about the domains that match. */
+  selects: string | null;
   actions: string[];
   metadata: Record<string, unknown>;
   silence_until: string | null;
@@ -73,6 +84,8 @@ export interface StoredRule extends Rule {
   /** The highest that was measured. */
   last_value: number | null;
   evaluated_at: string | null;
+  /** What `selects` stood for when it was last measured. */
+  selected: Selected | null;
   /** Why a part of it could not be measured. */
   error: string | null;
 }

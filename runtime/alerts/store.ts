@@ -1,6 +1,7 @@
 /** Alert rules in the database, and what is done with them by name. */
 import { HyperError } from "../core/errors.ts";
 import { observer } from "../events/bus.ts";
+import type { Selected } from "../http/selection.ts";
 import { query } from "../store/database.ts";
 import { storableJson } from "../store/text.ts";
 import type { Alert, Rule, StoredRule } from "./rule.ts";
@@ -24,16 +25,17 @@ export async function readRule(name: string): Promise<RuleWithAlerts> {
 }
 
 const INSERT = `INSERT INTO alert_rule (name, condition, threshold, for_seconds, hysteresis, enabled, hosts, objects,
-    actions, metadata, silence_until, created_by)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING name`;
+    actions, metadata, silence_until, created_by, selects, selected)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING RETURNING name`;
 
 /** Throws `already_exists`. */
-export async function createRule(rule: Rule, who: string) {
+export async function createRule(rule: Rule, who: string, selected: Selected | null) {
   const { name, condition, threshold, for_seconds, hysteresis, enabled, hosts, objects } = rule;
-  const { actions, metadata, silence_until } = rule;
+  const { actions, metadata, silence_until, selects } = rule;
   const { rows } = await query(INSERT, [
     ...[name, condition, JSON.stringify(threshold), for_seconds, hysteresis, enabled],
     ...[hosts, objects, actions, storableJson(metadata), silence_until, who],
+    ...[selects, selected && storableJson(selected)],
   ]);
   if (rows.length === 0) {
     throw new HyperError("already_exists", `name: there is an alert rule ${JSON.stringify(name)}`);

@@ -1,5 +1,6 @@
 /** An alert rule as callers see it. */
 import * as z from "zod";
+import { Selected } from "../http/selection.ts";
 import { CONDITIONS } from "./rule.ts";
 import type { RuleWithAlerts } from "./store.ts";
 
@@ -12,6 +13,8 @@ export const AlertRuleView = z.object({
   enabled: z.boolean(),
   hosts: z.array(z.string()).describe("aliases; none for all"),
   objects: z.array(z.string()).describe("patterns of names; none for all"),
+  select: z.string().nullable().describe("the domains that match it, in the place of objects"),
+  selected: Selected.nullable().describe("what select stood for when it was last measured"),
   actions: z.array(z.string()).describe("none for all receivers that get alerts"),
   metadata: z.record(z.string(), z.unknown()),
   silence_until: z.string().nullable(),
@@ -42,9 +45,10 @@ const utc = (time: string) => new Date(time).toISOString();
 export function viewRule(rule: RuleWithAlerts): z.output<typeof AlertRuleView> {
   const { name, condition, threshold, for_seconds, hysteresis, enabled } = rule;
   const { hosts, objects, actions, metadata, silence_until, evaluated_at } = rule;
-  const { state, last_value, error, alerts, created_by } = rule;
+  const { state, last_value, error, alerts, created_by, selects, selected } = rule;
   return {
     ...{ name, condition, threshold, for: for_seconds, hysteresis, enabled, hosts, objects },
+    ...{ select: selects, selected },
     ...{ actions, metadata, silence_until: silence_until === null ? null : utc(silence_until) },
     ...{ state, since: utc(rule.since), last_value, error },
     evaluated_at: evaluated_at === null ? null : utc(evaluated_at),

@@ -7,6 +7,7 @@ import { HEARD, Hearing } from "./hear.ts";
 import { type Known, measure } from "./measure.ts";
 import type { Reading } from "./reading.ts";
 import type { StoredRule } from "./rule.ts";
+import { forgetSelections, type Inventories, limitToSelected, selectCrashes } from "./selection.ts";
 import { listRules } from "./store.ts";
 
 /** A rule that another process has made, and one that was changed, is seen then. */
@@ -45,6 +46,7 @@ const working = new Map<string, Reading[]>();
 /** A hypervisor that hangs holds up what is measured on it, and no crash of another's domain. */
 async function look(rules: StoredRule[], next: Map<string, number>, hearing?: Hearing) {
   for (const name of next.keys()) if (!rules.some((rule) => rule.name === name)) next.delete(name);
+  forgetSelections(rules);
   const heard = new Set(hearing?.due);
   hearing?.due.clear();
   const crashes = hearing?.crashes.splice(0) ?? [];
@@ -65,13 +67,18 @@ async function look(rules: StoredRule[], next: Map<string, number>, hearing?: He
 async function tellCrashes(rules: StoredRule[], crashes: Reading[]) {
   const own = rules.filter(({ condition }) => condition === "domain_crashed");
   for (const { name } of own) working.get(name)?.push(...crashes);
-  const measured = { readings: crashes, complete: [], errors: [] };
-  await Promise.all(own.map((rule) => evaluate(rule, measured)));
+  await Promise.all(
+    own.map(async (rule) => {
+      const readings = await selectCrashes(rule, crashes);
+      await evaluate(rule, { readings, complete: [], errors: [] });
+    }),
+  );
 }
 
 /** A rule that cannot be evaluated holds up no other. */
 async function evaluateAll(rules: StoredRule[], crashes: Reading[]) {
   const known: Known = new Map();
+  const inventories: Inventories = new Map();
   const outcomes = await Promise.allSettled(
     rules.map(async (rule) => {
       const meanwhile = rule.condition === "domain_crashed" ? [...crashes] : [];
@@ -79,7 +86,7 @@ async function evaluateAll(rules: StoredRule[], crashes: Reading[]) {
       try {
         const measured = await measure(rule, known);
         measured.readings.push(...meanwhile);
-        await evaluate(rule, measured);
+        await evaluate(rule, await limitToSelected(rule, measured, inventories));
       } finally {
         working.delete(rule.name);
       }

@@ -42,20 +42,32 @@ export const pathOf = ({ host, name }: Pick<Vm, "host" | "name">) => `${host}/${
  * to some domains selects among those. Throws `not_found` where none matches.
  */
 export async function resolveSelection(ctx: Context, text: string): Promise<Selected> {
-  const query = parseQuery(text);
-  const hosts = query.fields.has("host")
-    ? ctx.hosts.filter((host) => mayMatchHost(query, host))
-    : [ctx.host];
-  const { vms, unreachable } = await readInventory(ctx, hosts);
-  const { matching, unknown } = select(query, vms);
-  const domains = matching.map(pathOf);
-  const selected = { query: text, hosts, domains, unknown: unknown.map(pathOf), unreachable };
+  const selected = await readSelection(
+    ctx,
+    text,
+    parseQuery(text).fields.has("host") ? ctx.hosts : [ctx.host],
+  );
+  const { domains } = selected;
   if (domains.length > MAX_DOMAINS) {
     const error = `select: ${domains.length} domains match; a call takes at most ${MAX_DOMAINS}`;
     throw new HyperError("invalid_input", error);
   }
   if (domains.length === 0) throw nothing(selected);
   return selected;
+}
+
+/** Of these hypervisors, as far as the query may be about them. */
+export async function readSelection(
+  ctx: Context,
+  text: string,
+  among: string[],
+): Promise<Selected> {
+  const query = parseQuery(text);
+  const hosts = among.filter((host) => mayMatchHost(query, host));
+  const { vms, unreachable } = await readInventory(ctx, hosts);
+  const { matching, unknown } = select(query, vms);
+  const [domains, unsure] = [matching.map(pathOf), unknown.map(pathOf)];
+  return { query: text, hosts, domains, unknown: unsure, unreachable };
 }
 
 function nothing(selected: Selected): HyperError {

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { HyperError, inputError } from "../core/errors.ts";
+import { withFileLock } from "../core/file-lock.ts";
 import { fileStatus } from "../core/file-status.ts";
 import { log } from "../core/log.ts";
 import { stateFolder } from "../core/paths.ts";
@@ -41,12 +42,15 @@ function parse(text: string): unknown {
   }
 }
 
-/** Replaced as a whole. URIs may name the paths of keys. */
-function writeFile(hosts: AddedHost[]) {
+/** Replaced as a whole, under a lock: of two servers that add one at once neither loses it. URIs may name the paths of keys. */
+async function changeFile(change: (hosts: AddedHost[]) => AddedHost[]) {
   const path = fileOf();
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
-  writeFileSync(`${path}.new`, `${JSON.stringify({ hosts }, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  await withFileLock(path, "hypervisors", async () => {
+    const hosts = change(await readKept());
+    writeFileSync(`${path}.new`, `${JSON.stringify({ hosts }, null, 2)}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  });
 }
 
 /** Reads and changes of this process, one after the other. */
@@ -63,21 +67,23 @@ export const keepHost = (host: AddedHost, who: string) =>
   inTurn(async () => {
     const { alias, uri, sudo } = host;
     const taken = () => new HyperError("already_exists", `name: there is a hypervisor ${alias}`);
-    const kept = await readKept();
-    if (Object.hasOwn(settings().hosts, alias) || kept.some((one) => one.alias === alias))
-      throw taken();
+    if (Object.hasOwn(settings().hosts, alias)) throw taken();
     if (settings().database.url) {
       const insert = `INSERT INTO host (alias, uri, sudo, created_by) VALUES ($1, $2, $3, $4)
         ON CONFLICT DO NOTHING RETURNING alias`;
       if ((await query(insert, [alias, uri, sudo, who])).rows.length === 0) throw taken();
-    } else writeFile([...kept, host]);
+    } else
+      await changeFile((kept) => {
+        if (kept.some((one) => one.alias === alias)) throw taken();
+        return [...kept, { alias, uri, sudo }];
+      });
     await applyHosts(await readKept());
   });
 
 export const forgetHost = (alias: string) =>
   inTurn(async () => {
     if (settings().database.url) await query("DELETE FROM host WHERE alias = $1", [alias]);
-    else writeFile((await readKept()).filter((one) => one.alias !== alias));
+    else await changeFile((kept) => kept.filter((one) => one.alias !== alias));
     await applyHosts(await readKept());
   });
 

@@ -10,6 +10,7 @@ import jobEvents from "./migrations/006-job-events.ts";
 import alertRules from "./migrations/007-alert-rules.ts";
 import organization from "./migrations/008-organization.ts";
 import submitters from "./migrations/009-submitters.ts";
+import alertSelections from "./migrations/010-alert-selections.ts";
 
 /** The first is version 1. SQL as text, so that a bundle carries it. */
 export const MIGRATIONS = [
@@ -22,6 +23,7 @@ export const MIGRATIONS = [
   alertRules,
   organization,
   submitters,
+  alertSelections,
 ];
 
 /** Any number that no other program is likely to use: "hyper" in ASCII. */

@@ -71,6 +71,27 @@ describe("add and remove", () => {
     await post("remove", { name: "away" });
   });
 
+  test("of two servers that add and remove at once neither loses what the other has done", async () => {
+    const other = await start();
+    const names = Array.from({ length: 40 }, (_, i) => `many-${i}`);
+    const turns = (verb: string, body: object) =>
+      Promise.all(
+        names.map((name, i) => (i % 2 ? other : server).post(`/hosts/${verb}`, { name, ...body })),
+      );
+    const kept = () => JSON.parse(readFileSync(file, "utf8")).hosts;
+    for (const { status } of await turns("add", { uri: TEST, check: false }))
+      expect(status).toBe(201);
+    expect(
+      kept()
+        .map(({ alias }: { alias: string }) => alias)
+        .sort(),
+    ).toEqual(names.toSorted());
+    for (const { status } of await turns("remove", {})) expect(status).toBe(200);
+    expect(kept()).toEqual([]);
+    expect(existsSync(`${file}.lock`)).toBe(false);
+    await other.stop();
+  });
+
   test("a file that is broken is said, and the server serves", async () => {
     writeFileSync(file, "{");
     const { body } = await post("add", { name: "new", uri: TEST });

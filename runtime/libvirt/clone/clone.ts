@@ -1,5 +1,4 @@
 /** The clone engine: a new domain from another, with disks and an identity of its own. */
-import { posix } from "node:path";
 import { HyperError } from "../../core/errors.ts";
 import type { Progress } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
@@ -7,19 +6,13 @@ import { dropSeed } from "../cloud-init/attach-seed.ts";
 import { domainRef, listDomains } from "../domain/domain.ts";
 import type { Journal } from "../journal.ts";
 import { loginOf } from "../login.ts";
-import { pathExists, runProgram } from "../program.ts";
 import { throwIfCancelled, withRollback } from "../rollback.ts";
-import { mayRead, mayWrite, needsRoot } from "../storage/image-access.ts";
+import { needsRoot } from "../storage/image-access.ts";
 import { keyValues } from "../virsh-output.ts";
 import { XmlDocument } from "../xml-document.ts";
 import { assertPossible, makeDisks } from "./disks.ts";
-import {
-  assignIdentity,
-  type Identity,
-  nvramFile,
-  resolveConflicts,
-  siblingPath,
-} from "./identity.ts";
+import { assignIdentity, type Identity, resolveConflicts } from "./identity.ts";
+import { copyNvram, type Nvram, planNvram } from "./nvram.ts";
 import { type CloneRequest, type Copy, type Plan, planDisks } from "./plan.ts";
 import { retargetDisk } from "./retarget.ts";
 
@@ -133,44 +126,4 @@ async function define(ctx: Context, journal: Journal, uuid: string, doc: XmlDocu
     ctx.virsh(["define", "--file", { text: `${doc}` }]),
   );
   throwIfCancelled(ctx);
-}
-
-interface Nvram {
-  path: string;
-  copy: string;
-}
-
-/**
- * Names the file of the clone's firmware variables in the definition, and tells what is to be copied. If the source
- * has none yet, libvirt makes the clone's from the template.
- */
-async function planNvram(
-  ctx: Context,
-  doc: XmlDocument,
-  { source, target }: CloneRequest,
-): Promise<Nvram | undefined> {
-  const nvram = nvramFile(doc);
-  if (!nvram) return undefined;
-  const { path } = nvram;
-  const copy = siblingPath(path, source, target);
-  const denied = () => needsRoot(ctx, `a clone copies the NVRAM file ${path}`);
-  const exists = (file: string) =>
-    pathExists(ctx, file).catch((error: HyperError) => {
-      throw error.code === "permission_denied" ? denied() : error;
-    });
-  const isCopied = await exists(path);
-  if (isCopied && (await exists(copy)))
-    throw new HyperError("already_exists", `the NVRAM file ${copy} exists already`);
-  const folder = posix.dirname(copy);
-  if (isCopied && !((await mayRead(ctx, path, "raw")) && (await mayWrite(ctx, folder))))
-    throw denied();
-  nvram.set(copy);
-  return isCopied ? { path, copy } : undefined;
-}
-
-async function copyNvram(ctx: Context, journal: Journal, { path, copy }: Nvram) {
-  ctx.log.info(`The firmware's variables are copied from ${path} to ${copy}.`);
-  await journal.track({ kind: "file", path: copy }, () =>
-    runProgram(ctx, ["cp", "-p", "--", path, copy]),
-  );
 }

@@ -3,7 +3,6 @@
  * Cloner is the yardstick for what must differ.
  */
 import { randomUUID } from "node:crypto";
-import { HyperError } from "../../core/errors.ts";
 import { randomMac } from "../domain/domain.ts";
 import { descend, type Span, type XmlDocument } from "../xml-document.ts";
 
@@ -84,20 +83,6 @@ function resolveCharacterDevice(doc: XmlDocument, device: Span, source: string, 
 function isVirtioChannel(device: Span): boolean {
   const [target] = descend([device], ["target"]);
   return device.name === "channel" && target?.attributes.type === "virtio";
-}
-
-/** The NVRAM file with the firmware's variables, in either of libvirt's spellings. */
-export function nvramFile(doc: XmlDocument): { path: string; set(path: string): void } | undefined {
-  const [nvram] = doc.find("os", "nvram");
-  if (!nvram) return undefined;
-  const [source] = descend([nvram], ["source"]);
-  if (!source) {
-    const path = doc.textOf(nvram);
-    return path ? { path, set: (to) => doc.setText(nvram, to) } : undefined;
-  }
-  const { file } = source.attributes;
-  if (!file) throw new HyperError("unsupported", "os: the NVRAM is no file and cannot be copied");
-  return { path: file, set: (to) => doc.setAttribute(source, "file", to) };
 }
 
 /** A path in the same folder, with the target's name in place of the source's, or before the file's name. */

@@ -1,7 +1,7 @@
 /** What a domain that is off has beside its disks: the firmware's variables, and the state of its TPM. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { nvramFile } from "../clone/identity.ts";
+import { nvramFile, SYSTEM_FOLDER } from "../clone/nvram.ts";
 import type { Journal } from "../journal.ts";
 import { loginOf } from "../login.ts";
 import { pathExists, runProgram } from "../program.ts";
@@ -33,12 +33,7 @@ export async function readState(sides: Sides): Promise<State> {
   return { nvram: await exists(file), tpm: await exists(tpm) };
 }
 
-/** Where libvirt chooses the firmware itself, it names the file after the domain, and does not store the path (9.0). */
-function nvramOf({ text, domain, name }: Sides): string | undefined {
-  const named = nvramFile(new XmlDocument(text))?.path;
-  if (named || attribute(domain, "firmware", "os") !== "efi") return named;
-  return `/var/lib/libvirt/qemu/nvram/${name}_VARS.fd`;
-}
+const nvramOf = ({ text }: Sides) => nvramFile(new XmlDocument(text), SYSTEM_FOLDER)?.path;
 
 const hasTpm = ({ domain }: Sides) =>
   children(domain, "devices", "tpm").some(

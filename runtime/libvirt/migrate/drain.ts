@@ -5,6 +5,7 @@ import { maySee } from "../../access/caller.ts";
 import { errorFields, HyperError, toHyperError } from "../../core/errors.ts";
 import { inParts, type Progress, unwatched } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { type HeldDomain, holdDomain, holderOf } from "../../jobs/hold.ts";
 import { domainState, listDomains } from "../domain/domain.ts";
 import { NameOfDomain } from "../names.ts";
 import { throwIfCancelled } from "../rollback.ts";
@@ -55,6 +56,7 @@ async function drainOne(
   try {
     if (!maySee(ctx.caller, name)) throw new HyperError("forbidden", "it is not the caller's");
     throwIfCancelled(ctx);
+    await assertFree(ctx, wish, { host: ctx.host, name });
     live = domainState(await ctx.virsh(["dominfo", "--domain", uuid])).live;
     if (live && !wish.live)
       throw new HyperError("in_use", "it runs, and live: false moves none that does");
@@ -62,6 +64,7 @@ async function drainOne(
     const own = { ...rest, live, ...(live ? {} : { tls: false, postcopy_after: undefined }) };
     const to = await chooseTarget(ctx, { ...own, name: uuid }, targets, taken);
     if (!wish.dry_run) {
+      await assertFree(ctx, wish, { host: to, name });
       const part: Progress = (update) => progress({ ...update, phase: `${name}: ${update.phase}` });
       await migrate({ ...ctx, progress: part }, { ...own, name: uuid, to });
     }
@@ -73,6 +76,13 @@ async function drainOne(
     const { error: text, code } = errorFields(known);
     return { name, success: false, to: null, live, error: text, code };
   }
+}
+
+/** Another job that changes the domain has it until it ends; as a job, this one has it from now on. */
+async function assertFree({ job }: Context, { dry_run }: DrainWish, domain: HeldDomain) {
+  const holder = await (job && !dry_run ? holdDomain(job.id, domain) : holderOf(domain));
+  if (holder === undefined || holder === job?.id) return;
+  throw new HyperError("in_use", `job ${holder} works on domain ${domain.host}/${domain.name}`);
 }
 
 /** Of those where no check fails, the one that has been given the fewest. Throws with the reasons of all. */

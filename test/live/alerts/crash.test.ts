@@ -157,6 +157,38 @@ test("a receiver that is away, and a server that is killed meanwhile: once, stil
   expect((await server.post("/alert-rules/delete", { name: "crashed" })).status).toBe(200);
 });
 
+test("a rule is about the domains that a query selects, whatever they are called", async () => {
+  const create = (body: object) => server.post("/alert-rules/create", body);
+  const wrong = await create({ name: "x", condition: "schedule_missed", select: "tag:prod" });
+  expect([wrong.status, wrong.body.error]).toEqual([400, expect.stringMatching(/^select: /)]);
+  const unparsed = await create({ name: "x", condition: "domain_crashed", select: "tag:" });
+  expect([unparsed.status, unparsed.body.error]).toEqual([400, expect.stringMatching(/^select: /)]);
+  await machine("other");
+  await virsh("start", "--domain", NAME);
+  await virsh("start", "--domain", "other");
+  const tag = { domains: [NAME], tags: ["prod"] };
+  expect((await server.post("/tags/assign", tag)).status).toBe(200);
+  const made = await create({ name: "prod", condition: "domain_crashed", select: "tag:prod" });
+  expect(made.body.data).toMatchObject({
+    select: "tag:prod",
+    selected: { domains: [`local/${NAME}`] },
+  });
+  await until(async () => (await ruleOf("prod")).evaluated_at);
+  kill();
+  await until(() => told().length > 0);
+  const { evaluated_at } = await ruleOf("prod");
+  await until(async () => (await ruleOf("prod")).evaluated_at > evaluated_at);
+  expect(told()).toEqual([["alert.firing", NAME]]);
+  expect((await server.post("/tags/remove", tag)).status).toBe(200);
+  await until(() => told().length > 1);
+  expect(told()).toEqual([
+    ["alert.firing", NAME],
+    ["alert.resolved", NAME],
+  ]);
+  expect(await ruleOf("prod")).toMatchObject({ state: "ok", selected: { domains: [] } });
+  expect((await server.post("/alert-rules/delete", { name: "prod" })).status).toBe(200);
+});
+
 test("use of CPUs and pools is measured", async () => {
   await image("used.raw"); // a pool without images may use nothing at all
   await createRule({

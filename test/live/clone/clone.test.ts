@@ -287,6 +287,30 @@ describe("a clone", () => {
     rmSync(third);
   });
 
+  test("keeps firmware variables whose file libvirt alone has named", async () => {
+    await machine("base", {
+      disks: [await image("base.qcow2")],
+      os: xml`<os firmware="efi"><type arch="x86_64" machine="q35">hvm</type></os>`,
+    });
+    await virsh("start", "--domain", "base"); // which makes the file
+    await virsh("destroy", "--domain", "base");
+    const nvram = (name: string) => `/var/lib/libvirt/qemu/nvram/${name}_VARS.fd`;
+    await sh(`printf mine | dd of=${nvram("base")} bs=1 seek=100 conv=notrunc 2>/dev/null`);
+    expectSuccess(await clone({ source: "base", target: "copy" }), 201);
+    expect(readFileSync(nvram("copy")).equals(readFileSync(nvram("base")))).toBe(true);
+    expectSuccess(await server.post("/libvirt/domain/start", { name: "copy" }));
+    expect(await virsh("dumpxml", "--domain", "copy")).toContain(`>${nvram("copy")}</nvram>`);
+    expect(readFileSync(nvram("copy")).subarray(100, 104).toString()).toBe("mine");
+    await virsh("destroy", "--domain", "copy");
+    const exported = { template: "base", export_path: "/var/lib/libvirt/exports" };
+    const { path } = expectSuccess(await server.post("/libvirt/template/export", exported));
+    await virsh("undefine", "--domain", "base", "--nvram");
+    await virsh("define", "--file", `${path}/domain.xml`);
+    await virsh("start", "--domain", "base");
+    expect(await virsh("dumpxml", "--domain", "base")).toContain(`>${path}/nvram.fd</nvram>`);
+    expect(readFileSync(`${path}/nvram.fd`).subarray(100, 104).toString()).toBe("mine");
+  });
+
   test("copies volumes, devices and floppies, refers to CD-ROMs, read-only and shared disks", async () => {
     const disks = [
       xml`<disk type="volume" device="disk"><driver name="qemu" type="qcow2"/><source pool="default" volume="v.qcow2"/><target dev="vda" bus="virtio"/></disk>`,

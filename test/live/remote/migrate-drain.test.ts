@@ -1,6 +1,8 @@
 /** A hypervisor is emptied, a plan is judged, and a domain goes back to where it was. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { counterGuest, listen } from "../../fixtures/live/counter.ts";
+import { stopHosts } from "../../fixtures/live/jobs.ts";
+import { startMover } from "../../fixtures/live/moving.ts";
 import {
   define,
   leftOn,
@@ -67,6 +69,48 @@ test("drain: what runs and what is off moves, what cannot is told", {
   expect(ear.wrong).toEqual([]);
   await ear.stop();
   expectError(await post("/hosts/drain", { ...wish, to: ["kvm1"] }), 400, "invalid_input", /^to: /);
+});
+
+test("drain as a job leaves a domain to the job that has it, and others wait for what it has", {
+  timeout: slow(180_000),
+}, async () => {
+  const { kvm1, kvm2 } = pair;
+  const host = await startMover(pair, "/run/drainer");
+  const ear = await listen();
+  await make("one");
+  await kvm1.run("qemu-img", "create", "-q", "-f", "qcow2", `${STORE}/vm.qcow2`, "1G");
+  await kvm1.virsh("pool-refresh", "default");
+  await define(kvm1, off("one"));
+  await define(kvm1, await counterGuest("vm", { disk: `${STORE}/vm.qcow2` }));
+  await kvm1.virsh("start", "vm");
+  await until("it counts", () => ear.last() > 20, slow(60));
+  const at = { host: "kvm1" };
+  const isAtWork = async (id: string) => /migrating/.test(`${(await host.job(id)).progress.phase}`);
+  const slowly = { copy_storage: "all", bandwidth: 1 };
+  const first = { name: "vm", to: "kvm2", live: true, ...slowly };
+  const mover = await host.submit("/libvirt/domain/migrate", first, at);
+  await until("it is at work", () => isAtWork(mover), slow(60));
+  const wish = { host: "kvm1", to: ["kvm2"], ...slowly };
+  const { result } = await host.ended(await host.submit("/hosts/drain", wish, at), slow(60));
+  expect(result.data.domains).toMatchObject([
+    { name: "vm", success: false, code: "in_use", error: `job ${mover} works on domain kvm1/vm` },
+    { name: "one", success: true, to: "kvm2" },
+  ]);
+  await host.post("/jobs/cancel", { job_ids: [mover] });
+  expect((await host.ended(mover, slow(60))).state).toBe("cancelled");
+  const drainer = await host.submit("/hosts/drain", wish, at);
+  await until("it is at work", () => isAtWork(drainer), slow(60));
+  const tag = { domains: ["vm"], tags: ["moved"] };
+  const waiting = await host.submit("/tags/assign", tag, at);
+  const why = async () => (await host.get(`/jobs/${waiting}`)).body.data.waiting_for;
+  await until("it waits", async () => (await why())?.includes(drainer), slow(30));
+  expect(await why()).toBe(`job ${drainer}, which works on domain kvm1/vm`);
+  await host.post("/jobs/cancel", { job_ids: [drainer] });
+  expect((await host.ended(drainer, slow(60))).state).toBe("cancelled");
+  expect((await host.ended(waiting, slow(60))).state).toBe("completed");
+  expect([(await leftOn(kvm1)).domains, (await leftOn(kvm2)).domains]).toEqual([["vm"], ["one"]]);
+  await ear.stop();
+  await stopHosts();
 });
 
 test("wizard: the servers, a verdict for each step, and the jobs", async () => {

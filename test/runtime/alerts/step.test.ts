@@ -8,6 +8,7 @@ const at = (seconds: number) => new Date(AT + seconds * 1000);
 const rule = (given: Partial<Rule> = {}): Rule => ({
   ...{ name: "full", condition: "storage_usage", threshold: 90, for_seconds: 60, hysteresis: 5 },
   ...{ enabled: true, hosts: [], objects: [], actions: [], metadata: {}, silence_until: null },
+  selects: null,
   ...given,
 });
 
