@@ -54,14 +54,14 @@ async function noteState(sides: Sides, journal: Journal) {
 
 /** Whatever virsh says, the two libvirtd decide where the guest is. */
 async function move(sides: Sides, plan: DiskPlan, paths: Map<string, string>, wish: MigrateWish) {
-  const { source, target, name } = sides;
+  const { source, target, name, uuid } = sides;
   const failure = await runMigration(sides, plan, paths, wish).then(
     () => undefined,
     (error: Error) => error,
   );
   if (failure) source.log.warn(`virsh has not migrated the guest: ${failure.message}`);
   if (failure) await untilSettled(sides);
-  if (await hasArrived(target, source.host, sides.uuid)) {
+  if (await hasArrived(target, { from: source.host, uuid, live: true })) {
     if (failure) source.log.warn("The guest has moved all the same.");
     return;
   }
