@@ -19,7 +19,7 @@ export async function stateAndReason(
 
 const isOff = (state: string) => /^(shut off|crashed)/.test(state);
 /** Its memory has gone, or is going, to the other side. */
-const isHandedOver = (state: string) => /^paused \((migrating|post-copy.*)\)/.test(state);
+export const isHandedOver = (state: string) => /^paused \((migrating|post-copy.*)\)/.test(state);
 
 /** A domain that is on its way. */
 export interface Journey {
