@@ -62,7 +62,10 @@ async function move(sides: Sides, plan: DiskPlan, paths: Map<string, string>, wi
   if (failure) source.log.warn(`virsh has not migrated the guest: ${failure.message}`);
   if (failure) await untilSettled(sides);
   if (await hasArrived(target, { from: source.host, uuid, live: true })) {
-    if (failure) source.log.warn("The guest has moved all the same.");
+    if (!failure) return;
+    // the source has it no more, and here it is not: it has ended, on whichever side
+    if ((await stateAndReason(target, uuid)) === undefined) throw failure;
+    source.log.warn("The guest has moved all the same.");
     return;
   }
   throw failure ?? new HyperError("virsh_failed", `virsh migrated ${name}, but it did not arrive`);
