@@ -46,8 +46,15 @@ export async function hasArrived(
   if ([there, here].some((state) => state?.includes("(post-copy failed)")))
     throw brokenPostcopy(from, target.host, uuid);
   if (live && there === "shut off (migrated)") return true; // whatever has become of it since
-  if (live && there === "shut off (unknown)" && (here === undefined || isOff(here))) {
-    const text = `domain ${uuid} is off on ${from}, and runs no more on ${target.host}; on which of the two it ran last is not known`;
+  // it is stored there at the moment when it goes on there
+  if (live && isHandedOver(there) && /^(shut off|crashed) \((?!failed|unknown)/.test(here ?? ""))
+    return true;
+  const isUnknown =
+    there === "shut off (unknown)"
+      ? here === undefined || isOff(here)
+      : isHandedOver(there) && here === "shut off (unknown)";
+  if (live && isUnknown) {
+    const text = `domain ${uuid} is ${there} on ${from}, and ${here ?? "not there"} on ${target.host}; on which of the two it ran last is not known`;
     throw new HyperError("in_use", text);
   }
   if (here === undefined || isOff(here) || isHandedOver(here)) return false;

@@ -52,6 +52,9 @@ test.each([
   ["shut off (migrated)", "shut off (shutdown)", true], // its guest has ended there since
   ["shut off (migrated)", "shut off (unknown)", true],
   ["shut off (migrated)", GONE, true], // it was stored on the source alone
+  ["paused (migrating)", "shut off (shutdown)", true], // its guest went on there, and its source has not heard of it
+  ["paused (migrating)", "shut off (crashed)", true],
+  ["paused (migrating)", "shut off (failed)", false],
   ["shut off (shutdown)", "shut off (failed)", false], // the guest ended while it was on its way
 ] as const)("live, source %s, target %s: arrived %s", async (source, target, arrived) => {
   const { ctx } = two(source, target);
@@ -68,6 +71,7 @@ test.each([
 test.each([
   ["shut off (unknown)", "shut off (shutdown)", /not known/], // its libvirtd was started anew
   ["shut off (unknown)", GONE, /not known/],
+  ["paused (migrating)", "shut off (unknown)", /not known/],
   [
     "paused (post-copy failed)",
     "paused (post-copy failed)",
