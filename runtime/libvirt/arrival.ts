@@ -21,6 +21,10 @@ const isOff = (state: string) => /^(shut off|crashed)/.test(state);
 /** Its memory has gone, or is going, to the other side. */
 export const isHandedOver = (state: string) => /^paused \((migrating|post-copy.*)\)/.test(state);
 
+/** Whether a target's domain that runs no more has gone on there: it is stored, or let go, at that moment alone. */
+const hasRun = (state: string | undefined) =>
+  /^(shut off|crashed|paused) \((?!failed|unknown|migrating|starting up)/.test(state ?? "");
+
 /** A domain that is on its way. */
 export interface Journey {
   /** The hypervisor that it comes from. */
@@ -46,9 +50,7 @@ export async function hasArrived(
   if ([there, here].some((state) => state?.includes("(post-copy failed)")))
     throw brokenPostcopy(from, target.host, uuid);
   if (live && there === "shut off (migrated)") return true; // whatever has become of it since
-  // it is stored there at the moment when it goes on there
-  if (live && isHandedOver(there) && /^(shut off|crashed) \((?!failed|unknown)/.test(here ?? ""))
-    return true;
+  if (live && isHandedOver(there) && hasRun(here)) return true;
   const isUnknown =
     there === "shut off (unknown)"
       ? here === undefined || isOff(here)

@@ -54,6 +54,9 @@ test.each([
   ["shut off (migrated)", GONE, true], // it was stored on the source alone
   ["paused (migrating)", "shut off (shutdown)", true], // its guest went on there, and its source has not heard of it
   ["paused (migrating)", "shut off (crashed)", true],
+  ["paused (migrating)", "paused (I/O error)", true],
+  ["paused (migrating)", "paused (user)", true],
+  ["paused (migrating)", "paused (migrating)", false],
   ["paused (migrating)", "shut off (failed)", false],
   ["shut off (shutdown)", "shut off (failed)", false], // the guest ended while it was on its way
 ] as const)("live, source %s, target %s: arrived %s", async (source, target, arrived) => {
