@@ -45,6 +45,13 @@ const state = async ({ virsh }: Machine) =>
   (await virsh("domstate", "vm", "--reason").catch(() => "none")).trim();
 const sha = async ({ run }: Machine, path: string) => (await run("sha256sum", path)).slice(0, 64);
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 const onDisk = async ({ run }: Machine) => {
   const copy = `qemu-img convert -U -O raw ${DISK} /run/disk.raw && head -c 16 /run/disk.raw; rm -f /run/disk.raw`;
   return Number.parseInt(await run("sh", "-c", copy), 10);
@@ -103,13 +110,12 @@ describe("running guests", () => {
       await startCounter(kvm1, ear);
       const mover = await startMover(pair, MOVER);
       const wish = { name: "vm", to: "kvm2", live: true, copy_storage: "all" };
-      const strike = `stdbuf -oL virsh event --event lifecycle --loop --timeout 15 | while read -r line; do
-      case $line in *Resumed*) kill -9 ${mover.pid}; break;; esac; done; true`;
-      const struck = kvm2.run("sh", "-c", strike);
+      const strike = `stdbuf -oL virsh event --event lifecycle --loop --timeout 100 | while read -r line; do
+        case $line in *Resumed*) kill -9 ${mover.pid}; break;; esac; done`;
+      await kvm2.run("sh", "-c", 'setsid sh -c "$1" </dev/null >/dev/null 2>&1 &', "sh", strike);
       const job = await mover.submit("/libvirt/domain/migrate", wish, { host: "kvm1" });
-      await until("it has come", async () => /^running/.test(await state(kvm2)), slow(60));
+      await until("it goes on there", () => !isAlive(mover.pid), slow(90));
       await kvm2.virsh("destroy", "vm");
-      await struck;
       await mover.stop();
       const there = await onDisk(kvm2);
       console.log({ source: await state(kvm1), target: await state(kvm2) });
