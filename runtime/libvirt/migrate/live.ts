@@ -63,12 +63,18 @@ async function move(sides: Sides, plan: DiskPlan, paths: Map<string, string>, wi
   if (failure) await untilSettled(sides);
   if (await hasArrived(target, { from: source.host, uuid, live: true })) {
     if (!failure) return;
-    // the source has it no more, and here it is not: it has ended, on whichever side
-    if ((await stateAndReason(target, uuid)) === undefined) throw failure;
+    if ((await stateAndReason(target, uuid)) === undefined) throw ended(name, failure);
     source.log.warn("The guest has moved all the same.");
     return;
   }
   throw failure ?? new HyperError("virsh_failed", `virsh migrated ${name}, but it did not arrive`);
+}
+
+/** Neither side has it any more. */
+function ended(name: string, failure: Error): HyperError {
+  const known = failure instanceof HyperError && failure.code !== "not_found";
+  const text = `the guest of ${name} has ended on its way: ${failure.message}`;
+  return new HyperError(known ? failure.code : "virsh_failed", text, { cause: failure });
 }
 
 const SETTLE_MS = 30_000;

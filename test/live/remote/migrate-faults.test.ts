@@ -139,6 +139,7 @@ describe("running guests", () => {
     await kvm1.virsh("destroy", "vm").catch(() => {});
     const { status, body } = await moving;
     expect(status, JSON.stringify(body)).toBe(500);
+    expect(body.error).toMatch(/^the guest of vm has ended on its way: /);
     expect([await state(pair.kvm1), await state(pair.kvm2)]).toEqual(["none", "none"]);
   });
 });
