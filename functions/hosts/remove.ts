@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
 import { plural } from "#runtime/core/plural.ts";
-import { settings, unknownHypervisor } from "#runtime/core/settings.ts";
+import { settings, unknownHypervisor, uriOf } from "#runtime/core/settings.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { HostAlias } from "#runtime/function/host-fields.ts";
 import { checkUnlimited } from "#runtime/function/job-access.ts";
@@ -37,8 +37,9 @@ export default defineFunction({
       const text = `name: ${plural(jobs, "job")} of ${name} have not ended; cancel them, or remove it with force: true`;
       throw new HyperError("in_use", text);
     }
+    const uri = uriOf(name);
     await forgetHost(name);
-    removeAuthFile(name);
+    removeAuthFile(uri);
     return { name };
   },
 });

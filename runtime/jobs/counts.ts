@@ -20,9 +20,13 @@ export async function countJobs(): Promise<Counts | undefined> {
   return (await databaseInUse()?.query<Counts>(COUNT))?.rows[0];
 }
 
-/** Of a hypervisor, those that have not ended; none while no database is in use here. */
+/**
+ * Those that have not ended, and are of a hypervisor or lock a domain of it, as a migration to it does; none while no
+ * database is in use here.
+ */
 export async function openJobsOf(host: string): Promise<number> {
   const count = `SELECT count(*)::int AS jobs FROM job
-    WHERE host = $1 AND state IN ('queued', 'running', 'cancelling')`;
+    WHERE state IN ('queued', 'running', 'cancelling') AND (host = $1
+      OR EXISTS (SELECT FROM unnest(exclusive_locks || shared_locks) AS lock WHERE starts_with(lock, $1 || '/')))`;
   return (await databaseInUse()?.query<{ jobs: number }>(count, [host]))?.rows[0]?.jobs ?? 0;
 }

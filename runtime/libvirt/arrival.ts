@@ -19,21 +19,55 @@ export async function stateAndReason(
 
 const isOff = (state: string) => /^(shut off|crashed)/.test(state);
 /** Its memory has gone, or is going, to the other side. */
-const isHandedOver = (state: string) => /^paused \((migrating|post-copy.*)\)/.test(state);
+export const isHandedOver = (state: string) => /^paused \((migrating|post-copy.*)\)/.test(state);
+
+/** Whether a target's domain that runs no more has gone on there: it is stored, or let go, at that moment alone. */
+const hasRun = (state: string | undefined) =>
+  /^(shut off|crashed|paused) \((?!failed|unknown|migrating|starting up)/.test(state ?? "");
+
+/** A domain that is on its way. */
+export interface Journey {
+  /** The hypervisor that it comes from. */
+  from: string;
+  uuid: string;
+  /** It runs; otherwise it is off. */
+  live?: boolean | undefined;
+}
 
 /**
  * Whether the domain is the target's now: it runs there and not at its source, or its source has it no more. Throws
- * where one of them cannot be asked.
+ * where one of them cannot be asked, and `in_use` where that cannot be known, or the guest is in two halves.
  */
-export async function hasArrived(target: Context, from: string, uuid: string): Promise<boolean> {
+export async function hasArrived(
+  target: Context,
+  { from, uuid, live = false }: Journey,
+): Promise<boolean> {
   const [there, here] = await Promise.all([
     stateAndReason(target.forHost(from), uuid),
     stateAndReason(target, uuid),
   ]);
   if (there === undefined) return true; // the only copy, even if the target has not defined it
+  if ([there, here].some((state) => state?.includes("(post-copy failed)")))
+    throw brokenPostcopy(from, target.host, uuid);
+  if (live && there === "shut off (migrated)") return true; // whatever has become of it since
+  if (live && isHandedOver(there) && hasRun(here)) return true;
+  const isUnknown =
+    there === "shut off (unknown)"
+      ? here === undefined || isOff(here)
+      : isHandedOver(there) && here === "shut off (unknown)";
+  if (live && isUnknown) {
+    const text = `domain ${uuid} is ${there} on ${from}, and ${here ?? "not there"} on ${target.host}; on which of the two it ran last is not known`;
+    throw new HyperError("in_use", text);
+  }
   if (here === undefined || isOff(here) || isHandedOver(here)) return false;
   return isOff(there) || (here.startsWith("running") && isHandedOver(there));
 }
+
+const brokenPostcopy = (from: string, to: string, uuid: string) =>
+  new HyperError(
+    "in_use",
+    `post-copy failed: domain ${uuid} runs on ${to}, and a part of its memory is on ${from} still; resume it with \`virsh migrate --postcopy-resume\``,
+  );
 
 /** Resumes a domain that a broken migration has left paused, once libvirt does nothing with it any more. */
 export async function letGoOn({ virsh, log }: Context, uuid: string) {

@@ -22,6 +22,8 @@ const Arriving = z.object({
   kind: z.literal("arriving"),
   from: z.string(),
   uuid: z.string(),
+  /** It runs while it comes. */
+  live: z.boolean().optional(),
   resource: Plain,
 });
 
@@ -104,8 +106,9 @@ async function removeCopy({ virsh }: Context, uuid: string) {
 }
 
 /** Where the domain stays on the other hypervisor, it goes on there. */
-async function removeArriving(ctx: Context, { from, uuid, resource }: z.output<typeof Arriving>) {
-  if (await hasArrived(ctx, from, uuid)) {
+async function removeArriving(ctx: Context, { resource, ...journey }: z.output<typeof Arriving>) {
+  const { from, uuid } = journey;
+  if (await hasArrived(ctx, journey)) {
     const text = `domain ${uuid} has come to ${ctx.host}, so that it stays`;
     throw new HyperError("in_use", text);
   }

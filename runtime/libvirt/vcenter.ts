@@ -1,5 +1,7 @@
 /** VMware's servers as hypervisors: their URIs, and the file with their password that libvirt reads. */
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import * as z from "zod";
 import { stateFolder } from "../core/paths.ts";
 
@@ -33,21 +35,22 @@ export const VcenterServer = z.strictObject({
 export type VcenterServer = z.output<typeof VcenterServer>;
 
 const folder = () => `${stateFolder()}/auth`;
-export const authFileOf = (alias: string) => `${folder()}/${alias}.conf`;
+/** Of one call alone: two may add a server of one name at once. */
+export const newAuthFile = (alias: string) => `${folder()}/${alias}-${randomUUID()}.conf`;
 
-export function vcenterUri(alias: string, server: VcenterServer): string {
+export function vcenterUri(authfile: string, server: VcenterServer): string {
   const { hostname, username, insecure, datacenter } = server;
   const path = (datacenter ?? "").split("/").filter(Boolean).map(encodeURIComponent).join("/");
   const query = new URLSearchParams({
     ...(insecure && { no_verify: "1" }),
-    authfile: authFileOf(alias),
+    authfile,
   });
   const user = encodeURIComponent(username);
   return `${datacenter === undefined ? "esx" : "vpx"}://${user}@${hostname}/${path}?${query}`;
 }
 
 /** libvirt's own form (source: libvirt, docs/auth.rst). Its lines have a value as it is, up to their end. */
-export function writeAuthFile(alias: string, { hostname, username, password }: VcenterServer) {
+export function writeAuthFile(file: string, { hostname, username, password }: VcenterServer) {
   const [host] = hostname.split(":");
   mkdirSync(folder(), { recursive: true, mode: 0o700 });
   const text = `[credentials-server]
@@ -60,8 +63,11 @@ credentials=server
 [auth-esx-default]
 credentials=server
 `;
-  writeFileSync(authFileOf(alias), text, { mode: 0o600 });
-  chmodSync(authFileOf(alias), 0o600);
+  writeFileSync(file, text, { mode: 0o600, flag: "wx" });
 }
 
-export const removeAuthFile = (alias: string) => rmSync(authFileOf(alias), { force: true });
+/** The file that a URI names, if it is one of ours. */
+export function removeAuthFile(uri: string) {
+  const file = new URLSearchParams(uri.split("?")[1]).get("authfile");
+  if (file && dirname(file) === folder()) rmSync(file, { force: true });
+}

@@ -1,5 +1,5 @@
 /** POST /hosts/add, remove and test: over HTTP, with libvirt's own test hypervisor, and after a restart. */
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -117,6 +117,25 @@ describe("add and remove", () => {
   });
 });
 
+test(
+  "one to which a job will move a domain is not removed, but by force",
+  async () => {
+    for (const name of ["new", "newer"]) await post("add", { name, uri: TEST });
+    const { body } = await server.post("/jobs/submit", {
+      ...{ function: "/libvirt/domain/migrate", host: "fixed", run_at: "2099-01-01T00:00:00Z" },
+      input: { name: "test", to: "new" },
+    });
+    expect(body, JSON.stringify(body)).toMatchObject({ accepted: 1 });
+    expect((await post("remove", { name: "new" })).body).toMatchObject({
+      ...{ code: "in_use", error: expect.stringContaining("1 job of new") },
+    });
+    expect((await post("remove", { name: "newer" })).status).toBe(200);
+    expect((await post("remove", { name: "new", force: true })).status).toBe(200);
+    await server.post("/jobs/cancel", { job_ids: body.job_ids });
+  },
+  slow(60_000),
+);
+
 test("test tells what the login can, and keeps nothing", async () => {
   const { body } = await post("test", { uri: TEST });
   expect(body.data, JSON.stringify(body)).toMatchObject({ uri: TEST, state: "up", error: null });
@@ -172,7 +191,9 @@ test("only administrators without limits may", async () => {
 
 describe("vcenter/servers", () => {
   const esx = { name: "esx1", hostname: "127.0.0.1:1", username: "root", password: 's"e=c;r#t' };
-  const conf = join(state, "hypersdk", "auth", "esx1.conf");
+  const folder = join(state, "hypersdk", "auth");
+  const files = () =>
+    existsSync(folder) ? readdirSync(folder).map((one) => join(folder, one)) : [];
 
   test("add writes the password where this user alone reads it, and remove removes it", async () => {
     const answer = await server.post("/vcenter/servers/add", {
@@ -182,6 +203,8 @@ describe("vcenter/servers", () => {
     });
     expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     expect(answer.body.data).toEqual({ name: "esx1", uri: "esx://root@127.0.0.1:1/" });
+    const [conf = "", ...more] = files();
+    expect(more).toEqual([]);
     expect(statSync(conf).mode & 0o777).toBe(0o600);
     expect(readFileSync(conf, "utf8")).toContain('\npassword=s"e=c;r#t\n');
     const { body } = await server.get("/vcenter/servers/list");
@@ -192,13 +215,28 @@ describe("vcenter/servers", () => {
     expect(shown).not.toContain('s\\"e=c');
     expect(server.log()).not.toContain('s"e=c');
     await post("remove", { name: "esx1" });
-    expect(existsSync(conf)).toBe(false);
+    expect(files()).toEqual([]);
+  });
+
+  test("of two by one name at once, the one that is added keeps its own password", async () => {
+    const both = await Promise.all(
+      [1, 2].map((i) =>
+        server.post("/vcenter/servers/add", { ...esx, password: `secret${i}`, check: false }),
+      ),
+    );
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 500]);
+    const winner = both.findIndex(({ status }) => status === 201) + 1;
+    expect(files().map((one) => readFileSync(one, "utf8"))).toEqual([
+      expect.stringContaining(`password=secret${winner}\n`),
+    ]);
+    await post("remove", { name: "esx1" });
+    expect(files()).toEqual([]);
   });
 
   test("one that does not answer leaves nothing", async () => {
     const { body } = await server.post("/vcenter/servers/add", esx);
     expect(body).toMatchObject({ code: "unreachable" });
-    expect(existsSync(conf)).toBe(false);
+    expect(files()).toEqual([]);
     expect(await aliases()).toEqual(["local", "fixed"]);
   });
 

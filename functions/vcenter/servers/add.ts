@@ -10,6 +10,7 @@ import { keepHost } from "#runtime/hypervisor/kept-hosts.ts";
 import { onTrial } from "#runtime/hypervisor/trial.ts";
 import { reach } from "#runtime/libvirt/host.ts";
 import {
+  newAuthFile,
   removeAuthFile,
   VcenterServer,
   vcenterUri,
@@ -41,8 +42,9 @@ export default defineFunction({
     }
     if (Object.hasOwn(settings().hosts, name))
       throw new HyperError("already_exists", `name: there is a hypervisor ${name}`);
-    const host = { alias: name, uri: vcenterUri(name, server), sudo: false };
-    writeAuthFile(name, server);
+    const file = newAuthFile(name);
+    const host = { alias: name, uri: vcenterUri(file, server), sudo: false };
+    writeAuthFile(file, server);
     try {
       const { reachable, error } = check
         ? await onTrial(host, ctx, reach)
@@ -54,7 +56,7 @@ export default defineFunction({
         );
       await keepHost(host, describeCaller(ctx.caller));
     } catch (error) {
-      removeAuthFile(name);
+      removeAuthFile(host.uri);
       throw error;
     }
     return { name, uri: host.uri.replace(/\?.*/, "") };

@@ -28,13 +28,12 @@ const of = (allowed: string, key: TextKey): Field => ({
   },
 });
 
-const anyOf = (allowed: string, key: ListKey, more: Partial<Field> = {}): Field => ({
+const anyOf = (allowed: string, key: ListKey): Field => ({
   allowed,
   test(value, isQuoted) {
     const pattern = patternOf(value, isQuoted);
     return (vm) => known(vm[key], (texts) => texts.some((text) => matchesPattern(pattern, text)));
   },
-  ...more,
 });
 
 function known<T>(value: T | null | undefined, test: (value: T) => boolean): boolean | undefined {
@@ -81,6 +80,14 @@ const state: Field = {
 
 const ADDRESS = "an address such as 10.0.0.7, with * and ?, or a network such as 10.0.0.0/8";
 const NAME = "a name; * is any text, ? any character";
+const tags = anyOf("a tag; * is any text, ? any character", "tags");
+/** As tags are kept. */
+const tag: Field = {
+  ...tags,
+  aliases: ["tags"],
+  test: (value, isQuoted) => tags.test(value.normalize("NFC"), isQuoted),
+};
+
 const addresses = anyOf(ADDRESS, "addresses");
 
 const ip: Field = {
@@ -118,7 +125,7 @@ export const FIELDS: Record<string, Field> = {
   name: of(NAME, "name"),
   host: of("a hypervisor's alias; * is any text, ? any character", "host"),
   state,
-  tag: anyOf("a tag; * is any text, ? any character", "tags", { aliases: ["tags"] }),
+  tag,
   memory: number("memory", "a size with its unit such as 4GiB, behind >, >=, <, <= or alone", size),
   vcpus: number("vcpus", "a number, behind >, >=, <, <= or alone", wholeNumber, ["vcpu", "cpu"]),
   os: of("a system of libosinfo such as debian12, with * and ?", "os"),

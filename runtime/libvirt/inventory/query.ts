@@ -3,7 +3,7 @@
  *
  *     query = all { OR all }      all = one { [AND] one }      one = NOT one | ( query ) | [field:]value
  *
- * A bare word is a part of the name, whatever its case. What is not known is neither true nor false, and so is its NOT:
+ * A bare word is a part of the name, whatever its case, and has no wildcards. What is not known is neither true nor false, and so is its NOT:
  * a domain whose tags cannot be read is no domain without a tag.
  */
 import { FIELDS, fieldNamed, type Test } from "./fields.ts";
@@ -110,6 +110,7 @@ class Parser {
 
   #term({ at, field, value, isQuoted }: Token & { kind: "term" }): Test {
     if (field === undefined) {
+      assertPlainWord(at, value, isQuoted);
       const part = value.toLowerCase();
       this.fields.add("name");
       return ({ name }) => name?.toLowerCase().includes(part);
@@ -125,6 +126,15 @@ class Parser {
     this.fields.add(key);
     return made;
   }
+}
+
+/** Throws for what looks like more than a part of a name: its NOT would be true of all domains. */
+function assertPlainWord(at: number, value: string, isQuoted: boolean) {
+  if (value === "") throw queryError(at, "an empty word is a part of every name");
+  const [sign] = isQuoted ? [] : (/[*?<>=!:]/.exec(value) ?? []);
+  if (!sign) return;
+  const text = `a word without a field has no ${sign}; use name:… or another field, or quotes`;
+  throw queryError(at, text);
 }
 
 /** False where one is false, true where all are true. */

@@ -5,6 +5,6 @@ import type { Sides } from "./sides.ts";
 type Plain = Exclude<Resource, { kind: "arriving" }>;
 
 export const arriving = (
-  { source, uuid }: Pick<Sides, "source" | "uuid">,
+  { source, uuid, route: { live } }: Pick<Sides, "source" | "uuid" | "route">,
   resource: Plain,
-): Resource => ({ kind: "arriving", from: source.host, uuid, resource });
+): Resource => ({ kind: "arriving", from: source.host, uuid, live, resource });

@@ -5,9 +5,9 @@ import { stateAndReason } from "../arrival.ts";
 import { readDisks } from "../disk.ts";
 import { domainRef, domainState } from "../domain/domain.ts";
 import { findImage } from "../storage/locate.ts";
-import { keyValues } from "../virsh-output.ts";
+import { keyValues, lines } from "../virsh-output.ts";
 import { parseXml } from "../xml.ts";
-import { undefineFlags } from "./release.ts";
+import { UNDEFINE } from "./release.ts";
 
 /**
  * Undefines the domain here, if the other hypervisor has it shut off with all its disks. The files of its disks stay
@@ -15,7 +15,7 @@ import { undefineFlags } from "./release.ts";
  */
 export async function goBack(ctx: Context, name: string, origin: Context) {
   const info = await ctx.virsh(["dominfo", "--domain", await domainRef(ctx, name)]);
-  const { UUID: uuid = "", State } = keyValues(info);
+  const { UUID: uuid = "", State, ...rest } = keyValues(info);
   const there = await stateAndReason(origin, uuid);
   if (there === undefined)
     throw new HyperError("not_found", `backup_id: ${origin.host} has domain ${name} no more`);
@@ -25,10 +25,15 @@ export async function goBack(ctx: Context, name: string, origin: Context) {
     const text = `vm_id: domain ${name} is ${State} here; shut it down first. What it has written since it came is not on ${origin.host}`;
     throw new HyperError("in_use", text);
   }
+  if (rest["Managed save"] === "yes") {
+    const text = `vm_id: domain ${name} has a managed save here, which would be lost; start it, or remove that`;
+    throw new HyperError("in_use", text);
+  }
+  await assertKnown(ctx, origin, uuid, name);
   await assertWhole(origin, uuid, name);
-  const flags = undefineFlags(true); // whether its files are the other's, too, is not known
   const text = await ctx.virsh(["dumpxml", "--domain", uuid, "--inactive"]);
-  await ctx.virsh(["undefine", "--domain", uuid, ...flags]);
+  await ctx.virsh(["undefine", "--domain", uuid, ...UNDEFINE, "--keep-nvram", "--keep-tpm"]);
+  if (rest.Autostart === "enable") await origin.virsh(["autostart", "--domain", uuid]);
   if ((await stateAndReason(ctx, uuid)) !== undefined)
     throw new HyperError("virsh_failed", `virsh undefined ${name}, but libvirt still has it`);
   const disks = readDisks(parseXml(text, "domain")).filter(isOwn);
@@ -44,6 +49,16 @@ const isOwn = ({
   readonly: boolean;
   shareable: boolean;
 }) => device === "disk" && !readonly && !shareable;
+
+/** Throws for snapshots that were made here: the other has none of their data. */
+async function assertKnown(ctx: Context, origin: Context, uuid: string, name: string) {
+  const list = ["snapshot-list", "--domain", uuid, "--name"];
+  const [here, there] = [lines(await ctx.virsh(list)), lines(await origin.virsh(list))];
+  const own = here.filter((snapshot) => !there.includes(snapshot));
+  if (own.length === 0) return;
+  const text = `vm_id: domain ${name} has snapshots here that ${origin.host} has not (${own.join(", ")}), which would be lost; delete them first`;
+  throw new HyperError("in_use", text);
+}
 
 /** Throws unless every disk is there; one that cannot be seen is not. */
 async function assertWhole(origin: Context, uuid: string, name: string) {

@@ -6,6 +6,7 @@ import { mayWrite, needsRoot } from "../storage/image-access.ts";
 import { keyValues } from "../virsh-output.ts";
 import { type Check, fail, pass, warning } from "./check.ts";
 import type { DiskCopy, DiskPlan } from "./disks.ts";
+import { isSameFile } from "./same-file.ts";
 import type { Sides } from "./sides.ts";
 
 export async function checkStorage(sides: Sides, plan: DiskPlan): Promise<Check[]> {
@@ -18,40 +19,39 @@ export async function checkStorage(sides: Sides, plan: DiskPlan): Promise<Check[
   return checks.length > 0 ? checks : [pass("storage", "it has no disks")];
 }
 
-/** A path of one name may be two files: what can be seen is that there is one. */
+/** A path or a volume of one name may be two files: what can be seen is that there is one. */
 async function checkKept(sides: Sides, target: string, disk: Disk): Promise<Check> {
-  const { target: ctx } = sides;
+  const { source, target: ctx } = sides;
   const { host } = ctx;
   const { pool, volume, path, protocol, name } = disk;
   if (protocol)
     return warning("storage", `${target}: ${host} must reach ${protocol} ${name ?? ""} as well`);
-  const isThere = await (pool && volume
-    ? hasVolume(ctx, ["--pool", pool, "--vol", volume])
-    : path && seesPath(ctx, path));
-  const what = path ?? `volume ${volume} of pool ${pool}`;
-  if (!isThere) {
+  const [what, here, there] =
+    pool && volume
+      ? [
+          `volume ${volume} of pool ${pool}`,
+          ...(await Promise.all([source, ctx].map((side) => volumePath(side, pool, volume)))),
+        ]
+      : [`${path}`, path, path && (await seesPath(ctx, path)) ? path : undefined];
+  if (there === undefined) {
     const remedy = disk.device === "cdrom" ? "eject it first" : "copy_storage copies it";
     return fail("storage", `${target}: ${host} has no ${what}; ${remedy}`);
   }
-  if (!path || disk.readonly || disk.device === "cdrom")
+  if (disk.readonly || disk.device === "cdrom")
     return pass("storage", `${target}: ${host} has ${what}`);
-  return checkShared(sides, target, path);
+  const isSame = here === undefined ? undefined : await isSameFile(sides, here, there);
+  const text = `${target}: ${what} of ${host}`;
+  if (isSame) return pass("storage", `${text} is that of ${source.host}`);
+  if (isSame === undefined)
+    return warning("storage", `${text} cannot be compared with the source's; it must be the same`);
+  return fail("storage", `${text} is another than that of ${source.host}; copy_storage copies it`);
 }
 
-/** Two files of one name have another number each, where one file has the same on every host that sees it. */
-async function checkShared({ source, target: ctx }: Sides, target: string, path: string) {
-  const [here, there] = await Promise.all([identityOf(source, path), identityOf(ctx, path)]);
-  const what = `${target}: ${path} of ${ctx.host}`;
-  if (here === undefined || there === undefined)
-    return warning("storage", `${what} cannot be compared with the source's; it must be the same`);
-  if (here === there) return pass("storage", `${what} is that of ${source.host}`);
-  return fail("storage", `${what} is another than that of ${source.host}; copy_storage copies it`);
-}
-
-async function identityOf({ exec }: Context, path: string): Promise<string | undefined> {
-  if (path.startsWith("/dev/")) return undefined;
-  const { exitCode, stdout } = await exec(["stat", "-Lc", "%s %i", "--", path]);
-  return exitCode === 0 ? stdout.trim() : undefined;
+async function volumePath({ virsh }: Context, pool: string, volume: string) {
+  const [found] = await virsh.settled([["vol-path", "--pool", pool, "--vol", volume]]);
+  if (typeof found === "string") return found.replace(/\n+$/, "");
+  if (found?.code === "not_found" || found?.code === "invalid_input") return undefined;
+  throw found;
 }
 
 const seesPath = async (ctx: Context, path: string) =>

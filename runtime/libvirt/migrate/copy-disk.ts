@@ -15,7 +15,7 @@ import { moveInto } from "../storage/import-volume.ts";
 import { receiveBytes } from "../storage/receive.ts";
 import { stagingFor } from "../storage/staging.ts";
 import { readVolume, volumeXml } from "../storage/volume.ts";
-import { fileBytes, volumeBytes } from "../storage/volume-bytes.ts";
+import { assertQuiet, fileBytes, volumeBytes } from "../storage/volume-bytes.ts";
 import { arriving } from "./arriving.ts";
 import type { DiskCopy } from "./disks.ts";
 import type { Sides } from "./sides.ts";
@@ -32,7 +32,7 @@ export async function copyDisk(
   const { volume, path } = image;
   const bytes = volume
     ? await volumeBytes(source, volume.pool, volume.name)
-    : fileBytes(source, path, await sizeOf(source, path));
+    : await quietFile(source, path, `disk ${target}`);
   const phase = `copying disk ${target}`;
   progress({ phase: `waiting to copy disk ${target}`, percent: 0 });
   return inCopyPlace(ctx, async () => {
@@ -45,6 +45,12 @@ export async function copyDisk(
     await intoFile(sides, journal, { from: path, place }, body, how);
     return place;
   });
+}
+
+/** Of a file or a device that no pool has. */
+async function quietFile(ctx: Context, path: string, field: string) {
+  await assertQuiet(ctx, { path, pool: undefined, name: path }, field);
+  return fileBytes(ctx, path, await sizeOf(ctx, path));
 }
 
 interface How {

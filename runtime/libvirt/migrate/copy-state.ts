@@ -1,6 +1,5 @@
 /** What a domain that is off has beside its disks: the firmware's variables, and the state of its TPM. */
 import { HyperError } from "../../core/errors.ts";
-import type { Context } from "../../hypervisor/context.ts";
 import { nvramFile, SYSTEM_FOLDER } from "../clone/nvram.ts";
 import type { Journal } from "../journal.ts";
 import { loginOf } from "../login.ts";
@@ -12,6 +11,7 @@ import { XmlDocument } from "../xml-document.ts";
 import { arriving } from "./arriving.ts";
 import { type Check, fail, pass } from "./check.ts";
 import { intoFile, sizeOf } from "./copy-disk.ts";
+import { isSameFile } from "./same-file.ts";
 import type { Sides } from "./sides.ts";
 
 /** Where the system's libvirtd keeps the state of emulated TPMs, each in a folder named by the domain's UUID. */
@@ -47,36 +47,37 @@ export async function checkState(sides: Sides): Promise<Check[]> {
   if (!nvram && !hasTpm(sides)) return [];
   const item = nvram ? "nvram" : "tpm";
   if (route.live) return [pass(item, "it moves with the memory")];
-  const isShared = route.copy_storage === "none" && nvram && (await sharesFile(target, nvram));
   for (const ctx of [source, target])
     if (!(await loginOf(ctx)).reads_images) throw needsRoot(ctx, `the ${item} is copied`);
   if (!/\/system(\?|$)/.test(source.uri) || !/\/system(\?|$)/.test(target.uri))
     return [fail(item, "it is copied between the libvirtd of two systems only")];
   const state = await readState(sides);
-  if (state.nvram && !isShared && (await pathExists(target, state.nvram)))
-    return [fail("nvram", `${target.host} has ${state.nvram} already`)];
-  if (state.tpm && (await pathExists(target, state.tpm)))
-    return [fail("tpm", `${target.host} has ${state.tpm} already`)];
   return [
-    ...(nvram ? [pass("nvram", state.nvram ? `${state.nvram} is copied` : "it has none yet")] : []),
-    ...(hasTpm(sides) ? [pass("tpm", state.tpm ? "its state is copied" : "it has none yet")] : []),
+    ...(nvram ? [await checkPlace(sides, "nvram", state.nvram)] : []),
+    ...(hasTpm(sides) ? [await checkPlace(sides, "tpm", state.tpm)] : []),
   ];
 }
 
-/** On shared storage the variables may be, too. */
-const sharesFile = (target: Context, path: string) =>
-  pathExists(target, path).then((exists) => exists && !path.startsWith("/var/lib/libvirt/qemu/"));
-
-export async function copyState(sides: Sides, journal: Journal, state: State) {
+async function checkPlace(sides: Sides, item: string, path: string | undefined): Promise<Check> {
   const { source, target } = sides;
-  if (state.nvram && !(await sharesFile(target, state.nvram))) {
+  if (!path) return pass(item, "it has none yet");
+  if (!(await pathExists(target, path))) return pass(item, `${path} is copied`);
+  if (await isSameFile(sides, path))
+    return pass(item, `${path} of ${target.host} is that of ${source.host}`);
+  return fail(item, `${target.host} has ${path} already`);
+}
+
+/** What both see stays where it is. */
+export async function copyState(sides: Sides, journal: Journal, state: State) {
+  const { source } = sides;
+  if (state.nvram && !(await isSameFile(sides, state.nvram))) {
     const path = state.nvram;
     const stream = await fileBytes(source, path, await sizeOf(source, path)).stream();
     const body = { size: await sizeOf(source, path), stream: () => stream };
     const how = { field: "nvram", phase: "copying the firmware's variables", progress: () => {} };
     await intoFile(sides, journal, { from: path, place: path }, body, how);
   }
-  if (state.tpm) await copyTpm(sides, journal, state.tpm);
+  if (state.tpm && !(await isSameFile(sides, state.tpm))) await copyTpm(sides, journal, state.tpm);
 }
 
 /** Some kilobytes, with owners by name. */

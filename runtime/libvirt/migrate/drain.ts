@@ -10,7 +10,7 @@ import { domainState, listDomains } from "../domain/domain.ts";
 import { NameOfDomain } from "../names.ts";
 import { throwIfCancelled } from "../rollback.ts";
 import { readFindings } from "./compatibility.ts";
-import { migrate } from "./migrate.ts";
+import { assertPlausible, Migration, migrate } from "./migrate.ts";
 import { readSides } from "./sides.ts";
 import type { MigrateWish } from "./wish.ts";
 
@@ -26,6 +26,8 @@ export const Drained = z.object({
   live: z.boolean(),
   error: z.string().optional().describe("why it stays"),
   code: z.string().optional(),
+  source: Migration.shape.source.optional(),
+  warnings: Migration.shape.warnings.optional(),
 });
 type Drained = z.output<typeof Drained>;
 
@@ -62,14 +64,15 @@ async function drainOne(
       throw new HyperError("in_use", "it runs, and live: false moves none that does");
     const { concurrency: _, to: targets, ...rest } = wish;
     const own = { ...rest, live, ...(live ? {} : { tls: false, postcopy_after: undefined }) };
+    assertPlausible(own);
     const to = await chooseTarget(ctx, { ...own, name: uuid }, targets, taken);
-    if (!wish.dry_run) {
-      await assertFree(ctx, wish, { host: to, name });
-      const part: Progress = (update) => progress({ ...update, phase: `${name}: ${update.phase}` });
-      await migrate({ ...ctx, progress: part }, { ...own, name: uuid, to });
-    }
+    if (wish.dry_run) return { name, success: true, to, live };
+    await assertFree(ctx, wish, { host: to, name });
+    const part: Progress = (update) => progress({ ...update, phase: `${name}: ${update.phase}` });
+    const moved = await migrate({ ...ctx, progress: part }, { ...own, name: uuid, to });
     progress({ phase: `${name} has moved`, percent: 100 });
-    return { name, success: true, to, live };
+    const { source, warnings } = moved;
+    return { name, success: true, to, live, source, warnings };
   } catch (error) {
     const known = toHyperError(error);
     if (known.code === "internal") ctx.log.error({ domain: name, error }, "drain");

@@ -1,4 +1,5 @@
 /** Empty images at the target, into which a running guest's disks are mirrored while its memory flows. */
+import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { programError } from "../../hypervisor/virsh-errors.ts";
 import type { Journal } from "../journal.ts";
@@ -58,8 +59,14 @@ async function makeFile(sides: Sides, journal: Journal, { path, image, backing }
   return file;
 }
 
+/** As dash and BusyBox say it, and as bash does. */
+const EXISTS = /(: File exists|: cannot overwrite existing file)\s*$/;
+
 /** An empty file that nobody else has made. */
-async function claim({ exec }: Context, path: string) {
+async function claim({ exec, host }: Context, path: string) {
   const result = await exec(["sh", "-c", 'umask 077; set -C; : >"$1"', "sh", path]);
-  if (result.exitCode !== 0) throw programError(`making ${path}`, result);
+  if (result.exitCode === 0) return;
+  if (EXISTS.test(result.stderr))
+    throw new HyperError("already_exists", `${path} exists already on ${host}`);
+  throw programError(`making ${path}`, result);
 }

@@ -54,18 +54,27 @@ async function noteState(sides: Sides, journal: Journal) {
 
 /** Whatever virsh says, the two libvirtd decide where the guest is. */
 async function move(sides: Sides, plan: DiskPlan, paths: Map<string, string>, wish: MigrateWish) {
-  const { source, target, name } = sides;
+  const { source, target, name, uuid } = sides;
   const failure = await runMigration(sides, plan, paths, wish).then(
     () => undefined,
     (error: Error) => error,
   );
   if (failure) source.log.warn(`virsh has not migrated the guest: ${failure.message}`);
   if (failure) await untilSettled(sides);
-  if (await hasArrived(target, source.host, sides.uuid)) {
-    if (failure) source.log.warn("The guest has moved all the same.");
+  if (await hasArrived(target, { from: source.host, uuid, live: true })) {
+    if (!failure) return;
+    if ((await stateAndReason(target, uuid)) === undefined) throw ended(name, failure);
+    source.log.warn("The guest has moved all the same.");
     return;
   }
   throw failure ?? new HyperError("virsh_failed", `virsh migrated ${name}, but it did not arrive`);
+}
+
+/** Neither side has it any more. */
+function ended(name: string, failure: Error): HyperError {
+  const known = failure instanceof HyperError && failure.code !== "not_found";
+  const text = `the guest of ${name} has ended on its way: ${failure.message}`;
+  return new HyperError(known ? failure.code : "virsh_failed", text, { cause: failure });
 }
 
 const SETTLE_MS = 30_000;

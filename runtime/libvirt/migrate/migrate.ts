@@ -34,7 +34,7 @@ export const Migration = z.object({
   source: z.enum(["defined", "undefined"]).describe("what the source has of it afterwards"),
   stats: Stats.nullable().describe("of a live migration, once it is done"),
   flow: Flow,
-  kept_files: z.array(z.string()).describe("files of its disks that stay on the source"),
+  kept_files: z.array(z.string()).describe("files of it that stay on the source"),
   checks: z.array(Check),
   warnings: z.array(z.string()),
 });
@@ -53,18 +53,21 @@ export async function migrate(ctx: Context, wish: MigrateWish): Promise<Migratio
     ? { ...(await migrateLive(sides, plan, wish)), snapshots: 0 }
     : { ...(await migrateOffline(sides, plan)), stats: null };
   const disks = told.disks.map((disk) => ({ ...disk, to: paths.get(disk.target) ?? disk.to }));
-  const warnings = await releaseSource(sides, wish);
-  const isGone = !sides.persistent || (wish.undefine_source && !warnings.some(saysKept));
+  const { warnings, files, isGone } = await releaseSource(sides, wish);
   return {
     ...{ ...told, ...moved, disks, source: isGone ? "undefined" : "defined" },
+    kept_files: [...told.kept_files, ...files],
     warnings: [...told.warnings, ...warnings],
   };
 }
 
-const saysKept = (text: string) => text.includes("still has");
-
 /** Throws for wishes that exclude each other. */
-function assertPlausible({ live, copy_storage, postcopy_after, tls }: MigrateWish) {
+export function assertPlausible({
+  live,
+  copy_storage,
+  postcopy_after,
+  tls,
+}: Pick<MigrateWish, "live" | "copy_storage" | "postcopy_after" | "tls">) {
   const wrong = (text: string) => new HyperError("invalid_input", text);
   if (postcopy_after !== undefined && copy_storage !== "none")
     throw wrong("postcopy_after: libvirt does it on shared storage alone (copy_storage: none)");

@@ -11,6 +11,7 @@ import type { DiskPlan } from "./disks.ts";
 import { retargeted } from "./retarget.ts";
 import type { Sides } from "./sides.ts";
 import { readSnapshotList, redefineSnapshots } from "./snapshots.ts";
+import { watchStill } from "./still.ts";
 import { assertSame } from "./verify.ts";
 
 export interface Moved {
@@ -22,10 +23,11 @@ export interface Moved {
 export async function migrateOffline(sides: Sides, plan: DiskPlan): Promise<Moved> {
   const { target, name, source } = sides;
   return withRollback(target, `migration of ${name} from ${source.host}`, async (journal) => {
+    const assertUntouched = await watchStill(sides, plan);
     const paths = await copyDisks(sides, journal, plan);
     const state = await readState(sides);
     await copyState(sides, journal, state);
-    await assertStillOff(sides);
+    await assertUntouched();
     const text = retargeted(sides.text, plan.copies, paths);
     const snapshots = await readSnapshotList(source, sides.uuid);
     source.progress({ phase: "defining the domain", percent: 100 });
@@ -35,7 +37,7 @@ export async function migrateOffline(sides: Sides, plan: DiskPlan): Promise<Move
     const there = await readSnapshotList(target, sides.uuid);
     if (there.length !== snapshots.length)
       throw new HyperError("virsh_failed", `${target.host} has not taken all snapshots`);
-    await assertStillOff(sides);
+    await assertUntouched();
     throwIfCancelled(source);
     return { paths, snapshots: snapshots.length };
   });
@@ -51,13 +53,6 @@ async function copyDisks(sides: Sides, journal: Journal, { copies }: DiskPlan) {
     paths.set(copy.target, await copyDisk(sides, journal, copy, parts[i] ?? unwatched));
   }
   return paths;
-}
-
-/** What a domain has written meanwhile is not in the copy. */
-async function assertStillOff({ source, uuid, name }: Sides) {
-  const state = (await source.virsh(["domstate", "--domain", uuid])).trim();
-  if (state === "shut off") return;
-  throw new HyperError("in_use", `name: domain ${name} was started while it was copied`);
 }
 
 async function defineThere(sides: Sides, journal: Journal, text: string) {

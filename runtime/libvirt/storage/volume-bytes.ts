@@ -7,7 +7,7 @@ import { programError } from "../../hypervisor/virsh-errors.ts";
 import { parseXml, textOf } from "../xml.ts";
 import { mayRead } from "./image-access.ts";
 import { readStorage } from "./usage.ts";
-import { assertImage, IMAGE_TIMEOUT_MS, parseVolume, type Volume } from "./volume.ts";
+import { assertImage, IMAGE_TIMEOUT_MS, parseVolume } from "./volume.ts";
 
 /** Prints a part of a file. BusyBox's dd may not count bytes; its tail and head do. */
 const PART = `if dd if=/dev/null of=/dev/null bs=512 iflag=skip_bytes,count_bytes skip=1 count=1 2>/dev/null
@@ -56,10 +56,15 @@ function partsOf(ctx: Context, words: string[], size: number, what: string) {
   };
 }
 
-async function assertQuiet(ctx: Context, { path, pool, name }: Volume) {
+/** Throws `in_use` for an image that a running domain may be writing to. */
+export async function assertQuiet(
+  ctx: Context,
+  place: { path: string; pool: string | undefined; name: string },
+  field = "volume",
+) {
   const { disksUsing } = await readStorage(ctx);
-  const writer = disksUsing({ path, pool, name }).find((use) => use.running && use.writes);
+  const writer = disksUsing(place).find((use) => use.running && use.writes);
   if (!writer) return;
-  const text = `volume: ${name} is used by the running domain ${writer.domain}, so its bytes would be torn; shut it down first`;
+  const text = `${field}: ${place.name} is used by the running domain ${writer.domain}, so its bytes would be torn; shut it down first`;
   throw new HyperError("in_use", text, { details: { domains: [writer.domain] } });
 }

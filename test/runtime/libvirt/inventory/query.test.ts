@@ -83,6 +83,15 @@ describe("what matches", () => {
   });
 });
 
+test("signs in quotes are plain, and tags are found however their letters are composed", () => {
+  expect(matches('"we*"')).toBe(false);
+  expect(matches('"we*"', { name: "we*b" })).toBe(true);
+  const tags = ["caf\u00e9"];
+  for (const text of ["tag:cafe\u0301", "tag:caf\u00e9", "tag:cafe\u0301*", 'tag:"cafe\u0301"'])
+    expect(matches(text, { tags }), text).toBe(true);
+  expect(matches("NOT tag:cafe\u0301", { tags })).toBe(false);
+});
+
 describe("what is not known is neither true nor false", () => {
   const blind = { tags: null, memory: null };
   test.each<[string, boolean | undefined]>([
@@ -147,6 +156,15 @@ describe("what is refused, and where", () => {
     ["tag:a\0", 6, "no control characters"],
     ['name:"a\ud800"', 8, "no control characters"],
     ["a".repeat(1001), 1001, "at most 1000"],
+    ["web*", 1, "a word without a field has no *"],
+    ["NOT we?", 5, "has no ?"],
+    ["NOT memory>4GiB", 5, "has no >"],
+    ["memory<4GiB", 1, "has no <"],
+    ["NOT !tag:prod", 5, "has no !"],
+    ["tag=prod", 1, "has no =; use name:"],
+    ["52:54:00", 1, "has no :"],
+    ['tag:a ""', 7, "an empty word"],
+    ["NOT ''", 5, "an empty word"],
   ])("%s", (query, position, text) => {
     expect(() => parseQuery(query)).toThrowError(
       expect.objectContaining({
