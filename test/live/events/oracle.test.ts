@@ -125,10 +125,16 @@ function migrate(from: string, to: string, address: string) {
 }
 const otherUri = () =>
   `qemu+unix:///system?socket=/proc/${other.pid}/root/run/libvirt/libvirt-sock`;
+/** A libvirtd that is killed may leave it paused or stopped on either side: then it ends, and starts again. */
 const MOVES = [
-  (name: string) => virsh("start", "--domain", name),
-  () => migrate("qemu:///system", otherUri(), THERE),
-  () => migrate(otherUri(), "qemu:///system", HERE),
+  ...[() => "qemu:///system", otherUri].flatMap((uri) => [
+    (name: string) => virsh("-c", uri(), "start", "--domain", name),
+    (name: string) => virsh("-c", uri(), "destroy", "--domain", name),
+  ]),
+  ...[1, 2, 3].flatMap(() => [
+    () => migrate("qemu:///system", otherUri(), THERE),
+    () => migrate(otherUri(), "qemu:///system", HERE),
+  ]),
 ];
 
 async function work(name: string, end: number, actions = ACTIONS) {
@@ -156,6 +162,8 @@ test("each event of virsh is ours, once and in order, or in a gap that is named"
   const beside = oracle(["event", "--all"], [...NAMES, LAST, MOVER]);
   await sleep(500);
 
+  await virsh("start", "--domain", MOVER);
+  await migrate("qemu:///system", otherUri(), THERE); // later ones may all be in a gap
   const end = Date.now() + SECONDS * 1000;
   const working = Promise.all([...NAMES.map((name) => work(name, end)), work(MOVER, end, MOVES)]);
   for (let n = 1; n <= LOSSES; n++) {
@@ -194,7 +202,7 @@ test("each event of virsh is ours, once and in order, or in a gap that is named"
     console.info(
       `${host}: ${ours.length - gaps} events, ${moved} of migration, ${gaps} gaps; virsh ${beside.seen.length}`,
     );
-    if (host === "local") expect(moved).toBeGreaterThan(0); // those of the other may all be in its gaps
+    expect(moved).toBeGreaterThan(0);
     expect(differences(ours, beside.seen)).toEqual([]);
     expect(gaps, `${told(heard, "hypervisor", host)}`).toBe(1 + LOSSES * (host === "far" ? 2 : 1));
     const lost = heard.filter((one) => one.kind === "hypervisor" && one.host === host);
