@@ -69,7 +69,8 @@ export async function planNvram(
   doc: XmlDocument,
   { source, target }: CloneRequest,
 ): Promise<Nvram | undefined> {
-  const nvram = nvramFile(doc, await nvramFolder(ctx));
+  const isChosen = doc.find("os")[0]?.attributes.firmware === "efi";
+  const nvram = nvramFile(doc, undefined) ?? (isChosen && nvramFile(doc, await nvramFolder(ctx)));
   if (!nvram) return undefined;
   const { path, isGenerated } = nvram;
   const folder = posix.dirname(path);
