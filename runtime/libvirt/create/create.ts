@@ -54,13 +54,14 @@ async function makeDomain(
   return { ...created, seed, started: wish.start, autostart: wish.autostart, reasons };
 }
 
-/** What is created stays, whether its guest comes or not. */
+/** What is created stays, whether its guest comes or not, and also where the job that waits is cut off. */
 export async function awaitGuest(
   ctx: Context,
   created: Created,
   { wait, cloud_init }: Pick<DomainWish, "wait" | "cloud_init">,
 ): Promise<Created> {
   if (!wait) return created;
+  await ctx.job?.keep();
   const known = staticAddresses(cloud_init?.network);
   try {
     return { ...created, guest: await waitForGuest(ctx, created.uuid, wait, known) };
