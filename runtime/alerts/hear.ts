@@ -25,6 +25,7 @@ export class Hearing {
   crashes: Reading[];
   #end = new AbortController();
   readonly #hosts = hostsNow();
+  readonly #isCrash: ReturnType<typeof crashes>;
 
   /** Whether hypervisors have come or gone since it began. */
   get isOutdated() {
@@ -36,6 +37,7 @@ export class Hearing {
     before?.end();
     this.due = new Set(before?.due);
     this.crashes = before?.crashes ?? [];
+    this.#isCrash = before ? before.#isCrash : crashes();
     void this.#hear(wake).catch((error) =>
       log.warn({ error }, "alert rules do not hear of events"),
     );
@@ -55,7 +57,7 @@ export class Hearing {
   #note(event: FleetEvent) {
     if (event.kind === "domain" || event.kind === "stream") this.#add(OF_DOMAINS);
     if (event.kind === "hypervisor" || event.kind === "stream") this.#add(OF_HYPERVISORS);
-    if (event.kind !== "domain" || !isCrash(event)) return;
+    if (event.kind !== "domain" || !this.#isCrash(event)) return;
     const { host, object } = event;
     this.crashes.push({ host, object, value: 1, detail: CRASHED });
   }
@@ -69,7 +71,20 @@ export class Hearing {
   }
 }
 
-/** virsh's words for a QEMU that has ended by itself, and for a guest that has panicked. */
-const isCrash = ({ event, action, reason }: FleetEvent & { kind: "domain" }) =>
-  event === "lifecycle" &&
-  (action === "crashed" || (action === "stopped" && (reason === "failed" || reason === "crashed")));
+/**
+ * Tells by virsh's words a QEMU that has ended by itself and a guest that has panicked. One that was started for a
+ * domain that comes from another hypervisor is no crash as long as its guest has not come, which runs on over there.
+ */
+export function crashes() {
+  const arriving = new Set<string>();
+  return ({ host, object, event, action, reason }: FleetEvent & { kind: "domain" }) => {
+    if (event !== "lifecycle") return false;
+    const domain = `${host}/${object}`;
+    if (action === "started" && reason === "migrated") arriving.add(domain);
+    else if (/^(started|resumed)$/.test(action ?? "") || reason === "paused")
+      arriving.delete(domain);
+    if (action !== "stopped" && action !== "crashed") return false;
+    const isUnborn = arriving.delete(domain);
+    return action === "crashed" || reason === "crashed" || (reason === "failed" && !isUnborn);
+  };
+}
