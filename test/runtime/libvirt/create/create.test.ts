@@ -217,3 +217,20 @@ test.each(["fd", "qcow2", "raw"])(
     });
   },
 );
+
+test.each([
+  ["as text", "<nvram template='/t.fd'>/var/lib/libvirt/qemu/nvram/web_VARS.fd</nvram>"],
+  ["as a source", "<nvram><source file='/var/lib/libvirt/qemu/nvram/web_VARS.fd'/></nvram>"],
+])(
+  "firmware variables of a domain that had the name before it was renamed: %s",
+  async (_, nvram) => {
+    const run = (argv: string[]) =>
+      argv[0] === "ls" && argv.at(-1)?.endsWith("/web_VARS.fd")
+        ? { exitCode: 0, stderr: "" }
+        : undefined;
+    const domains = { other: other("").replace("<devices>", `<os>${nvram}</os><devices>`) };
+    const { outcome } = await create({ firmware: "uefi" }, { run, domains });
+    expect(outcome).toMatchObject({ code: "in_use", details: { domains: ["other"] } });
+    expect(`${outcome}`).toMatch(/name: domain other uses .*web_VARS\.fd; take another name$/);
+  },
+);
