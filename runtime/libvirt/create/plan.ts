@@ -9,7 +9,7 @@ import { parseXml } from "../xml.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { cdromDisk, findIso } from "./cdrom.ts";
 import { type BootDevice, domainDefinition, type Machine } from "./definition.ts";
-import { planDisks } from "./disks.ts";
+import { type Origin, planDisks } from "./disks.ts";
 import { chooseHardware } from "./hardware.ts";
 import { planInterfaces } from "./interfaces.ts";
 import { assertNoNvram } from "./nvram.ts";
@@ -19,6 +19,8 @@ import { assertSpace } from "./pools.ts";
 import { planSeed } from "./seed.ts";
 import { cdromBus } from "./targets.ts";
 import type { DomainWish } from "./wish.ts";
+
+export type { Origin };
 
 export interface Plan {
   machine: Machine;
@@ -31,7 +33,11 @@ export interface Plan {
 }
 
 /** Throws for everything that can be known to fail. */
-export async function planDomain(ctx: Context, wish: DomainWish): Promise<Plan> {
+export async function planDomain(
+  ctx: Context,
+  wish: DomainWish,
+  origin: Origin = {},
+): Promise<Plan> {
   const { name, memory, vcpus } = wish;
   const has = await readCapabilities(ctx, wish);
   const hardware = chooseHardware(wish, has, await findSystem(ctx, wish.osinfo));
@@ -39,7 +45,7 @@ export async function planDomain(ctx: Context, wish: DomainWish): Promise<Plan> 
     throw new HyperError("already_exists", `name: domain '${name}' already exists`);
   await assertNoNvram(ctx, wish, hardware);
   const interfaces = await planInterfaces(ctx, wish, hardware);
-  const { disks, nameNext, needs } = await planDisks(ctx, wish, hardware, has);
+  const { disks, nameNext, needs } = await planDisks(ctx, wish, hardware, { ...has, ...origin });
   const iso = wish.cdrom === undefined ? undefined : await findIso(ctx, wish.cdrom);
   const bus = cdromBus(hardware);
   const cdroms = iso === undefined ? [] : [cdromDisk(iso, bus, nameNext(bus))];
