@@ -28,7 +28,7 @@ export const lossOf = (host: string): NewEvent | undefined => {
   return detail === undefined ? undefined : hypervisorEvent(host, "lost", detail);
 };
 
-const hypervisorEvent = (host: string, event: "lost" | "found", detail: string | null) => ({
+export const hypervisorEvent = (host: string, event: "lost" | "found", detail: string | null) => ({
   kind: "hypervisor" as const,
   host,
   object: host,
@@ -60,6 +60,7 @@ export class Source {
   close() {
     this.#end.abort();
     this.live = false;
+    if (this.group === "domains") lost.delete(this.host); // nobody asks, so nobody knows
     this.#settled.resolve();
   }
 
@@ -77,7 +78,6 @@ export class Source {
       const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures++, 10));
       await sleep(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
     }
-    if (this.group === "domains") lost.delete(this.host); // nobody asks, so nobody knows
   }
 
   /** Another driver has no such objects; but a hypervisor without events of domains tells nothing. */
