@@ -7,6 +7,7 @@ import { Hearing } from "../../../runtime/alerts/hear.ts";
 import type { FleetEvent } from "../../../runtime/events/fleet-event.ts";
 import { applyHosts } from "../../../runtime/hypervisor/added-hosts.ts";
 import { follow } from "../../../runtime/hypervisor/events/follow.ts";
+import { listening } from "../../../runtime/hypervisor/events/source.ts";
 import { closeHypervisors } from "../../../runtime/hypervisor/registry.ts";
 import { eventTeller } from "../../fixtures/event-teller.ts";
 import { until } from "../../fixtures/fake.ts";
@@ -17,8 +18,10 @@ process.env.PATH = `${teller.folder}:${process.env.PATH}`;
 process.env.HYPERSDK_CONFIG = join(folder, "hypersdk.toml");
 writeFileSync(process.env.HYPERSDK_CONFIG, '[hosts.local]\nuri = "qemu:///system"\n');
 
+const day = listening.ms;
 const ends: (() => void)[] = [];
 afterEach(async () => {
+  listening.ms = day;
   for (const end of ends.splice(0)) end();
   await applyHosts([]);
   await closeHypervisors();
@@ -83,4 +86,11 @@ test("alert rules hear of a hypervisor with another URI", async () => {
   hearing.due.clear();
   await applyHosts([other("qemu:///session")]);
   await until(() => teller.pids().length > before && hearing.due.has("domain_crashed"));
+});
+
+test("a session whose time is over is followed by another one, and the hypervisor was not lost", async () => {
+  listening.ms = 400;
+  const local = hear(["local"]);
+  await until(() => local.heard.length >= 3, "three sessions", 10_000);
+  expect(new Set(local.words())).toEqual(new Set(["local resync"]));
 });
