@@ -74,6 +74,8 @@ export async function readMade(id: string): Promise<Made[]> {
   return rows;
 }
 
+/** That it has kept something is known until it ends, so that nobody does it again. */
 export async function forgetMade(id: string) {
-  await insist((pool) => pool.query("DELETE FROM job_journal WHERE job = $1", [id]));
+  const forget = "DELETE FROM job_journal WHERE job = $1 AND NOT (complete AND resources = '[]')";
+  await insist((pool) => pool.query(forget, [id]));
 }

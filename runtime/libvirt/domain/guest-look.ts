@@ -1,6 +1,6 @@
 /** One look at a guest that is waited for: what is seen of it, and what is missing. */
 import type { Context } from "../../hypervisor/context.ts";
-import { readCloudInit } from "./guest-cloud-init.ts";
+import { type CloudInitResult, readCloudInit } from "./guest-cloud-init.ts";
 import {
   askAgent,
   distinct,
@@ -8,13 +8,19 @@ import {
   greetSsh,
   readOuterAddresses,
 } from "./guest-signs.ts";
-import type { Guest, Wait } from "./wait-for-guest.ts";
 
 /** A guest can tell any number of addresses. */
 const MAX_GREETED = 16;
 
+type Sign = "state" | "agent" | "address" | "ssh" | "cloud-init";
+
 interface Seen {
-  guest: Omit<Guest, "seconds">;
+  guest: {
+    addresses: GuestAddress[];
+    state?: string;
+    ssh?: { address: string; greeting: string };
+    cloud_init?: CloudInitResult;
+  };
   /** What is not there yet, in words; undefined once all is. */
   missing?: string | undefined;
 }
@@ -22,10 +28,10 @@ interface Seen {
 export async function lookAtGuest(
   ctx: Context,
   domain: string,
-  wait: Wait,
+  sign: Sign,
   { given, withAgent }: { given: GuestAddress[]; withAgent: boolean },
 ): Promise<Seen> {
-  if (wait.for === "state") {
+  if (sign === "state") {
     const state = (await ctx.virsh(["domstate", "--domain", domain])).trim();
     const missing = state === "running" ? undefined : `it is ${state}`;
     return { guest: { addresses: [], state }, missing };
@@ -33,11 +39,11 @@ export async function lookAtGuest(
   const agent = withAgent ? await askAgent(ctx, domain) : { silent: "it has no guest agent" };
   const told = "addresses" in agent ? agent.addresses : [];
   const addresses = distinct([...told, ...(await readOuterAddresses(ctx, domain))]);
-  if (wait.for === "address")
+  if (sign === "address")
     return { guest: { addresses }, missing: addresses.length > 0 ? undefined : "no address" };
-  if (wait.for === "ssh") return lookForSsh(ctx, addresses, given);
+  if (sign === "ssh") return lookForSsh(ctx, addresses, given);
   if ("silent" in agent) return { guest: { addresses }, missing: agent.silent };
-  if (wait.for === "agent") return { guest: { addresses } };
+  if (sign === "agent") return { guest: { addresses } };
   const result = await readCloudInit(ctx, domain);
   if ("silent" in result) return { guest: { addresses }, missing: result.silent };
   return { guest: { addresses, cloud_init: result } };

@@ -125,7 +125,7 @@ async function untilThere(
   /** libvirt tells of a state and of an agent, but of no address. */
   const pause = wait.for === "state" || wait.for === "agent" ? undefined : LOOK_MS;
   for (;;) {
-    const look = () => lookAtGuest(ctx, domain, wait, { given, withAgent });
+    const look = () => lookAtGuest(ctx, domain, wait.for, { given, withAgent });
     const { guest, missing } = await patiently(ctx, over, look);
     const seconds = Math.round((performance.now() - began) / 100) / 10;
     const errors = guest.cloud_init?.errors ?? [];
