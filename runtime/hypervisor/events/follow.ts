@@ -122,8 +122,8 @@ function tellGone(host: string, closing: Shared[]) {
   const kinds = [...new Set(closing.flatMap((shared) => shared.kinds))];
   if (kinds.length === 0) return;
   const why = "the hypervisor was removed, or is another one by now";
-  if (kinds.includes("hypervisor") && !lossOf(host)) publish(hypervisorEvent(host, "lost", why));
   publish(resync(host, kinds, why));
+  if (kinds.includes("hypervisor") && !lossOf(host)) publish(hypervisorEvent(host, "lost", why)); // the last word
 }
 
 afterArrival(() => {

@@ -72,7 +72,7 @@ test.each([
   await until(() => local.heard.length > 0);
   await applyHosts(kept);
   await until(() => all.ended && its.ended);
-  for (const one of [all, its]) expect(one.words().slice(-2)).toEqual(["b lost", "b resync"]);
+  for (const one of [all, its]) expect(one.words().slice(-2)).toEqual(["b resync", "b lost"]);
   expect([local.ended, local.words()]).toEqual([false, ["local resync"]]);
 });
 
