@@ -189,7 +189,7 @@ describe("becomes a domain that runs", () => {
     const data = expectSuccess(await take(path), 201);
     expect(data.source).toMatchObject({ manifest: true });
     expect(data.disks).toHaveLength(2);
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
   });
 
   test("an OVF with its disks and manifest beside it", async () => {
