@@ -39,9 +39,11 @@ export default defineFunction({
 
   async run({ kind = USUAL_KINDS, name, event, last_event_id }, { caller, signal, ...ctx }) {
     const { requestedHosts = ctx.hosts } = ctx;
-    const filter = { kinds: kind, hosts: [requestedHosts].flat(), names: name, events: event };
+    const hosts = [requestedHosts].flat();
+    const whole = ctx.hosts.every((host) => hosts.includes(host)); // also for `*`
+    const filter = { kinds: kind, hosts, names: name, events: event };
     const view = viewFor(caller);
-    return events(follow({ ...filter, view, after: last_event_id }, signal));
+    return events(follow({ ...filter, whole, view, after: last_event_id }, signal));
   },
 });
 

@@ -1,6 +1,5 @@
 /** Hears what happens to domains and hypervisors, so that rules about it need not wait for their next measurement. */
 import { log } from "../core/log.ts";
-import { settings } from "../core/settings.ts";
 import type { FleetEvent } from "../events/fleet-event.ts";
 import { follow } from "../hypervisor/events/follow.ts";
 import { CRASHED } from "./measure-domains.ts";
@@ -16,26 +15,16 @@ export const HEARD: Condition[] = [...OF_DOMAINS, ...OF_HYPERVISORS];
 /** What rules are about changes with these alone. */
 const EVENTS = ["lifecycle", "io-error", "lost", "found"];
 
-const hostsNow = () => Object.keys(settings().hosts).join();
-
 /** What was heard and not yet looked at. */
 export class Hearing {
-  readonly due: Set<Condition>;
+  readonly due = new Set<Condition>();
   /** Domains that have crashed, of which libvirt may know nothing any more: it forgets a transient one. */
-  crashes: Reading[];
+  crashes: Reading[] = [];
   #end = new AbortController();
-  readonly #hosts = hostsNow();
+  readonly #isCrash = crashes();
 
-  /** Whether hypervisors have come or gone since it began. */
-  get isOutdated() {
-    return this.#hosts !== hostsNow();
-  }
-
-  /** `wake` is called with everything that is heard. What `before` has heard goes on here, and it ends. */
-  constructor(wake: () => void, before?: Hearing) {
-    before?.end();
-    this.due = new Set(before?.due);
-    this.crashes = before?.crashes ?? [];
+  /** `wake` is called with everything that is heard. */
+  constructor(wake: () => void) {
     void this.#hear(wake).catch((error) =>
       log.warn({ error }, "alert rules do not hear of events"),
     );
@@ -43,9 +32,11 @@ export class Hearing {
 
   async #hear(wake: () => void) {
     const kinds = ["domain", "hypervisor"] as const;
-    // one that did not keep up is cut off, and goes on after a `resync`
+    let after: string | undefined;
+    // one that did not keep up is cut off, and goes on after a `resync`; it ends when hypervisors come or go, too
     while (!this.#end.signal.aborted) {
-      for await (const event of follow({ kinds, events: EVENTS }, this.#end.signal)) {
+      for await (const event of follow({ kinds, events: EVENTS, after }, this.#end.signal)) {
+        after = event.id;
         this.#note(event);
         wake();
       }
@@ -55,7 +46,7 @@ export class Hearing {
   #note(event: FleetEvent) {
     if (event.kind === "domain" || event.kind === "stream") this.#add(OF_DOMAINS);
     if (event.kind === "hypervisor" || event.kind === "stream") this.#add(OF_HYPERVISORS);
-    if (event.kind !== "domain" || !isCrash(event)) return;
+    if (event.kind !== "domain" || !this.#isCrash(event)) return;
     const { host, object } = event;
     this.crashes.push({ host, object, value: 1, detail: CRASHED });
   }
@@ -69,7 +60,20 @@ export class Hearing {
   }
 }
 
-/** virsh's words for a QEMU that has ended by itself, and for a guest that has panicked. */
-const isCrash = ({ event, action, reason }: FleetEvent & { kind: "domain" }) =>
-  event === "lifecycle" &&
-  (action === "crashed" || (action === "stopped" && (reason === "failed" || reason === "crashed")));
+/**
+ * Tells by virsh's words a QEMU that has ended by itself and a guest that has panicked. One that was started for a
+ * domain that comes from another hypervisor is no crash as long as its guest has not come, which runs on over there.
+ */
+export function crashes() {
+  const arriving = new Set<string>();
+  return ({ host, object, event, action, reason }: FleetEvent & { kind: "domain" }) => {
+    if (event !== "lifecycle") return false;
+    const domain = `${host}/${object}`;
+    if (action === "started" && reason === "migrated") arriving.add(domain);
+    else if (/^(started|resumed)$/.test(action ?? "") || reason === "paused")
+      arriving.delete(domain);
+    if (action !== "stopped" && action !== "crashed") return false;
+    const isUnborn = arriving.delete(domain);
+    return action === "crashed" || reason === "crashed" || (reason === "failed" && !isUnborn);
+  };
+}

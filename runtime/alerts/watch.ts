@@ -25,7 +25,7 @@ export async function watchRules(signal: AbortSignal) {
       const rules = (await listRules()).filter(({ enabled }) => enabled);
       const isHeard = rules.some(({ condition }) => HEARD.includes(condition));
       if (!isHeard) hearing = void hearing?.end();
-      else if (!hearing || hearing.isOutdated) hearing = new Hearing(() => wake(), hearing);
+      else hearing ??= new Hearing(() => wake());
       wake = () => early.abort();
       await look(rules, next, hearing);
       if ((hearing?.due.size ?? 0) > 0) early.abort();

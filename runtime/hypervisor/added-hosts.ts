@@ -5,7 +5,7 @@
 import { uriProblem } from "../core/libvirt-uri.ts";
 import { log } from "../core/log.ts";
 import { settings } from "../core/settings.ts";
-import { closeHypervisors } from "./registry.ts";
+import { closeHypervisors, tellArrival } from "./registry.ts";
 
 export interface AddedHost {
   alias: string;
@@ -31,13 +31,16 @@ export async function applyHosts(kept: AddedHost[]) {
     added.delete(alias);
     delete hosts[alias];
   }
+  const before = added.size;
   for (const host of kept) {
     const { alias, uri, sudo } = host;
     if (added.has(alias) || isRefused(host)) continue;
     hosts[alias] = { uri, sudo };
     added.set(alias, host);
   }
-  await Promise.all(gone.map(({ alias }) => closeHypervisors(alias)));
+  const closing = gone.map(({ alias }) => closeHypervisors(alias));
+  if (added.size > before) tellArrival();
+  await Promise.all(closing);
 }
 
 function isRefused({ alias, uri }: AddedHost): boolean {

@@ -42,6 +42,15 @@ const listening: ((only?: string) => void)[] = [];
 /** Told before hypervisors are closed: who would open them again. */
 export const beforeClose = (end: (only?: string) => void) => void listening.push(end);
 
+const awaiting: (() => void)[] = [];
+
+/** Told when hypervisors have come beside those that were there. */
+export const afterArrival = (look: () => void) => void awaiting.push(look);
+
+export function tellArrival() {
+  for (const look of awaiting) look();
+}
+
 /** Ends every session and connection, or those of one hypervisor. */
 export async function closeHypervisors(only?: string) {
   for (const end of listening) end(only);

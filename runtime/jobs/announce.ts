@@ -1,6 +1,12 @@
 /** Jobs that end are told of, in the transaction that ends them. */
 import type { PoolClient } from "pg";
-import { type MessageData, oneLine, type Type } from "../notifications/message.ts";
+import {
+  type MessageData,
+  oneLine,
+  shorten,
+  TEXT_BYTES,
+  type Type,
+} from "../notifications/message.ts";
 import { anyWants, storeMessages } from "../notifications/outbox.ts";
 import { aliasOf } from "./host-key.ts";
 import type { Job } from "./job.ts";
@@ -20,6 +26,9 @@ export async function announceEnds(client: PoolClient, ids: string[]) {
   await storeMessages(client, messages);
 }
 
+/** A batch may have failed for a thousand reasons, after which the job's ID is still to be read. */
+const ERROR_BYTES = TEXT_BYTES - 1000;
+
 /** Without the job's input, of which a receiver needs to know nothing. */
 function describe(job: Job): MessageData {
   const { id, function: path, state, domains, schedule, submitter, answer } = job;
@@ -27,7 +36,7 @@ function describe(job: Job): MessageData {
   const error = state === "completed" ? null : `${answer?.body.error ?? "no reason is known"}`;
   return {
     title: oneLine(`Job ${path} on ${host} ${state}${domains[0] ? `: ${domains.join(", ")}` : ""}`),
-    text: [error, `job ${id}`].filter(Boolean).join("\n"),
+    text: [error && shorten(error, ERROR_BYTES), `job ${id}`].filter(Boolean).join("\n"),
     ...{ id, function: path, host, state, domains, schedule, error },
     code: (answer?.body.code as string | undefined) ?? null,
     submitter: { kind: submitter.kind, name: submitter.name },

@@ -8,7 +8,7 @@ import { storable } from "../store/text.ts";
 import { takeCopyPlace } from "./copies.ts";
 import { hostKey } from "./host-key.ts";
 import type { Job, Progress } from "./job.ts";
-import { openJournal } from "./journal.ts";
+import { keepMade, openJournal } from "./journal.ts";
 import type { JobScope } from "./scope.ts";
 
 /** A line of a job's log. */
@@ -54,6 +54,7 @@ export class Attempt {
     this.scope = {
       id: job.id,
       openJournal: (host, operation) => openJournal(owner, host, operation),
+      keep: () => keepMade(owner),
       takeCopyPlace: (host, signal) => takeCopyPlace(job, hostKey(host), signal),
     };
   }

@@ -24,19 +24,25 @@ const COMPLETE = `${OWN} UPDATE job_journal SET complete = true FROM own WHERE j
 /** Done again, where its outcome was unknown, it finds nothing to remove. */
 const REMOVE = `${OWN}, gone AS (DELETE FROM job_journal USING own WHERE job = id AND journal = $4)
   SELECT id FROM own`;
+/** An operation that is complete and has nothing to remove says that its job has given out what it made. */
+const KEEP = `${OWN}, kept AS (UPDATE job_journal SET resources = '[]' FROM own WHERE job = id AND complete)
+  SELECT id FROM own`;
+
+type Owner = Pick<Job, "id" | "worker" | "attempt">;
+
+async function write(statement: string, values: unknown[]) {
+  const { rows } = await insist((pool) => pool.query(statement, values));
+  if (rows.length === 0) throw superseded();
+}
 
 /** Each write waits until the database is back. It throws `superseded` once another worker has the job. */
 export function openJournal(
-  job: Pick<Job, "id" | "worker" | "attempt"> & { unfinished: Set<string> },
+  job: Owner & { unfinished: Set<string> },
   host: string,
   operation: string,
 ): JournalStore {
   const journal = randomUUID();
   const own = () => [job.id, job.attempt, job.worker, journal];
-  const write = async (statement: string, values: unknown[]) => {
-    const { rows } = await insist((pool) => pool.query(statement, values));
-    if (rows.length === 0) throw superseded();
-  };
   const end = async (statement: string) => {
     if (!job.unfinished.has(journal)) return; // nothing was noted
     await write(statement, own());
@@ -52,6 +58,11 @@ export function openJournal(
   };
 }
 
+/** What the complete operations of a job have made is no longer the job's to remove. */
+export const keepMade = ({ id, attempt, worker }: Owner) => write(KEEP, [id, attempt, worker]);
+
+export const isKept = ({ complete, resources }: Made) => complete && resources.length === 0;
+
 export const superseded = () =>
   new HyperError("superseded", "another worker has taken the job over; this one leaves it alone");
 
@@ -63,6 +74,8 @@ export async function readMade(id: string): Promise<Made[]> {
   return rows;
 }
 
+/** That it has kept something is known until it ends, so that nobody does it again. */
 export async function forgetMade(id: string) {
-  await insist((pool) => pool.query("DELETE FROM job_journal WHERE job = $1", [id]));
+  const forget = "DELETE FROM job_journal WHERE job = $1 AND NOT (complete AND resources = '[]')";
+  await insist((pool) => pool.query(forget, [id]));
 }

@@ -4,7 +4,7 @@ import { isLost } from "../core/errors.ts";
 import type { Attempt } from "./attempt.ts";
 import { freeCopyPlaces } from "./copies.ts";
 import type { Answer, State } from "./job.ts";
-import { forgetMade, type Made, readMade } from "./journal.ts";
+import { forgetMade, isKept, type Made, readMade } from "./journal.ts";
 import type { Runner } from "./runner.ts";
 
 /** A job at which so many workers have died is what kills them. */
@@ -43,57 +43,78 @@ export async function perform(attempt: Attempt, runner: Runner): Promise<Outcome
 
 /** Its hypervisor was lost, and what may be done again once nothing is left of it is done again. */
 const isForLater = async ({ job }: Attempt, runner: Runner, { body }: Answer) =>
-  isLost(body.code) && job.attempt < MAX_ATTEMPTS && (await runner.isRepeatable(job));
+  isLost(body.code) &&
+  job.attempt < MAX_ATTEMPTS &&
+  (await runner.isRepeatable(job)) &&
+  !(await readMade(job.id)).some(isKept);
 
 const isUnfinished = ({ complete }: Made) => !complete;
 
-/** What cannot be done again stays as far as it is complete: the source of a clone may be gone by then. */
+/**
+ * What cannot be done again stays as far as it is complete: the source of a clone may be gone by then. `kept`: the
+ * operations whose domain somebody may use already, since the job waits for its guest.
+ */
 async function undoStopped(attempt: Attempt, runner: Runner) {
   const running = await patiently(attempt, () => runner.endPrograms(attempt.job));
-  const isWhole = await runner.isRepeatable(attempt.job);
+  const kept = (await readMade(attempt.job.id)).filter(isKept).map(({ operation }) => operation);
+  const isWhole = kept.length === 0 && (await runner.isRepeatable(attempt.job));
   const left = await undo(attempt, runner, isWhole ? () => true : isUnfinished);
-  return { isWhole, left: [...left, ...running] };
+  return { isWhole, left: [...left, ...running], kept };
 }
 
 /** The job was cancelled, is to be done again, or this worker ends. */
 async function endStopped(attempt: Attempt, runner: Runner, answer: Answer | undefined) {
-  const { isWhole, left } = await undoStopped(attempt, runner);
+  const { isWhole, left, kept } = await undoStopped(attempt, runner);
   if (attempt.stopped === "lost") return undefined;
   if (attempt.stopped === "cancelled") {
     const told = isWhole ? undefined : answer;
-    return cancelled(runner, left, told);
+    return cancelled(runner, { left, kept }, told);
   }
   if (isWhole && left.length === 0) return undefined; // given back
   const isOwn = answer && attempt.stopped === "again";
   return {
     state: "failed" as const,
-    answer: isOwn ? withLeft(answer, left) : unknown(runner, left),
+    answer: isOwn ? withLeft(answer, left) : unknown(runner, { left, kept }, answer),
   };
 }
 
 /** Removes what the dead attempt has made. Resolves to the job's end where it may not be done again. */
 async function takeOver(attempt: Attempt, runner: Runner): Promise<Outcome | undefined> {
   const { job } = attempt;
-  const { isWhole, left } = await undoStopped(attempt, runner);
+  const { isWhole, left, kept } = await undoStopped(attempt, runner);
   await freeCopyPlaces(job);
   if (attempt.stopped === "lost") return undefined;
-  if (job.state === "cancelling") return cancelled(runner, left);
+  if (job.state === "cancelling") return cancelled(runner, { left, kept });
   if (isWhole && left.length === 0 && job.deaths < MAX_DEATHS) return undefined;
-  return { state: "failed", answer: unknown(runner, left) };
+  return { state: "failed", answer: unknown(runner, { left, kept }) };
 }
 
-function unknown(runner: Runner, left: string[]): Answer {
+interface Rest {
+  left: string[];
+  kept: string[];
+}
+
+const stays = (kept: string[]) =>
+  kept.length > 0 ? `; what it had made before it waited stays: ${kept.join(", ")}` : "";
+
+/** `told`: what the attempt itself says of the domains, such as their UUIDs. */
+function unknown(runner: Runner, { left, kept }: Rest, told?: Answer): Answer {
   const why = "the worker ended in the middle of the job, so that its outcome is unknown";
   const look = "look at the present state before you submit it again";
-  return runner.failure("outcome_unknown", `${why}; ${look}`, left);
+  const answer = runner.failure("outcome_unknown", `${why}${stays(kept)}; ${look}`, left);
+  return kept.length > 0 ? { ...answer, body: { ...told?.body, ...answer.body, kept } } : answer;
 }
 
 /** An answer that tells what was done before stays, unless something is left. */
-export function cancelled(runner: Runner, left: string[] = [], told?: Answer): Outcome {
+export function cancelled(
+  runner: Runner,
+  { left, kept }: Rest = { left: [], kept: [] },
+  told?: Answer,
+): Outcome {
   if (told?.body.code === "cancelled" && left.length === 0)
     return { state: "cancelled", answer: told };
   const rest = left.length > 0 ? `; left behind: ${left.join(", ")}` : "";
-  const answer = runner.failure("cancelled", `the job was cancelled${rest}`, left);
+  const answer = runner.failure("cancelled", `the job was cancelled${rest}${stays(kept)}`, left);
   return { state: "cancelled", answer };
 }
 
@@ -108,7 +129,7 @@ async function undo(attempt: Attempt, runner: Runner, goes: (made: Made) => bool
   const made = await readMade(attempt.job.id);
   const left = await patiently(attempt, () => runner.remove(attempt.job, made.filter(goes)));
   const isMidway = attempt.stopped || attempt.takenOver;
-  const kept = isMidway ? made.filter((one) => !goes(one)) : [];
+  const kept = isMidway ? made.filter((one) => !goes(one) && !isKept(one)) : [];
   if (attempt.stopped !== "lost") await forgetMade(attempt.job.id);
   return [...left, ...kept.map(({ operation }) => `${operation}, complete`)];
 }

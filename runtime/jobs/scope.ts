@@ -12,6 +12,8 @@ export interface JournalStore {
 export interface JobScope {
   id: string;
   openJournal(host: string, operation: string): JournalStore;
+  /** What its complete operations have made stays, whatever becomes of the job, which is not done again then. */
+  keep(): Promise<void>;
   /** Resolves when the hypervisor has a place for one more copy, across all workers, to how to give it back. */
   takeCopyPlace(host: string, signal: AbortSignal): Promise<() => Promise<void>>;
 }

@@ -4,7 +4,7 @@ import { connectTo, isIn } from "../core/destination.ts";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
 import { allowed, authorities } from "./allowed.ts";
-import type { Message } from "./message.ts";
+import { type Message, shorten } from "./message.ts";
 import type { ReceiverSettings } from "./receivers.ts";
 
 const TIMEOUT_MS = 15_000;
@@ -30,7 +30,7 @@ export async function sendMail(settings: ReceiverSettings<"email">, message: Mes
       ...{ disableFileAccess: true, disableUrlAccess: true },
     });
     const { rejected } = await transport.sendMail({
-      ...{ from, to, subject: message.data.title, text: `${message.data.text}\n` },
+      ...{ from, to, subject: message.data.title, text: `${shorten(message.data.text)}\n` },
       messageId: `<${message.id}@hypersdk>`, // by which a repeat is known
       date: new Date(message.timestamp),
       headers: { "Auto-Submitted": "auto-generated", "X-HyperSDK-Type": message.type },

@@ -32,3 +32,17 @@ export const oneLine = (text: string, length = 200) => {
   const line = text.replace(/\p{Cc}+/gu, " ").trim();
   return line.length > length ? `${line.slice(0, length).toWellFormed()}…` : line;
 };
+
+/** Slack, Mattermost and mail servers take this much of a text for people. */
+export const TEXT_BYTES = 10_000;
+
+/** Whole characters of a text, of at most so many bytes as JSON: a receiver that takes no more refuses the message. */
+export function shorten(text: string, bytes = TEXT_BYTES): string {
+  let [size, end] = [0, 0];
+  for (const character of text) {
+    size += Buffer.byteLength(JSON.stringify(character)) - 2; // its quotes
+    if (size > bytes) return `${text.slice(0, end)}…`;
+    end += character.length;
+  }
+  return text;
+}

@@ -8,6 +8,7 @@ import { log } from "../core/log.ts";
 import { query, transaction } from "../store/database.ts";
 import { storable, storableJson } from "../store/text.ts";
 import type { Message, MessageData, Type } from "./message.ts";
+import { FinalRefusal } from "./post.ts";
 import type { ReceiverName, ReceiverSettings } from "./receivers.ts";
 
 interface Client {
@@ -85,24 +86,44 @@ const LONGEST_PAUSE_SECONDS = 30 * 60;
 export const pauseSeconds = (tries: number) =>
   Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(tries, 20));
 
-/** The message is tried again after a pause, unless it is a day old. */
-export async function noteRefused({ receiver, tries, message }: Head, error: HyperError) {
-  const dropped = await transaction(async (client) => {
-    // the receiver's row first, as everybody who changes both
-    await client.query("SELECT FROM receiver WHERE name = $1 FOR UPDATE", [receiver]);
-    const drop = `DELETE FROM outbox WHERE receiver = $1 AND created_at < now() - '${KEPT}'::interval`;
-    const gone = (await client.query(drop, [receiver])).rowCount ?? 0;
-    const note = `UPDATE receiver SET tries = tries + 1, retry_at = now() + make_interval(secs => $2),
-      last_error = $3, dropped = dropped + $4 WHERE name = $1`;
-    const values = [receiver, pauseSeconds(tries), storable(error.message.slice(0, 1000)), gone];
-    await client.query(note, values);
-    return gone;
-  });
-  const text =
-    dropped > 0
+/** The message is tried again after a pause, unless it is a day old, or refused for good. */
+export async function noteRefused(head: Head, error: HyperError) {
+  const { receiver, tries, message } = head;
+  const isFinal = error instanceof FinalRefusal;
+  const reason = storable(error.message.slice(0, 1000));
+  const dropped = await (isFinal ? drop(head, reason) : postpone(head, reason));
+  const text = isFinal
+    ? "is given up, since it would be refused again"
+    : dropped > 0
       ? `was among ${dropped} that are given up after a day`
       : `is tried again in ${pauseSeconds(tries)} s`;
   // what the receiver answered may repeat what was sent; GET /notifications/config shows it
   const told = { receiver, message: message.id, code: error.code };
   log.warn(told, `a message to ${receiver} did not arrive, and ${text}`);
 }
+
+/** The receiver's row comes first, as with everybody who changes both. */
+const LOCK = "SELECT FROM receiver WHERE name = $1 FOR UPDATE";
+
+/** Resolves to how many messages are given up. */
+const postpone = ({ receiver, tries }: Head, reason: string) =>
+  transaction(async (client) => {
+    await client.query(LOCK, [receiver]);
+    const old = `DELETE FROM outbox WHERE receiver = $1 AND created_at < now() - '${KEPT}'::interval`;
+    const gone = (await client.query(old, [receiver])).rowCount ?? 0;
+    const note = `UPDATE receiver SET tries = tries + 1, retry_at = now() + make_interval(secs => $2),
+      last_error = $3, dropped = dropped + $4 WHERE name = $1`;
+    await client.query(note, [receiver, pauseSeconds(tries), reason, gone]);
+    return gone;
+  });
+
+/** Those behind it are sent at once. */
+const drop = ({ receiver, seq }: Head, reason: string) =>
+  transaction(async (client) => {
+    await client.query(LOCK, [receiver]);
+    const gone = (await client.query("DELETE FROM outbox WHERE seq = $1", [seq])).rowCount ?? 0;
+    const note = `UPDATE receiver SET tries = 0, retry_at = NULL, last_error = $2, dropped = dropped + $3
+      WHERE name = $1`;
+    await client.query(note, [receiver, reason, gone]);
+    return gone;
+  });

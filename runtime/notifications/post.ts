@@ -94,9 +94,16 @@ async function read(response: IncomingMessage): Promise<string> {
   return text.slice(0, SHOWN_CHARACTERS).toWellFormed();
 }
 
+/** A refusal of this very message, which it would meet again each time. */
+export class FinalRefusal extends HyperError {}
+
+/** The receiver cannot read it, it is too large, or its content is wrong. */
+const FINAL = [400, 413, 422];
+
 /** Throws `unreachable` unless the receiver has taken it. */
 export function checkTaken({ status, text }: Reply) {
   if (status >= 200 && status < 300) return;
   const why = status >= 300 && status < 400 ? "a redirect, which is not followed" : text.trim();
-  throw new HyperError("unreachable", `it answered ${status}${why ? `: ${why}` : ""}`);
+  const Refusal = FINAL.includes(status) ? FinalRefusal : HyperError;
+  throw new Refusal("unreachable", `it answered ${status}${why ? `: ${why}` : ""}`);
 }

@@ -14,7 +14,9 @@ const ReceiverView = z.looseObject({
       last_delivery: z.string().nullable(),
       last_error: z.string().nullable().describe("why the first of them did not arrive yet"),
       next_try: z.string().nullable(),
-      dropped: z.number().describe("messages that were given up after a day"),
+      dropped: z
+        .number()
+        .describe("messages that were given up: after a day, or refused with 400, 413 or 422"),
       changed_at: z.string(),
       changed_by: z.string(),
     })

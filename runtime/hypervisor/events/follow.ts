@@ -2,16 +2,21 @@
 import { settings } from "../../core/settings.ts";
 import type { Kind } from "../../events/fleet-event.ts";
 import { KINDS } from "../../events/fleet-event.ts";
-import { lingering, listen, resync, tell } from "../../events/hub.ts";
+import { lingering, listen, publish, resync, tell } from "../../events/hub.ts";
 import type { Filter, Listener } from "../../events/listener.ts";
 import { JobSource } from "../../jobs/events.ts";
-import { beforeClose } from "../registry.ts";
+import { afterArrival, beforeClose } from "../registry.ts";
 import { GROUPS, type Group } from "./script.ts";
-import { lossOf, Source } from "./source.ts";
+import { hypervisorEvent, lossOf, Source } from "./source.ts";
 
 export interface Following extends Filter {
   /** The ID of the last event that was heard before: what came after it is told first. */
   after?: string | undefined;
+  /**
+   * The hypervisors are all that there are, so that it ends when another one comes.
+   * @default where none are named
+   */
+  whole?: boolean;
 }
 
 /** Something that is heard of: a group of events of a hypervisor, or the jobs. */
@@ -31,12 +36,14 @@ interface Shared {
 }
 
 const sources = new Map<string, Shared>();
+const followers = new Map<Listener, { used: Shared[]; whole: boolean }>();
 
 /**
  * Hears what happens until the signal comes or the loop over it ends: `for await (const event of follow({ kinds:
- * ["domain"] }, signal))`. The first event of each hypervisor is a `resync`: from then on nothing is missed.
+ * ["domain"] }, signal))`. The first event of each hypervisor is a `resync`: from then on nothing is missed. It ends also
+ * when one of its hypervisors is removed or becomes another one: whoever wants to hear more begins anew.
  */
-export function follow({ after, ...filter }: Following, signal: AbortSignal): Listener {
+export function follow({ after, whole, ...filter }: Following, signal: AbortSignal): Listener {
   const listener = listen(filter, after);
   const { kinds = KINDS, hosts = Object.keys(settings().hosts) } = filter;
   const used = hosts.flatMap((host) =>
@@ -46,7 +53,9 @@ export function follow({ after, ...filter }: Following, signal: AbortSignal): Li
   );
   if (kinds.includes("job")) used.push(acquire(null, ["job"], "jobs", () => new JobSource()));
   for (const shared of used) welcome(listener, shared, after !== undefined);
+  followers.set(listener, { used, whole: whole ?? filter.hosts === undefined });
   const leave = () => {
+    followers.delete(listener);
     signal.removeEventListener("abort", end);
     for (const shared of used.splice(0)) release(shared);
   };
@@ -98,9 +107,25 @@ function end(shared: Shared) {
 }
 
 beforeClose((host) => {
-  for (const shared of sources.values()) {
-    if (host !== undefined && host !== shared.host) continue;
+  const closing = [...sources.values()].filter((one) => (host ?? one.host) === one.host);
+  if (host !== undefined) tellGone(host, closing);
+  for (const shared of closing) {
     clearTimeout(shared.linger);
     end(shared);
   }
+  if (host === undefined) return; // the process ends, or a test
+  for (const [listener, { used }] of followers)
+    if (used.some((shared) => closing.includes(shared))) listener.close();
+});
+
+function tellGone(host: string, closing: Shared[]) {
+  const kinds = [...new Set(closing.flatMap((shared) => shared.kinds))];
+  if (kinds.length === 0) return;
+  const why = "the hypervisor was removed, or is another one by now";
+  publish(resync(host, kinds, why));
+  if (kinds.includes("hypervisor") && !lossOf(host)) publish(hypervisorEvent(host, "lost", why)); // the last word
+}
+
+afterArrival(() => {
+  for (const [listener, { whole }] of followers) if (whole) listener.close();
 });

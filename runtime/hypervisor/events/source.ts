@@ -15,8 +15,8 @@ const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 30_000;
 /** Until a libvirtd that takes a connection, and does not answer, is given up. */
 const READY_MS = 15_000;
-/** A day; then it begins anew. */
-const LISTENING_MS = 24 * 3600 * 1000;
+/** A day; then it begins anew, as every process has its end. A test has less time. */
+export const listening = { ms: 24 * 3600 * 1000 };
 /** Names of domains that have been heard of, by which a line that can be read in two ways is understood. */
 const MAX_NAMES = 10_000;
 
@@ -28,7 +28,7 @@ export const lossOf = (host: string): NewEvent | undefined => {
   return detail === undefined ? undefined : hypervisorEvent(host, "lost", detail);
 };
 
-const hypervisorEvent = (host: string, event: "lost" | "found", detail: string | null) => ({
+export const hypervisorEvent = (host: string, event: "lost" | "found", detail: string | null) => ({
   kind: "hypervisor" as const,
   host,
   object: host,
@@ -60,6 +60,7 @@ export class Source {
   close() {
     this.#end.abort();
     this.live = false;
+    if (this.group === "domains") lost.delete(this.host); // nobody asks, so nobody knows
     this.#settled.resolve();
   }
 
@@ -67,9 +68,11 @@ export class Source {
     const { signal } = this.#end;
     for (let failures = 0; !signal.aborted; ) {
       const why = await this.#hear().catch((error) => toHyperError(error));
-      if (this.live) failures = 0;
+      const wasLive = this.live;
+      if (wasLive) failures = 0;
       this.live = false;
       if (signal.aborted) break;
+      if (wasLive && why.code === "timed_out") continue; // its day is over: a `resync` tells of the next one
       log.info({ host: this.host, group: this.group, why: why.message }, "events are not heard");
       this.#settled.resolve();
       if (why.code === "unsupported") return this.#giveUp(why.message);
@@ -77,7 +80,6 @@ export class Source {
       const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures++, 10));
       await sleep(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
     }
-    if (this.group === "domains") lost.delete(this.host); // nobody asks, so nobody knows
   }
 
   /** Another driver has no such objects; but a hypervisor without events of domains tells nothing. */
@@ -109,7 +111,7 @@ export class Source {
     if (hypervisor.isTest)
       return new HyperError("unsupported", "libvirt's test driver tells its events to nobody else");
     const argv = listeningArgv(this.group, virshOptions(hypervisor.uri).slice(1));
-    const options = { timeout: LISTENING_MS, signal, lasting: true, log };
+    const options = { timeout: listening.ms, signal, lasting: true, log };
     const program = await hypervisor.spawn(argv, options);
     let [ready, wanted] = [0, Number.POSITIVE_INFINITY];
     /** What some of them hear before all do is told after the resync: what came before it may be missing. */

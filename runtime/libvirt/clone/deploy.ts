@@ -88,13 +88,14 @@ export async function deployDomain(
   return { ...clone, linked, started, seed };
 }
 
-/** What is deployed stays, whether its guest comes or not. */
+/** What is deployed stays, whether its guest comes or not, and also where the job that waits is cut off. */
 export async function awaitGuest(
   ctx: Context,
   deployed: Deployed,
   { wait, cloudInit }: Pick<DeployRequest, "wait" | "cloudInit">,
 ): Promise<Deployed> {
   if (!wait) return deployed;
+  await ctx.job?.keep();
   const known = staticAddresses(cloudInit?.network);
   try {
     return { ...deployed, guest: await waitForGuest(ctx, deployed.uuid, wait, known) };

@@ -14,13 +14,17 @@ import { domainDefinition } from "./definition.ts";
 import { assertOwnImages } from "./existing.ts";
 import { assertOwnMacs } from "./interfaces.ts";
 import { makeDisks } from "./make-disks.ts";
-import { type Plan, planDomain } from "./plan.ts";
+import { type Origin, type Plan, planDomain } from "./plan.ts";
 import { addSeed } from "./seed.ts";
 import type { DomainWish } from "./wish.ts";
 
-export async function createDomain(ctx: Context, wish: DomainWish): Promise<Created> {
+export async function createDomain(
+  ctx: Context,
+  wish: DomainWish,
+  origin: Origin = {},
+): Promise<Created> {
   ctx.checkDomain(wish.name);
-  const plan = await planDomain(ctx, wish);
+  const plan = await planDomain(ctx, wish, origin);
   const created = await withRollback(ctx, `creation of domain ${wish.name}`, (journal) =>
     makeDomain(ctx, journal, wish, plan),
   );
@@ -54,13 +58,14 @@ async function makeDomain(
   return { ...created, seed, started: wish.start, autostart: wish.autostart, reasons };
 }
 
-/** What is created stays, whether its guest comes or not. */
+/** What is created stays, whether its guest comes or not, and also where the job that waits is cut off. */
 export async function awaitGuest(
   ctx: Context,
   created: Created,
   { wait, cloud_init }: Pick<DomainWish, "wait" | "cloud_init">,
 ): Promise<Created> {
   if (!wait) return created;
+  await ctx.job?.keep();
   const known = staticAddresses(cloud_init?.network);
   try {
     return { ...created, guest: await waitForGuest(ctx, created.uuid, wait, known) };

@@ -12,6 +12,11 @@ import { type Need, readDiskPool } from "./pools.ts";
 import { busOf, targetNames } from "./targets.ts";
 import type { DiskWish, DomainWish } from "./wish.ts";
 
+export interface Origin {
+  /** The volumes that the wish names were made by the same operation: no image that was there before is on them. */
+  madeHere?: boolean;
+}
+
 export interface DiskPlans {
   disks: PlannedDisk[];
   /** Gives a further disk, such as a CD-ROM, its name. */
@@ -23,13 +28,14 @@ export async function planDisks(
   ctx: Context,
   { name, disks: wishes }: DomainWish,
   hardware: Hardware,
-  has: Capabilities,
+  has: Capabilities & Origin,
 ): Promise<DiskPlans> {
   const nameNext = targetNames();
   const needs: Need[] = [];
   const disks: PlannedDisk[] = [];
   const isNamed = wishes.some(({ volume, image, path }) => volume ?? image ?? path);
-  const storage = isNamed ? await readStorage(ctx) : NOTHING;
+  const found = isNamed ? await readStorage(ctx) : NOTHING;
+  const storage = has.madeHere ? { ...found, unknown: [] } : found;
   const planning = { ctx, domain: name, storage, needs };
   for (const [index, wish] of wishes.entries()) {
     const field = `disks[${index}]`;

@@ -5,20 +5,22 @@ import type { Context } from "../../hypervisor/context.ts";
 import { assertPossible } from "../clone/disks.ts";
 import { listDomains } from "../domain/domain.ts";
 import { assertWaitable } from "../domain/wait-for-guest.ts";
-import { pathExists } from "../program.ts";
 import { parseXml } from "../xml.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { cdromDisk, findIso } from "./cdrom.ts";
-import { type BootDevice, domainDefinition, type Hardware, type Machine } from "./definition.ts";
-import { planDisks } from "./disks.ts";
+import { type BootDevice, domainDefinition, type Machine } from "./definition.ts";
+import { type Origin, planDisks } from "./disks.ts";
 import { chooseHardware } from "./hardware.ts";
 import { planInterfaces } from "./interfaces.ts";
+import { assertNoNvram } from "./nvram.ts";
 import { findSystem } from "./osinfo.ts";
 import type { PlannedDisk } from "./planned.ts";
 import { assertSpace } from "./pools.ts";
 import { planSeed } from "./seed.ts";
 import { cdromBus } from "./targets.ts";
 import type { DomainWish } from "./wish.ts";
+
+export type { Origin };
 
 export interface Plan {
   machine: Machine;
@@ -31,7 +33,11 @@ export interface Plan {
 }
 
 /** Throws for everything that can be known to fail. */
-export async function planDomain(ctx: Context, wish: DomainWish): Promise<Plan> {
+export async function planDomain(
+  ctx: Context,
+  wish: DomainWish,
+  origin: Origin = {},
+): Promise<Plan> {
   const { name, memory, vcpus } = wish;
   const has = await readCapabilities(ctx, wish);
   const hardware = chooseHardware(wish, has, await findSystem(ctx, wish.osinfo));
@@ -39,7 +45,7 @@ export async function planDomain(ctx: Context, wish: DomainWish): Promise<Plan> 
     throw new HyperError("already_exists", `name: domain '${name}' already exists`);
   await assertNoNvram(ctx, wish, hardware);
   const interfaces = await planInterfaces(ctx, wish, hardware);
-  const { disks, nameNext, needs } = await planDisks(ctx, wish, hardware, has);
+  const { disks, nameNext, needs } = await planDisks(ctx, wish, hardware, { ...has, ...origin });
   const iso = wish.cdrom === undefined ? undefined : await findIso(ctx, wish.cdrom);
   const bus = cdromBus(hardware);
   const cdroms = iso === undefined ? [] : [cdromDisk(iso, bus, nameNext(bus))];
@@ -65,20 +71,4 @@ function usualBoot(hasDisk: boolean, hasCdrom: boolean): BootDevice[] {
     ...(hasCdrom ? ["cdrom" as const] : []),
   ];
   return found.length > 0 ? found : ["network"];
-}
-
-const NVRAM = "/var/lib/libvirt/qemu/nvram";
-/** Endings of these files, which newer libvirt takes from the distribution's firmware: Fedora's and RHEL's are qcow2. */
-const VARIABLES = ["fd", "qcow2", "raw"];
-
-/** libvirt would take the variables that another domain of this name has left, with its boot entries and keys. */
-async function assertNoNvram(ctx: Context, { name }: DomainWish, { firmware }: Hardware) {
-  if (firmware === "bios" || /\/session(\?|$)/.test(ctx.uri)) return;
-  for (const format of VARIABLES) {
-    const file = `${NVRAM}/${name}_VARS.${format}`;
-    // a login user who may not look there learns nothing, and libvirt goes on as it always does
-    if (!(await pathExists(ctx, file).catch(() => false))) continue;
-    const text = `name: another domain '${name}' has left its firmware's variables, ${file}; remove the file first`;
-    throw new HyperError("already_exists", text);
-  }
 }

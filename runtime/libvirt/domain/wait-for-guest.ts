@@ -1,21 +1,16 @@
 /** Waits until the guest of a domain that was started is really there. */
+import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import { HyperError } from "../../core/errors.ts";
+import { HyperError, isLost } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { ejectSeed } from "../cloud-init/eject-seed.ts";
 import { readKnown } from "../definitions.ts";
 import { throwIfCancelled } from "../rollback.ts";
 import { type Element, textOf } from "../xml.ts";
 import { type Changes, LOOK_MS, watchChanges } from "./changes.ts";
-import { CloudInitResult, readCloudInit } from "./guest-cloud-init.ts";
-import {
-  askAgent,
-  distinct,
-  GuestAddress,
-  greetSsh,
-  hasAgentChannel,
-  readOuterAddresses,
-} from "./guest-signs.ts";
+import { CloudInitResult } from "./guest-cloud-init.ts";
+import { lookAtGuest } from "./guest-look.ts";
+import { GuestAddress, hasAgentChannel } from "./guest-signs.ts";
 import { readInterfaces } from "./interface.ts";
 
 export const Timeout = z.int().min(1).max(86_400).default(300).describe("seconds");
@@ -55,9 +50,6 @@ export const Guest = z.object({
 
 export type Guest = z.output<typeof Guest>;
 
-/** A guest can tell any number of addresses. */
-const MAX_GREETED = 16;
-
 /** Throws `unsupported` for a domain whose guest cannot be seen in this way. `domain`: its definition. */
 export function assertWaitable(domain: Element, wait: Wait) {
   if (wait.for === "state") return;
@@ -82,18 +74,35 @@ export async function waitForGuest(
   known: string[] = [],
 ): Promise<Guest> {
   const began = performance.now();
-  const { domain: definition } = await readKnown(ctx, domain);
+  const over = began + wait.timeout * 1000;
+  const { domain: definition } = await patiently(ctx, over, () => readKnown(ctx, domain));
   assertWaitable(definition, wait);
   const name = textOf(definition, "name") ?? domain;
   const given = known.map((address): GuestAddress => {
     return { address, prefix: null, mac: null, source: "static" };
   });
   const withAgent = hasAgentChannel(definition);
-  const changes = await watchChanges(ctx, domain);
+  const changes = await patiently(ctx, over, () => watchChanges(ctx, domain));
   try {
-    return await untilThere(ctx, domain, wait, { given, withAgent, name, changes, began });
+    return await untilThere(ctx, domain, wait, { given, withAgent, name, changes, began, over });
   } finally {
     changes.end();
+  }
+}
+
+/** A hypervisor that is lost may be back before the time is over; its guests run on meanwhile. */
+async function patiently<T>(ctx: Context, over: number, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const mayCome = error instanceof HyperError && isLost(error.code);
+      if (!mayCome || performance.now() >= over) throw error;
+      throwIfCancelled(ctx);
+      ctx.progress({ phase: `waiting for the hypervisor: ${error.message}`, percent: null });
+    }
+    await sleep(LOOK_MS, undefined, { signal: ctx.signal }).catch(() => {});
+    throwIfCancelled(ctx);
   }
 }
 
@@ -103,18 +112,21 @@ interface Waiting {
   name: string;
   changes: Changes;
   began: number;
+  /** When it ends at the latest. */
+  over: number;
 }
 
 async function untilThere(
   ctx: Context,
   domain: string,
   wait: Wait,
-  { given, withAgent, name, changes, began }: Waiting,
+  { given, withAgent, name, changes, began, over }: Waiting,
 ): Promise<Guest> {
   /** libvirt tells of a state and of an agent, but of no address. */
   const pause = wait.for === "state" || wait.for === "agent" ? undefined : LOOK_MS;
   for (;;) {
-    const { guest, missing } = await look(ctx, domain, wait, { given, withAgent });
+    const look = () => lookAtGuest(ctx, domain, wait.for, { given, withAgent });
+    const { guest, missing } = await patiently(ctx, over, look);
     const seconds = Math.round((performance.now() - began) / 100) / 10;
     const errors = guest.cloud_init?.errors ?? [];
     if (errors.length > 0) {
@@ -126,7 +138,8 @@ async function untilThere(
       return { ...guest, seconds, ...ejected };
     }
     throwIfCancelled(ctx);
-    const state = (await ctx.virsh(["domstate", "--domain", domain])).trim();
+    const readState = () => ctx.virsh(["domstate", "--domain", domain]);
+    const state = (await patiently(ctx, over, readState)).trim();
     const details = { domain: name, state, ...guest };
     if (/^(shut off|crashed)$/.test(state))
       throw new HyperError("not_active", `wait: domain ${name} is ${state} by now; ${missing}`, {
@@ -137,59 +150,8 @@ async function untilThere(
       throw new HyperError("timed_out", text, { details });
     }
     ctx.progress({ phase: `waiting for the guest: ${missing}`, percent: null });
-    const left = Math.max(1, wait.timeout * 1000 - (performance.now() - began));
+    const left = Math.max(1, over - performance.now());
     await changes.next(Math.min(pause ?? left, left));
     throwIfCancelled(ctx);
   }
-}
-
-interface Seen {
-  guest: Omit<Guest, "seconds">;
-  /** What is not there yet, in words; undefined once all is. */
-  missing?: string | undefined;
-}
-
-async function look(
-  ctx: Context,
-  domain: string,
-  wait: Wait,
-  { given, withAgent }: { given: GuestAddress[]; withAgent: boolean },
-): Promise<Seen> {
-  if (wait.for === "state") {
-    const state = (await ctx.virsh(["domstate", "--domain", domain])).trim();
-    const missing = state === "running" ? undefined : `it is ${state}`;
-    return { guest: { addresses: [], state }, missing };
-  }
-  const agent = withAgent ? await askAgent(ctx, domain) : { silent: "it has no guest agent" };
-  const told = "addresses" in agent ? agent.addresses : [];
-  const addresses = distinct([...told, ...(await readOuterAddresses(ctx, domain))]);
-  if (wait.for === "address")
-    return { guest: { addresses }, missing: addresses.length > 0 ? undefined : "no address" };
-  if (wait.for === "ssh") return lookForSsh(ctx, addresses, given);
-  if ("silent" in agent) return { guest: { addresses }, missing: agent.silent };
-  if (wait.for === "agent") return { guest: { addresses } };
-  const result = await readCloudInit(ctx, domain);
-  if ("silent" in result) return { guest: { addresses }, missing: result.silent };
-  return { guest: { addresses, cloud_init: result } };
-}
-
-async function lookForSsh(
-  ctx: Context,
-  addresses: GuestAddress[],
-  given: GuestAddress[],
-): Promise<Seen> {
-  const all = distinct([...addresses, ...given]);
-  const refusals: string[] = [];
-  for (const { address } of all.slice(0, MAX_GREETED)) {
-    const answer = await greetSsh(ctx, address);
-    if ("greeting" in answer) {
-      const ssh = { address, greeting: answer.greeting };
-      const found = all.filter((one) => one.source !== "static" || one.address === address);
-      return { guest: { addresses: found, ssh } };
-    }
-    refusals.push(`${address}: ${answer.silent}`);
-  }
-  const missing =
-    refusals.length > 0 ? `no SSH server answers (${refusals.join(", ")})` : "no address";
-  return { guest: { addresses }, missing };
 }

@@ -62,7 +62,7 @@ export async function importMachine(
     throwIfCancelled(ctx);
     const domain = DomainWish.parse({ ...asGiven(wanted), disks });
     const networks = networkFields(source.appliance, wish);
-    const created = await asImport(() => createDomain(ctx, domain), networks);
+    const created = await asImport(() => createDomain(ctx, domain, { madeHere: true }), networks);
     return { ...created, source: { ...summary(source), drivers: putsDrivers } };
   });
   // the domain is there, and stays if its guest does not come

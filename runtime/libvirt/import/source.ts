@@ -5,6 +5,7 @@ import { pathExists } from "../program.ts";
 import { refusedImage } from "../storage/import-file.ts";
 import type { Appliance } from "./appliance.ts";
 import { isTar, readMembers } from "./archive.ts";
+import { withRealNames } from "./file-names.ts";
 import { type ForeignFile, inFile, openForeign, readPiece, readSmall } from "./foreign-file.ts";
 import { type Digest, MAX_MANIFEST_BYTES, parseManifest } from "./manifest.ts";
 import { parseOvf } from "./ovf.ts";
@@ -68,10 +69,14 @@ async function readOva(ctx: Context, field: string, file: ForeignFile): Promise<
     return readPiece(ctx, file, member.offset, member.size);
   };
   const bytes = await read(ovf, MAX_OVF_BYTES);
-  const appliance = inFile(`${label}, in ${ovf.name},`, () => parseOvf(bytes));
+  const described = inFile(`${label}, in ${ovf.name},`, () => parseOvf(bytes));
   const [manifest] = ofKind(/\.mf$/i);
   const list = manifest && (await read(manifest, MAX_MANIFEST_BYTES));
-  const digests = list && inFile(`${label}, in ${manifest.name},`, () => parseManifest(list));
+  const listed = list && inFile(`${label}, in ${manifest.name},`, () => parseManifest(list));
+  const { appliance, digests } = await withRealNames(
+    { appliance: described, digests: listed },
+    (name) => members.some((one) => one.name === name),
+  );
   for (const [name, size] of appliance.sizes) {
     const member = members.find((one) => one.name === name);
     if (member && member.size !== size) {
@@ -90,12 +95,16 @@ async function readOva(ctx: Context, field: string, file: ForeignFile): Promise<
 /** Its manifest lies beside it. */
 async function readOvf(ctx: Context, field: string, file: ForeignFile): Promise<Source> {
   const bytes = await readSmall(ctx, file, MAX_OVF_BYTES);
-  const appliance = inFile(file.label, () => parseOvf(bytes));
+  const described = inFile(file.label, () => parseOvf(bytes));
   const path = file.path.replace(/\.ovf$/i, ".mf");
   const isThere = await pathExists(ctx, path); // one that cannot be seen is not passed over
   const manifest = isThere ? await openForeign(ctx, field, path) : undefined;
   const list = manifest && (await readSmall(ctx, manifest, MAX_MANIFEST_BYTES));
-  const digests = list && inFile(manifest.label, () => parseManifest(list));
+  const listed = list && inFile(manifest.label, () => parseManifest(list));
+  const { appliance, digests } = await withRealNames(
+    { appliance: described, digests: listed },
+    (name) => pathExists(ctx, posix.join(posix.dirname(file.path), name)),
+  );
   const description = { name: posix.basename(file.path), digestible: file };
   return { ...none, kind: "ovf", file, field, appliance, digests, description };
 }

@@ -1,13 +1,16 @@
 /** Windows by the words of VMware and VirtualBox, as libosinfo names it. */
 import { isWindows } from "./appliance.ts";
 
-/** VMware's IDs and names, VirtualBox's, and libosinfo's; the first that matches. */
+/**
+ * VMware's IDs and names, VirtualBox's, and libosinfo's; the first that matches. Servers come first, since VMware's IDs of
+ * them begin as those of the clients do; `srvnext` is the one after.
+ */
 const RELEASES: [words: RegExp, id: string][] = [
-  [/windows2022srv|server 2022|windows2022/i, "2k22"],
+  [/windows2019srvnext|windows2022srv|server 2022|windows2022/i, "2k22"],
   [/windows2019srv|server 2019|windows2019/i, "2k19"],
-  [/windows9server|server 2016|windows2016/i, "2k16"],
-  [/windows8server|server 2012|windows2012/i, "2k12r2"],
-  [/windows7server|server 2008 r2/i, "2k8r2"],
+  [/windows9srv|windows9server|server 2016|windows2016/i, "2k16"],
+  [/windows8srv|windows8server|server 2012|windows2012/i, "2k12r2"],
+  [/windows7srv|windows7server|server 2008 r2/i, "2k8r2"],
   [/windows11|windows 11/i, "11"],
   [/windows8|windows 8/i, "8.1"],
   [/windows7|windows 7/i, "7"],

@@ -174,6 +174,24 @@ describe("becomes a domain that runs", () => {
     expect(await diskPaths(`tar-${format}`)).toHaveLength(2);
   });
 
+  test.each(["an OVA", "an OVF"])("%s whose description writes names as in a URL", async (what) => {
+    const { folder, disks } = await twoDisks("my vm");
+    const coded = disks.map((disk) => ({ ...disk, file: encodeURIComponent(disk.file) }));
+    writeFileSync(join(folder, "my vm.ovf"), vmwareOvf({ name: "coded", disks: coded }));
+    const files = ["my vm.ovf", ...disks.map(({ file }) => file)];
+    const list = manifest(folder, files, "vmware");
+    const [, second = ""] = files.slice(1); // which the manifest writes so, too
+    writeFileSync(join(folder, "my vm.mf"), list.replace(second, encodeURIComponent(second)));
+    const path =
+      what === "an OVF"
+        ? join(folder, "my vm.ovf")
+        : await pack(folder, join(ALLOWED, "coded.ova"), [...files, "my vm.mf"]);
+    const data = expectSuccess(await take(path), 201);
+    expect(data.source).toMatchObject({ manifest: true });
+    expect(data.disks).toHaveLength(2);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   test("an OVF with its disks and manifest beside it", async () => {
     const { folder, disks } = await twoDisks("beside");
     writeFileSync(join(folder, "beside.ovf"), vmwareOvf({ name: "beside", disks }));

@@ -143,6 +143,22 @@ test("a receiver that refuses for a while gets all in order, with the same id in
   expect((await config()).webhook.status).toMatchObject({ waiting: 0, last_error: null });
 });
 
+test.each([400, 413, 422])(
+  "a message that is refused with %i is given up, and those behind it arrive",
+  async (status) => {
+    const before = (await config()).webhook.status.dropped;
+    let refusals = 1;
+    hook.answer = () => (refusals-- > 0 ? new Response("no", { status }) : new Response("ok"));
+    await runJob({ name: `r${status}` });
+    await until(async () => (await config()).webhook.status.dropped > before);
+    expect((await config()).webhook.status).toMatchObject({
+      ...{ waiting: 0, dropped: before + 1, last_error: `it answered ${status}: no` },
+    });
+    const { job_id } = await runJob({ name: `s${status}` });
+    await until(() => hook.got.some(({ body }) => body.data.id === job_id));
+  },
+);
+
 test("a message survives a server that is killed while its receiver is away, and arrives once", async () => {
   hook.answer = () => new Response("away", { status: 502 });
   const { job_id } = await runJob({ name: "k1" });

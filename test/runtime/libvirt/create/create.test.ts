@@ -9,10 +9,11 @@ const NIC = "52:54:00:00:00:09";
 const other = (inner: string) =>
   `<domain><name>other</name><uuid>00000000-0000-4000-8000-000000000000</uuid><devices>${inner}</devices></domain>`;
 
-async function create(wish: object, changes: Changes = {}) {
+async function create(wish: object, changes: Changes = {}, madeHere = false) {
   const fake = creating(changes);
   const parsed = DomainWish.parse({ name: "web", ...wish });
-  const outcome = await createDomain(fake.context, parsed).catch((error: HyperError) => error);
+  const creation = createDomain(fake.context, parsed, { madeHere });
+  const outcome = await creation.catch((error: HyperError) => error);
   return { ...fake, outcome };
 }
 
@@ -217,3 +218,38 @@ test.each(["fd", "qcow2", "raw"])(
     });
   },
 );
+
+test.each([
+  ["as text", "<nvram template='/t.fd'>/var/lib/libvirt/qemu/nvram/web_VARS.fd</nvram>"],
+  ["as a source", "<nvram><source file='/var/lib/libvirt/qemu/nvram/web_VARS.fd'/></nvram>"],
+])(
+  "firmware variables of a domain that had the name before it was renamed: %s",
+  async (_, nvram) => {
+    const run = (argv: string[]) =>
+      argv[0] === "ls" && argv.at(-1)?.endsWith("/web_VARS.fd")
+        ? { exitCode: 0, stderr: "" }
+        : undefined;
+    const domains = { other: other("").replace("<devices>", `<os>${nvram}</os><devices>`) };
+    const { outcome } = await create({ firmware: "uefi" }, { run, domains });
+    expect(outcome).toMatchObject({ code: "in_use", details: { domains: ["other"] } });
+    expect(`${outcome}`).toMatch(/name: domain other uses .*web_VARS\.fd; take another name$/);
+  },
+);
+
+test("an image that cannot be read may stand on a volume that was there, and not on one made by the same operation", async () => {
+  const disk = `<disk type='file' device='disk'><driver type='qcow2'/><source file='/closed/a.qcow2'/><target dev='vda'/></disk>`;
+  const volume = `<volume type="block"><name>web.raw</name><capacity unit="bytes">1048576</capacity><allocation unit="bytes">0</allocation><target><path>/pool/web.raw</path><format type="raw"/></target></volume>`;
+  const changes: Changes = {
+    domains: { other: other(disk) },
+    answer: (verb) => (verb === "vol-dumpxml" ? volume : undefined),
+    run: (argv) =>
+      argv.some((word) => word.includes("/closed/a.qcow2"))
+        ? { exitCode: 1, stderr: "Could not open '/closed/a.qcow2': Permission denied\n" }
+        : undefined,
+  };
+  const wish = { disks: [{ volume: "web.raw" }] };
+  const there = (await create(wish, changes)).outcome;
+  expect(`${there}`).toContain("/pool/web.raw may be the base of /closed/a.qcow2 of domain other");
+  const made = (await create(wish, changes, true)).outcome;
+  expect(made).toMatchObject({ disks: [{ path: "/pool/web.raw", made: false }] });
+});

@@ -190,6 +190,20 @@ test("an agent that has started anew does not know the program, which is asked f
   expect(guest.cloud_init).toEqual({ datasource: "NoCloud", errors: [] });
 });
 
+describe("a hypervisor that is lost", () => {
+  const LOST = new HyperError("unreachable", "libvirt does not answer");
+  test("may be back before the time is over", async () => {
+    const { wait, phases } = world({ agent: [LOST, LOST, ""] });
+    expect(await wait({ for: "agent", timeout: 60 })).toMatchObject({ addresses: [] });
+    expect(phases[0]).toBe("waiting for the hypervisor: libvirt does not answer");
+  });
+
+  test("is the answer when it stays away", async () => {
+    const { wait } = world({ agent: [LOST] });
+    await expect(wait({ for: "agent" })).rejects.toBe(LOST);
+  });
+});
+
 describe("in vain", () => {
   test("tells what was seen", async () => {
     const { wait } = world({ agent: [NOT_CONNECTED], lease: ["192.0.2.7/24"] });

@@ -134,6 +134,24 @@ test("MACs", () => {
     expect(macOf(text)).toBeUndefined();
 });
 
+test.each([
+  ["windows2019srvnext-64", "2k22"],
+  ["windows2019srvNext_64Guest", "2k22"],
+  ["windows2019srv-64", "2k19"],
+  ["windows9srv-64", "2k16"],
+  ["windows9Server64Guest", "2k16"],
+  ["windows8srv-64", "2k12r2"],
+  ["windows8Server64Guest", "2k12r2"],
+  ["windows7srv-64", "2k8r2"],
+  ["windows7Server64Guest", "2k8r2"],
+  ["windows11-64", "11"],
+  ["windows9-64", "10"],
+  ["windows8-64", "8.1"],
+  ["windows7-64", "7"],
+])("VMware's %s is %s", (words, id) => {
+  expect(windowsId(words)).toBe(`http://microsoft.com/win/${id}`);
+});
+
 test("Windows", () => {
   expect(windowsId("windows2019srv_64Guest")).toBe("http://microsoft.com/win/2k19");
   expect(windowsId("Windows11_64")).toBe("http://microsoft.com/win/11");

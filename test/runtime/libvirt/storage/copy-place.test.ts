@@ -64,6 +64,7 @@ test("a job's copy has a place of all workers as well, and gives it back also wh
     openJournal: () => {
       throw new Error("nothing is made here");
     },
+    keep: async () => {},
     async takeCopyPlace(host: string) {
       steps.push(`takes one on ${host}`);
       return async () => void steps.push("gives it back");
