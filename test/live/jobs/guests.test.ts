@@ -52,11 +52,11 @@ test("libvirtd is killed while domain/create waits: it waits on, and the domain 
   timeout: slow(120_000),
 }, async () => {
   const host = await start();
-  const id = await host.submit("/libvirt/domain/create", wish("web", 20));
+  const id = await host.submit("/libvirt/domain/create", wish("web", 25));
   await untilWaiting(host, id);
   const web = await uuidOf("web");
   await stopLibvirtd("SIGKILL");
-  await sleep(3000);
+  await sleep(8000); // it looks every five seconds, besides what events tell
   await startLibvirtd();
   const { state, attempts, error } = await host.ended(id);
   expect([state, attempts]).toEqual(["failed", 1]);
