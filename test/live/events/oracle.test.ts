@@ -182,16 +182,19 @@ test("each event of virsh is ours, once and in order, or in a gap that is named"
         "found",
       60,
     );
+  const lists = () => [beside.seen, ...hosts.map((host) => told(heard, "domain", host))];
+  const allEndWith = (event: string) => lists().every((one) => one.at(-1)?.startsWith(event));
   await until(
     "all hear again",
     async () => {
       await virsh("desc", "--domain", LAST, "--config", "--new-desc", `${Math.random()}`);
       await sleep(200);
-      const all = [beside.seen, ...hosts.map((host) => told(heard, "domain", host))];
-      return all.every((one) => one.at(-1)?.startsWith(`metadata-change|${LAST}|`));
+      return allEndWith(`metadata-change|${LAST}|`);
     },
     60,
   );
+  await virsh("start", "--domain", LAST, "--paused"); // one of them may not have told of all changes yet
+  await until("all have told all", () => allEndWith(`lifecycle|${LAST}|Suspended Paused`), 30);
   beside.end();
   stop();
 
