@@ -25,15 +25,20 @@ export async function reach(ctx: Context): Promise<z.output<typeof Reached>> {
   const { host } = ctx;
   const [uri = ""] = ctx.uri.split("?"); // the paths of its keys are not shown
   try {
-    const { answer } = await readVersions(ctx, { timeout: REACH_TIMEOUT_MS });
-    const library = answer["Using library"]?.replace("libvirt ", "");
-    const libvirt = answer["Running against daemon"] ?? library ?? null;
-    const hypervisor = answer["Running hypervisor"] ?? null;
-    return { host, uri, reachable: true, libvirt, hypervisor, error: null };
+    const names = await versionNames(ctx, { timeout: REACH_TIMEOUT_MS });
+    return { host, uri, reachable: true, ...names, error: null };
   } catch (error) {
     const text = (error as Error).message;
     return { host, uri, reachable: false, libvirt: null, hypervisor: null, error: text };
   }
+}
+
+/** Its versions in words, as in `Reached`, however long it takes within the limit of a command. */
+export async function versionNames(ctx: Asking, options: { timeout?: number } = {}) {
+  const { answer } = await readVersions(ctx, options);
+  const library = answer["Using library"]?.replace("libvirt ", "");
+  const libvirt = answer["Running against daemon"] ?? library ?? null;
+  return { libvirt, hypervisor: answer["Running hypervisor"] ?? null };
 }
 
 const VERSION_CACHE_MS = 600_000;

@@ -1,7 +1,7 @@
 /** Checks of what the target is: versions, machine, CPU, firmware, TPM and memory. */
 import { HyperError } from "../../core/errors.ts";
 import { readDomainCapabilities } from "../create/capabilities.ts";
-import { reach } from "../host.ts";
+import { versionNames } from "../host.ts";
 import { keyValues } from "../virsh-output.ts";
 import { attribute, children, type Element, parseXml, textOf } from "../xml.ts";
 import { type Check, fail, pass, warning } from "./check.ts";
@@ -18,7 +18,7 @@ function compare(a: string | null, b: string | null): number {
 }
 
 export async function checkVersions({ source, target, route }: Sides): Promise<Check[]> {
-  const [from, to] = await Promise.all([reach(source), reach(target)]);
+  const [from, to] = await Promise.all([versionNames(source), versionNames(target)]);
   return (["libvirt", "hypervisor"] as const).map((key) => {
     const item = key === "hypervisor" ? "qemu" : key;
     const [here, there] = [from[key], to[key]];
