@@ -51,8 +51,11 @@ export async function evaluate({ name, created_at }: StoredRule, measured: Measu
 /** An alert about a hypervisor that has left the configuration ends. */
 const isConfigured = (host: string) => host === "" || Object.hasOwn(settings().hosts, host);
 
-function readingsOf({ hosts, objects }: StoredRule, { readings }: Measured): Map<string, Reading> {
-  const own = readings.filter(
+function readingsOf(
+  { hosts, objects }: StoredRule,
+  { readings, heard = [] }: Measured,
+): Map<string, Reading> {
+  const own = [...readings, ...heard].filter(
     ({ host, object }) =>
       (hosts.length === 0 || host === "" || hosts.includes(host)) &&
       (objects.length === 0 || matches(objects, object)),

@@ -18,6 +18,8 @@ export interface Measured {
   complete: string[];
   /** Why others were not. */
   errors: string[];
+  /** Crashes that were heard since it began, which are newer; more may come until it is written. */
+  heard?: Reading[];
   /** What the rule's query stood for, where that was asked for now. */
   selected?: Selected;
 }

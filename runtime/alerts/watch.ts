@@ -40,7 +40,7 @@ export async function watchRules(signal: AbortSignal) {
 
 let wake = () => {};
 
-/** Rules that are being measured, each with the crashes that were heard meanwhile. */
+/** Rules that are being measured, each with the crashes that are heard meanwhile, until it is written. */
 const working = new Map<string, Reading[]>();
 
 /** A hypervisor that hangs holds up what is measured on it, and no crash of another's domain. */
@@ -66,10 +66,10 @@ async function look(rules: StoredRule[], next: Map<string, number>, hearing?: He
 /** At once, whatever is still being measured. */
 async function tellCrashes(rules: StoredRule[], crashes: Reading[]) {
   const own = rules.filter(({ condition }) => condition === "domain_crashed");
-  for (const { name } of own) working.get(name)?.push(...crashes);
   await Promise.all(
     own.map(async (rule) => {
       const readings = await selectCrashes(rule, crashes);
+      working.get(rule.name)?.push(...readings); // what was measured before is older than these
       await evaluate(rule, { readings, complete: [], errors: [] });
     }),
   );
@@ -81,12 +81,12 @@ async function evaluateAll(rules: StoredRule[], crashes: Reading[]) {
   const inventories: Inventories = new Map();
   const outcomes = await Promise.allSettled(
     rules.map(async (rule) => {
-      const meanwhile = rule.condition === "domain_crashed" ? [...crashes] : [];
-      working.set(rule.name, meanwhile);
+      const heard: Reading[] = [];
+      working.set(rule.name, heard);
       try {
         const measured = await measure(rule, known);
-        measured.readings.push(...meanwhile);
-        await evaluate(rule, await limitToSelected(rule, measured, inventories));
+        if (rule.condition === "domain_crashed") measured.readings.push(...crashes);
+        await evaluate(rule, { ...(await limitToSelected(rule, measured, inventories)), heard });
       } finally {
         working.delete(rule.name);
       }

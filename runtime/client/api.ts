@@ -81,10 +81,10 @@ export interface Api {
   "POST /libvirt/network/delete": typeof import("../../functions/libvirt/network/delete.ts").default;
   "POST /libvirt/network/start": typeof import("../../functions/libvirt/network/start.ts").default;
   "POST /libvirt/network/stop": typeof import("../../functions/libvirt/network/stop.ts").default;
+  "GET /libvirt/network/watch": typeof import("../../functions/libvirt/network/watch.ts").default;
   "GET /libvirt/networks": typeof import("../../functions/libvirt/networks.ts").default;
-  "GET /libvirt/networks/watch": typeof import("../../functions/libvirt/networks/watch.ts").default;
+  "GET /libvirt/pool/watch": typeof import("../../functions/libvirt/pool/watch.ts").default;
   "GET /libvirt/pools": typeof import("../../functions/libvirt/pools.ts").default;
-  "GET /libvirt/pools/watch": typeof import("../../functions/libvirt/pools/watch.ts").default;
   "POST /libvirt/snapshot/create": typeof import("../../functions/libvirt/snapshot/create.ts").default;
   "POST /libvirt/snapshot/delete": typeof import("../../functions/libvirt/snapshot/delete.ts").default;
   "POST /libvirt/snapshot/revert": typeof import("../../functions/libvirt/snapshot/revert.ts").default;

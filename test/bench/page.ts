@@ -35,7 +35,7 @@ function commandsOf(server: TestServer): number {
 /** Of a page on domains, on networks, on storage and on hypervisors, all at once. */
 const STREAMS = [
   ...["/libvirt/domains/watch", "/jobs/watch", "/hosts/watch"],
-  ...["/libvirt/networks/watch", "/libvirt/pools/watch?pool=default"],
+  ...["/libvirt/network/watch", "/libvirt/pool/watch?pool=default"],
 ];
 
 /** The streams that pages hold open. */

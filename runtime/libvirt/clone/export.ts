@@ -18,7 +18,7 @@ import { allowedPath } from "../storage/import-image.ts";
 import { IMAGE_TIMEOUT_MS } from "../storage/volume.ts";
 import { XmlDocument } from "../xml-document.ts";
 import { type ExportedDisk, planExport, retargetExport, writeDisk } from "./export-disk.ts";
-import { nvramFile, nvramFolder } from "./nvram.ts";
+import { findNvram } from "./nvram.ts";
 
 interface ExportedFile {
   name: string;
@@ -98,7 +98,7 @@ function assertOff(name: string, state: string) {
 
 /** The firmware's variables, if the domain has any yet. */
 async function readableNvram(ctx: Context, doc: XmlDocument) {
-  const nvram = nvramFile(doc, await nvramFolder(ctx));
+  const nvram = await findNvram(ctx, doc);
   if (!nvram) return undefined;
   const denied = () => needsRoot(ctx, `an export reads the NVRAM file ${nvram.path}`);
   const exists = await pathExists(ctx, nvram.path).catch((error: HyperError) => {

@@ -44,8 +44,15 @@ export function nvramFile(
   return { path, isGenerated: true, set };
 }
 
+/** The same of a domain of this hypervisor, whose folder is asked for only where the definition has no path. */
+export async function findNvram(ctx: Context, doc: XmlDocument): Promise<NvramFile | undefined> {
+  const named = nvramFile(doc, undefined);
+  const isChosen = doc.find("os")[0]?.attributes.firmware === "efi";
+  return named || !isChosen ? named : nvramFile(doc, await nvramFolder(ctx));
+}
+
 /** Undefined for a driver that has none. Source: libvirt, qemu_conf.c. */
-export async function nvramFolder(ctx: Context): Promise<string | undefined> {
+async function nvramFolder(ctx: Context): Promise<string | undefined> {
   const { pathname } = new URL(ctx.uri);
   if (pathname === "/system") return SYSTEM_FOLDER;
   if (pathname !== "/session") return undefined;
@@ -69,8 +76,7 @@ export async function planNvram(
   doc: XmlDocument,
   { source, target }: CloneRequest,
 ): Promise<Nvram | undefined> {
-  const isChosen = doc.find("os")[0]?.attributes.firmware === "efi";
-  const nvram = nvramFile(doc, undefined) ?? (isChosen && nvramFile(doc, await nvramFolder(ctx)));
+  const nvram = await findNvram(ctx, doc);
   if (!nvram) return undefined;
   const { path, isGenerated } = nvram;
   const folder = posix.dirname(path);

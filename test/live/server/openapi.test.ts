@@ -358,7 +358,7 @@ const REFUSED: Record<string, RegExp> = {
 /** They have no end, and are tried in test/live/events and test/live/ui. */
 const STREAMS = [
   ...["/events", "/jobs/watch", "/hosts/watch"],
-  ...["/libvirt/domains/watch", "/libvirt/networks/watch", "/libvirt/pools/watch"],
+  ...["/libvirt/domains/watch", "/libvirt/network/watch", "/libvirt/pool/watch"],
 ];
 const all = examples(api).filter(({ path }) => !STREAMS.includes(path));
 const shown = all.map((example) => [`${example.method} ${example.path}`, example] as const);

@@ -161,9 +161,9 @@ test("networks and volumes that others change are shown as they are, without a l
   // a stream again for the first pool, which is chosen once the pools are known
   expect(reads.toSorted()).toEqual([
     "/hosts/watch",
-    "/libvirt/networks/watch",
-    "/libvirt/pools/watch",
-    "/libvirt/pools/watch",
+    "/libvirt/network/watch",
+    "/libvirt/pool/watch",
+    "/libvirt/pool/watch",
   ]);
   watched.wasQuiet(UNSIGNED);
 });

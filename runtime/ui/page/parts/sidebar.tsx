@@ -11,8 +11,8 @@ import { Icon, type IconName } from "./icon.tsx";
 const PLACES: [view: IconName, title: string, needs: string][] = [
   ["domains", "Domains", "/libvirt/domains/watch"],
   ["hosts", "Hypervisors", "/hosts/watch"],
-  ["networks", "Networks", "/libvirt/networks/watch"],
-  ["storage", "Storage", "/libvirt/pools/watch"],
+  ["networks", "Networks", "/libvirt/network/watch"],
+  ["storage", "Storage", "/libvirt/pool/watch"],
   ["templates", "Templates", "/libvirt/template/list"],
   ["jobs", "Jobs", "/jobs/query"],
   ["schedules", "Schedules", "/schedules/list"],

@@ -13,12 +13,12 @@ import { openDialog } from "../state/dialog.ts";
 import { plural, UNKNOWN } from "../state/format.ts";
 import { useWatch } from "../state/use-watch.ts";
 
-type Network = NonNullable<Told<"GET /libvirt/networks/watch">["networks"]>[number];
+type Network = NonNullable<Told<"GET /libvirt/network/watch">["networks"]>[number];
 
 export function NetworksView({ parts }: { parts: string[] }) {
   const host = hostOf(parts);
   const networks = useWatch(
-    (signal) => call("GET /libvirt/networks/watch", {}, { host, signal }),
+    (signal) => call("GET /libvirt/network/watch", {}, { host, signal }),
     [host],
   );
   const all = networks.data?.networks;

@@ -11,7 +11,7 @@ import { href } from "../state/route.ts";
 import { useWatch } from "../state/use-watch.ts";
 import { Volumes } from "./volumes.tsx";
 
-type Storage = Told<"GET /libvirt/pools/watch">;
+type Storage = Told<"GET /libvirt/pool/watch">;
 type Pool = NonNullable<Storage["pools"]>[number];
 
 /** What is null is as it was. */
@@ -27,7 +27,7 @@ export function StorageView({ parts }: { parts: string[] }) {
   const [first, setFirst] = useState<string>();
   const shown = chosen ?? first;
   const storage = useWatch<Storage>(
-    (signal) => call("GET /libvirt/pools/watch", { pool: shown }, { host, signal }),
+    (signal) => call("GET /libvirt/pool/watch", { pool: shown }, { host, signal }),
     [host, shown],
     join,
   );

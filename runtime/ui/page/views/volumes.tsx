@@ -9,7 +9,7 @@ import { openDialog } from "../state/dialog.ts";
 import { bytes, plural, UNKNOWN } from "../state/format.ts";
 import type { Read } from "../state/use-read.ts";
 
-type Volume = NonNullable<Told<"GET /libvirt/pools/watch">["volumes"]>[number];
+type Volume = NonNullable<Told<"GET /libvirt/pool/watch">["volumes"]>[number];
 
 interface Props {
   host: string;

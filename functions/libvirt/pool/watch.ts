@@ -1,4 +1,4 @@
-/** GET /libvirt/pools/watch?pool=: the storage pools of a hypervisor, and the volumes of one of them, as they change. */
+/** GET /libvirt/pool/watch?pool=: the storage pools of a hypervisor, and the volumes of one of them, as they change. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { LivePools, watchPools } from "#runtime/libvirt/live/pools.ts";

@@ -1,4 +1,4 @@
-/** GET /libvirt/networks/watch: the networks of a hypervisor, as they change. */
+/** GET /libvirt/network/watch: the networks of a hypervisor, as they change. */
 import * as z from "zod";
 import { defineFunction } from "#runtime/function/define.ts";
 import { LiveNetworks, watchNetworks } from "#runtime/libvirt/live/networks.ts";
