@@ -1,13 +1,13 @@
 /** The firmware's variables of a new domain: libvirt takes a file that is there already, with its boot entries and keys. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { SYSTEM_FOLDER } from "../clone/nvram.ts";
 import { readEvery } from "../domain/every.ts";
 import { pathExists } from "../program.ts";
 import { children, parseXml, textOf } from "../xml.ts";
 import type { Hardware } from "./definition.ts";
 import type { DomainWish } from "./wish.ts";
 
-const NVRAM = "/var/lib/libvirt/qemu/nvram";
 /** Endings of these files, which newer libvirt takes from the distribution's firmware: Fedora's and RHEL's are qcow2. */
 const VARIABLES = ["fd", "qcow2", "raw"];
 
@@ -19,7 +19,7 @@ export async function assertNoNvram(
 ) {
   if (firmware === "bios" || /\/session(\?|$)/.test(ctx.uri)) return;
   for (const format of VARIABLES) {
-    const file = `${NVRAM}/${name}_VARS.${format}`;
+    const file = `${SYSTEM_FOLDER}/${name}_VARS.${format}`;
     // a login user who may not look there learns nothing, and libvirt goes on as it always does
     if (!(await pathExists(ctx, file).catch(() => false))) continue;
     const user = await findUser(ctx, file);

@@ -1,6 +1,7 @@
 /** The pools in which the disks of a new domain are: whether they can have them, and the space that is left. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { freeBytes, OF_FILES } from "../storage/fits.ts";
 import { keyValues } from "../virsh-output.ts";
 import { attribute, children, parseXml, textOf } from "../xml.ts";
 import { inField } from "./field.ts";
@@ -17,7 +18,6 @@ export interface DiskPool {
 
 /** Volumes of others are neither files nor devices of the hypervisor. */
 const WITH_PATHS = /^(dir|fs|netfs|vstorage|logical|disk|zfs|iscsi|scsi|mpath)$/;
-const OF_FILES = /^(dir|fs|netfs|vstorage)$/;
 
 /** Throws `not_found`, `not_active` or `unsupported`, naming the field. */
 export async function readDiskPool(ctx: Context, field: string, ref: string): Promise<DiskPool> {
@@ -59,13 +59,9 @@ export async function assertNoVolume(ctx: Context, field: string, pool: string, 
   throw new HyperError("already_exists", text);
 }
 
-/** What a pool has now: libvirt remembers for files what it has seen last. */
-async function availableIn({ exec }: Context, { isFolder, folder, available }: DiskPool) {
-  if (!isFolder) return available;
-  const { exitCode, stdout } = await exec(["stat", "-f", "-c", "%a %S", "--", folder]);
-  const [blocks, size] = stdout.split(" ").map(Number);
-  return exitCode === 0 && blocks !== undefined && size ? blocks * size : available;
-}
+/** What a pool has now, as far as its file system tells. */
+const availableIn = async (ctx: Context, { isFolder, folder, available }: DiskPool) =>
+  (isFolder ? await freeBytes(ctx, folder) : undefined) ?? available;
 
 export interface Need {
   field: string;

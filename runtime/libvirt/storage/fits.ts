@@ -5,8 +5,8 @@ import { parseXml, textOf } from "../xml.ts";
 import { IMAGE_FD, imageNode, onImage, type SourceImage } from "./import-file.ts";
 import { measureImage } from "./qemu-img.ts";
 
-/** Of other pools libvirt itself takes the whole size from what is left, when it makes the volume. */
-const OF_FILES = /^(dir|fs|netfs|vstorage)$/;
+/** Pools whose volumes are files, which take space as they are written to. Of others libvirt takes the whole size at once. */
+export const OF_FILES = /^(dir|fs|netfs|vstorage)$/;
 /** QEMU looks at each part of an image; for one that it does not measure so soon, the copy tells. */
 const MEASURE_MS = 60_000;
 
@@ -33,11 +33,19 @@ function measured(ctx: Context, image: SourceImage): Promise<number | undefined>
   });
 }
 
-/** As the file system has it now: libvirt remembers what it has seen last. Undefined where it does not tell. */
+/** Undefined where it is not known. */
 async function freeIn({ virsh, exec }: Context, pool: string): Promise<number | undefined> {
   const definition = parseXml(await virsh(["pool-dumpxml", "--pool", pool]), "pool");
   const folder = textOf(definition, "target", "path");
   if (!OF_FILES.test(`${definition["@type"]}`) || folder === undefined) return undefined;
+  return freeBytes({ exec }, folder);
+}
+
+/** What the folder's file system has left now: libvirt remembers what it has seen last. Undefined where it does not tell. */
+export async function freeBytes(
+  { exec }: Pick<Context, "exec">,
+  folder: string,
+): Promise<number | undefined> {
   const { exitCode, stdout } = await exec(["stat", "-f", "-c", "%a %S", "--", folder]);
   const [blocks, size] = stdout.split(" ").map(Number);
   return exitCode === 0 && blocks !== undefined && size ? blocks * size : undefined;
