@@ -1,9 +1,7 @@
 /** Jobs on a real PostgreSQL, with what their functions would hardly do. */
-import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Attempt } from "../../../runtime/jobs/attempt.ts";
-import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { cancelJob } from "../../../runtime/jobs/cancel.ts";
 import { claimJobs, endJobs } from "../../../runtime/jobs/claim.ts";
 import { takeCopyPlace } from "../../../runtime/jobs/copies.ts";
@@ -11,24 +9,11 @@ import { openJournal, readMade } from "../../../runtime/jobs/journal.ts";
 import { submitJobs } from "../../../runtime/jobs/submit.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query, transaction } from "../../../runtime/store/database.ts";
-import { closeDatabase } from "../../../runtime/store/state.ts";
+import { ownJobs } from "../../fixtures/job-database.ts";
 import { ended, read, runner, submit, wanted } from "../../fixtures/jobs.ts";
 import { slow } from "../../fixtures/slowness.ts";
-import { folderOf, me } from "../../fixtures/store.ts";
 
-const state = folderOf(me());
-process.env.XDG_STATE_HOME = state;
-
-beforeAll(() => boss(), slow(120_000));
-beforeEach(async () => {
-  await query("TRUNCATE job CASCADE");
-  await (await boss()).deleteAllJobs();
-});
-afterAll(async () => {
-  await stopBoss();
-  await closeDatabase();
-  rmSync(state, { recursive: true });
-});
+ownJobs();
 
 const claim = (worker = "w") =>
   claimJobs("local", 5, worker, { own: () => false, mayTakeOver: true });

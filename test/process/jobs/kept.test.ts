@@ -1,31 +1,15 @@
 /** A job that waits for the guest of what it has made has given that out: however the job ends, it stays. */
-import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Attempt } from "../../../runtime/jobs/attempt.ts";
-import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
 import { cancelJob } from "../../../runtime/jobs/cancel.ts";
 import type { Answer } from "../../../runtime/jobs/job.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query } from "../../../runtime/store/database.ts";
-import { closeDatabase } from "../../../runtime/store/state.ts";
+import { ownJobs } from "../../fixtures/job-database.ts";
 import { ended, runner, submit } from "../../fixtures/jobs.ts";
-import { slow } from "../../fixtures/slowness.ts";
-import { folderOf, me } from "../../fixtures/store.ts";
 
-const state = folderOf(me());
-process.env.XDG_STATE_HOME = state;
-
-beforeAll(() => boss(), slow(120_000));
-beforeEach(async () => {
-  await query("TRUNCATE job CASCADE");
-  await (await boss()).deleteAllJobs();
-});
-afterAll(async () => {
-  await stopBoss();
-  await closeDatabase();
-  rmSync(state, { recursive: true });
-});
+ownJobs();
 
 const aborted = { status: 504, body: { code: "cancelled", error: "aborted", uuid: "u" } };
 

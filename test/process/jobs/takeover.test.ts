@@ -1,35 +1,21 @@
 /** Which jobs a worker takes over from another one, or from itself, and which it leaves alone. */
-import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Caller, everything, PROCESS } from "../../../runtime/access/caller.ts";
 import { settings } from "../../../runtime/core/settings.ts";
 import { listen } from "../../../runtime/events/hub.ts";
 import { viewFor } from "../../../runtime/function/event-access.ts";
-import { boss, stopBoss } from "../../../runtime/jobs/boss.ts";
+import { stopBoss } from "../../../runtime/jobs/boss.ts";
 import { SILENCE_SECONDS } from "../../../runtime/jobs/claim.ts";
 import { JobSource } from "../../../runtime/jobs/events.ts";
 import { createSchedule } from "../../../runtime/jobs/schedule.ts";
 import { Worker } from "../../../runtime/jobs/worker.ts";
 import { query } from "../../../runtime/store/database.ts";
-import { closeDatabase } from "../../../runtime/store/state.ts";
+import { ownJobs } from "../../fixtures/job-database.ts";
 import { ended, read, runner, submit } from "../../fixtures/jobs.ts";
 import { slow } from "../../fixtures/slowness.ts";
-import { folderOf, me } from "../../fixtures/store.ts";
 
-const state = folderOf(me());
-process.env.XDG_STATE_HOME = state;
-
-beforeAll(() => boss(), slow(120_000));
-beforeEach(async () => {
-  await query("TRUNCATE job CASCADE");
-  await (await boss()).deleteAllJobs();
-});
-afterAll(async () => {
-  await stopBoss();
-  await closeDatabase();
-  rmSync(state, { recursive: true });
-});
+ownJobs();
 
 const CANCELLED = { status: 504, body: { code: "cancelled", error: "aborted" } };
 const DONE = { status: 200, body: {} };
