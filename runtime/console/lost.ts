@@ -9,15 +9,16 @@ export interface Watch {
   lost: Promise<string | undefined>;
 }
 
-/** For a console that is opened from now on. */
+/** For a console that is opened from now on; its hypervisor has just answered. */
 export function watchLibvirt(host: string, signal: AbortSignal): Watch {
-  const listener = follow({ kinds: ["hypervisor"], hosts: [host] }, signal);
+  const listener = follow({ kinds: ["hypervisor"], hosts: [host], answers: true }, signal);
   return { ready: listener.ready, lost: untilLost(listener) };
 }
 
-/** A console that was opened before its libvirt was found may have lost it unheard. */
+/** A console that was opened before its libvirt was listened to may have lost it unheard. */
 async function untilLost(listener: Listener): Promise<string | undefined> {
-  let isHeard = false;
+  await listener.ready;
+  let isHeard = listener.take().at(-1)?.kind === "stream"; // a loss before it was opened is none of this console's
   for await (const event of listener) {
     if (event.kind === "stream") isHeard = true;
     else if (isHeard || event.event === "found") return event.detail ?? "it was away";

@@ -6,8 +6,9 @@ import { lingering, listen, publish, resync, tell } from "../../events/hub.ts";
 import type { Filter, Listener } from "../../events/listener.ts";
 import { JobSource } from "../../jobs/events.ts";
 import { afterArrival, beforeClose } from "../registry.ts";
+import { hypervisorEvent, lossOf } from "./loss.ts";
 import { GROUPS, type Group } from "./script.ts";
-import { hypervisorEvent, lossOf, Source } from "./source.ts";
+import { Source } from "./source.ts";
 
 export interface Following extends Filter {
   /** The ID of the last event that was heard before: what came after it is told first. */
@@ -17,12 +18,16 @@ export interface Following extends Filter {
    * @default where none are named
    */
   whole?: boolean;
+  /** The hypervisors have just answered: one whose events are lost is listened to at once, without the pause after failures. */
+  answers?: boolean;
 }
 
 /** Something that is heard of: a group of events of a hypervisor, or the jobs. */
 interface Heard {
   live: boolean;
   settled: Promise<void>;
+  /** Ends the pause after a failure. */
+  retry?(): void;
   close(): void;
 }
 
@@ -43,7 +48,10 @@ const followers = new Map<Listener, { used: Shared[]; whole: boolean }>();
  * ["domain"] }, signal))`. The first event of each hypervisor is a `resync`: from then on nothing is missed. It ends also
  * when one of its hypervisors is removed or becomes another one: whoever wants to hear more begins anew.
  */
-export function follow({ after, whole, ...filter }: Following, signal: AbortSignal): Listener {
+export function follow(
+  { after, whole, answers, ...filter }: Following,
+  signal: AbortSignal,
+): Listener {
   const listener = listen(filter, after);
   const { kinds = KINDS, hosts = Object.keys(settings().hosts) } = filter;
   const used = hosts.flatMap((host) =>
@@ -52,6 +60,7 @@ export function follow({ after, whole, ...filter }: Following, signal: AbortSign
     ),
   );
   if (kinds.includes("job")) used.push(acquire(null, ["job"], "jobs", () => new JobSource()));
+  if (answers) for (const { source } of used) source.retry?.();
   for (const shared of used) welcome(listener, shared, after !== undefined);
   followers.set(listener, { used, whole: whole ?? filter.hosts === undefined });
   const leave = () => {

@@ -2,12 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { HyperError, toHyperError } from "../../core/errors.ts";
 import { log } from "../../core/log.ts";
-import { type NewEvent, publish, resync } from "../../events/hub.ts";
+import { publish, resync } from "../../events/hub.ts";
 import type { Hypervisor } from "../hypervisor.ts";
 import { openHypervisor } from "../registry.ts";
 import { virshOptions } from "../transport.ts";
 import { virshMessages } from "../virsh-errors.ts";
 import { eventLines } from "./lines.ts";
+import { hypervisorEvent, lost } from "./loss.ts";
 import { parse, type Reading } from "./parse.ts";
 import { GROUPS, type Group, listeningArgv, READY } from "./script.ts";
 
@@ -20,22 +21,6 @@ export const listening = { ms: 24 * 3600 * 1000 };
 /** Names of domains that have been heard of, by which a line that can be read in two ways is understood. */
 const MAX_NAMES = 10_000;
 
-/** Hypervisors of which nothing is heard, and why. One event tells of it, however many groups are lost. */
-const lost = new Map<string, string>();
-
-export const lossOf = (host: string): NewEvent | undefined => {
-  const detail = lost.get(host);
-  return detail === undefined ? undefined : hypervisorEvent(host, "lost", detail);
-};
-
-export const hypervisorEvent = (host: string, event: "lost" | "found", detail: string | null) => ({
-  kind: "hypervisor" as const,
-  host,
-  object: host,
-  event,
-  detail,
-});
-
 export class Source {
   readonly host: string;
   readonly group: Group;
@@ -43,18 +28,34 @@ export class Source {
   #settled = Promise.withResolvers<void>();
   #names = new Set<string>();
   #reading: Promise<void> | undefined;
+  /** While it waits after a failure. */
+  #pause: AbortController | undefined;
+  /** Nothing more is tried. */
+  #over = false;
   /** Whether everything is heard now. */
   live = false;
 
   constructor(host: string, group: Group) {
     this.host = host;
     this.group = group;
-    void this.#run();
+    void this.#run().finally(() => {
+      this.#over = true;
+      this.#settled.resolve();
+    });
   }
 
-  /** Resolves once it hears, or has failed to for the first time. */
+  /** Resolves once it hears, or has failed to: for the first time, or since `retry`. */
   get settled() {
     return this.#settled.promise;
+  }
+
+  /** Tries again without a pause; `settled` is then about this attempt, or the one that runs. */
+  retry() {
+    if (this.live || this.#over) return;
+    const before = this.#settled;
+    this.#settled = Promise.withResolvers();
+    void this.#settled.promise.then(before.resolve);
+    this.#pause?.abort();
   }
 
   close() {
@@ -77,9 +78,15 @@ export class Source {
       this.#settled.resolve();
       if (why.code === "unsupported") return this.#giveUp(why.message);
       this.#lose(why.message);
-      const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures++, 10));
-      await sleep(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
+      await this.#wait(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures++, 10)));
     }
+  }
+
+  async #wait(ms: number) {
+    this.#pause = new AbortController();
+    const signal = AbortSignal.any([this.#end.signal, this.#pause.signal]);
+    await sleep(ms * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
+    this.#pause = undefined;
   }
 
   /** Another driver has no such objects; but a hypervisor without events of domains tells nothing. */

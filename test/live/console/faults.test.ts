@@ -37,7 +37,7 @@ async function again(at: TestServer, path: string): Promise<Opened> {
     opened = await openSocket(at.url, path).catch(() => undefined);
     return opened !== undefined;
   };
-  await until(`${path} opens again`, open, 60);
+  await until(`${path} opens again`, open, 30);
   return opened as Opened;
 }
 
@@ -45,7 +45,7 @@ async function again(at: TestServer, path: string): Promise<Opened> {
 async function draws(one: Opened) {
   const before = one.bytes();
   one.send(Buffer.from([3, 0, 0, 0, 0, 0, 0, 1, 0, 1]));
-  await until("a pixel comes", () => one.bytes() > before, 60);
+  await until("a pixel comes", () => one.bytes() > before, 30);
 }
 
 describe.each([
