@@ -1,34 +1,44 @@
-/** A lock that processes of one machine agree on, by a file beside the one that they change. */
-import { closeSync, openSync, rmSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+/** A lock that processes of one machine agree on, of the folder of the file that they change. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { dirname } from "node:path";
+import { text } from "node:stream/consumers";
 import { HyperError } from "./errors.ts";
 
-/** For another process to release it: a change takes milliseconds. */
-const TIMEOUT_MS = 3000;
+/** Seconds for another process to release it: a change takes milliseconds. */
+const TIMEOUT_S = 3;
+/** flock's exit code for that. Its default, 1, is also that of other failures. */
+const LATE = 75;
 
-/** Works on a file that no other process changes meanwhile. Throws `busy`; `what` is what others may be changing. */
+/**
+ * Works on a file that no other process changes meanwhile; its folder must be there. The kernel releases the lock with the
+ * process that holds it, however that ends. Throws `busy`; `what` is what others may be changing.
+ */
 export async function withFileLock<T>(
   path: string,
   what: string,
   work: () => T | Promise<T>,
 ): Promise<T> {
-  const lock = `${path}.lock`;
-  await hold(lock, what);
+  const holder = await hold(dirname(path), what);
   try {
     return await work();
   } finally {
-    rmSync(lock, { force: true });
+    holder.stdin?.end();
+    await once(holder, "close");
   }
 }
 
-async function hold(lock: string, what: string) {
-  for (const until = Date.now() + TIMEOUT_MS; ; await sleep(20)) {
-    try {
-      return closeSync(openSync(lock, "wx", 0o600));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      if (Date.now() < until) continue;
-      throw new HyperError("busy", `${what} are being changed by another; if not, remove ${lock}`);
-    }
-  }
+/** Resolves to the process that has the lock, until its input ends. */
+async function hold(folder: string, what: string): Promise<ChildProcess> {
+  const place = `${folder}/.`; // flock would make a file in the place of a folder that is not there
+  const words = ["-w", `${TIMEOUT_S}`, "-E", `${LATE}`, place, "sh", "-c", "echo; cat"];
+  const child = spawn("flock", words, { stdio: "pipe" });
+  const said = text(child.stderr);
+  const ended = new Promise<string | number | null>((resolve) => {
+    child.once("error", ({ message }) => resolve(message)).once("exit", resolve);
+  });
+  const end = await Promise.race([once(child.stdout, "data").then(() => undefined), ended]);
+  if (end === undefined) return child;
+  if (end === LATE) throw new HyperError("busy", `${what} are being changed by another process`);
+  throw new Error(`flock ${place}: ${typeof end === "string" ? end : (await said).trim()}`);
 }
