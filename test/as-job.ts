@@ -9,7 +9,8 @@ const SLOW =
 export const asJobs = process.env.HYPERSDK_JOBS === "1";
 
 /** For the titles of tests that do not apply to jobs, which a run prints where they are left out. */
-export const NOT_AS_JOB = "(of a call: a job whose server is killed is done again)";
+export const NOT_AS_JOB =
+  "(of a call: a job goes on without its caller, and is done again when its server is killed)";
 
 export const isAsJob = (path: string, init: RequestInit = {}) =>
   asJobs && SLOW.test(path) && !init.signal;

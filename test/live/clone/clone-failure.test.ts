@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { xml } from "../../../runtime/libvirt/xml.ts";
+import { asJobs, NOT_AS_JOB } from "../../as-job.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
@@ -288,19 +289,22 @@ async function hold(scripts: Record<string, string>, path: string, input: object
   return { other, gone, answer };
 }
 
-test.each(STEPS)("the caller goes away during %s", async (_step, scripts, path, input) => {
-  await setUp();
-  const { other, gone, answer } = await hold(scripts, path, input);
-  gone.abort();
-  expect(await answer).toBe("gone");
-  await sleep(slow(200)); // until the server has noticed, too
-  writeFileSync("/run/go", "");
-  await until("nothing is left", settled, 20);
-  await other.stop();
-});
+test.skipIf(asJobs).each(STEPS)(
+  `the caller goes away during %s ${NOT_AS_JOB}`,
+  async (_step, scripts, path, input) => {
+    await setUp();
+    const { other, gone, answer } = await hold(scripts, path, input);
+    gone.abort();
+    expect(await answer).toBe("gone");
+    await sleep(slow(200)); // until the server has noticed, too
+    writeFileSync("/run/go", "");
+    await until("nothing is left", settled, 20);
+    await other.stop();
+  },
+);
 
-test.each(STEPS)(
-  "the server is killed during %s: the next one names what is left",
+test.skipIf(asJobs).each(STEPS)(
+  `the server is killed during %s: the next one names what is left ${NOT_AS_JOB}`,
   async (_step, scripts, path, input) => {
     await setUp();
     const leftovers = async () => (await server.get("/status")).body.data.hosts[0].leftovers;

@@ -4,6 +4,7 @@
  */
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, expect } from "vitest";
+import { asJobs, NOT_AS_JOB } from "../../as-job.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import {
   at,
@@ -97,8 +98,8 @@ test.each(CALLS)(
   },
 );
 
-test.each(CALLS)(
-  "the server is killed during %s: what is left is named",
+test.skipIf(asJobs).each(CALLS)(
+  `the server is killed during %s: what is left is named ${NOT_AS_JOB}`,
   {
     timeout: slow(180_000),
   },
