@@ -19,10 +19,13 @@ export async function listen(answer: Answer): Promise<Listener> {
   if (listen) return listenOnSocket(listen.slice("unix:".length), answer);
   const { host: hostname, port } = settings();
   const options = { ...common(answer), hostname };
+  // with `development: false`, Bun lets a second server share the port (findings/bun-serve-shared-port.sh)
+  const alone = () => Bun.serve({ ...options, port, reusePort: false });
   if (tls) {
+    if (port > 0) await alone().stop(true); // only the next certificate's server may share it
     return listenWithTls((tls, port) => Bun.serve({ ...options, port, tls, reusePort: true }));
   }
-  const server = Bun.serve({ ...options, port });
+  const server = alone();
   return { url: () => server.url, stop: (now) => server.stop(now) };
 }
 

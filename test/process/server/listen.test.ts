@@ -43,6 +43,19 @@ async function serving(env: Record<string, string>, ...toml: string[]) {
 }
 const tls = ({ cert, key }: Pair, more = "") => `tls = { cert = "${cert}", key = "${key}"${more} }`;
 
+describe.each([
+  ["in clear", []],
+  ["with TLS", [tls(pair)]],
+])("a port that another server has, %s", (_how, toml) => {
+  test("is refused, also one of ours", async () => {
+    const { server } = await serving({}, ...toml);
+    const { port } = new URL(server.url);
+    await expect(serving({ PORT: port }, ...toml)).rejects.toThrow(
+      /in use\?.*choose another port with PORT/s,
+    );
+  });
+});
+
 describe("another address than loopback", () => {
   const refused = async (token: boolean, ...toml: string[]) => {
     const access = guarded(TEST, ...toml);
