@@ -80,14 +80,25 @@ export const errorFields = ({ message, code, details }: HyperError) => ({
   ...details,
 });
 
-/** One sentence for each problem, which names the field and the allowed values. */
-export function inputError(error: z.core.$ZodError): HyperError {
-  const issues = error.issues.map((issue) => ({
-    path: issue.path.join("."),
+/** One sentence for each problem, which names the field and the allowed values. `at`: where the input stands in a larger one. */
+export function inputError(error: z.core.$ZodError, at: string[] = []): HyperError {
+  const issues = issuesOf(error).map((issue) => ({
+    path: [...at, ...issue.path].join("."),
     message: sentence(issue),
   }));
   const text = issues.map(({ path, message }) => (path ? `${path}: ${message}` : message));
   return new HyperError("invalid_input", text.join("; "), { cause: error, details: { issues } });
+}
+
+/** Of a union, the issues of the one alternative that may be meant: all others are of another type. */
+export const issuesOf = ({ issues }: z.core.$ZodError) => issues.flatMap(meant);
+
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const isOther = (one: z.core.$ZodIssue) => one.code === "invalid_type" && one.path.length === 0;
+  const [first = [], ...others] = issue.errors.filter((errors) => !errors.some(isOther));
+  if (first.length === 0 || others.length > 0) return [issue];
+  return first.map((one) => ({ ...one, path: [...issue.path, ...one.path] })).flatMap(meant);
 }
 
 function sentence(issue: z.core.$ZodIssue): string {

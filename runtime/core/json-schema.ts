@@ -35,6 +35,11 @@ export function within(schema: Schema, key: string): Schema {
   return {};
 }
 
+/** The keys of an object, of all its alternatives. */
+export const keysOf = (schema: Schema): string[] => [
+  ...new Set(choices(schema).flatMap(({ properties = {} }) => Object.keys(properties))),
+];
+
 /** A list of texts is what the schema wants, and not one text. */
 export const wantsList = (schema: Schema) => accepts(schema, "array") && !accepts(schema, "string");
 

@@ -4,8 +4,8 @@ import type { Context, MiddlewareHandler, Next } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
 import type { Declaration } from "../access/domain-scope.ts";
-import { HyperError, inputError } from "../core/errors.ts";
-import { fromText, schemaOf, wantsList, within } from "../core/json-schema.ts";
+import { HyperError, inputError, issuesOf } from "../core/errors.ts";
+import { fromText, keysOf, type Schema, schemaOf, wantsList, within } from "../core/json-schema.ts";
 import { memoizePerObject } from "../core/memoize.ts";
 import { isOf, type Method } from "../core/method.ts";
 import { settings } from "../core/settings.ts";
@@ -60,15 +60,20 @@ export function checkMethod({ input }: { input: z.ZodObject }, method: Method, g
   }
 }
 
-/** An unknown key is named beside those that are allowed. */
+/** An unknown key is named beside those that are allowed in its place. */
 export function unknownKeys({ input }: { input: z.ZodObject }, error: HyperError): HyperError {
-  if (!/unknown keys? /.test(error.message)) return error;
-  const allowed = Object.keys(input.shape).join(", ") || "none";
-  const { cause, details } = error;
-  return new HyperError("invalid_input", `${error.message} (allowed: ${allowed})`, {
-    cause,
-    details,
+  const { cause, details, message } = error;
+  const issues = issuesOf(cause as z.core.$ZodError);
+  const places = issues.filter(({ code }) => code === "unrecognized_keys").map(({ path }) => path);
+  if (places.length === 0) return error;
+  const schema = inputSchema(input);
+  const allowed = places.map((path) => {
+    const place = path.reduce<Schema>((one, key) => within(one, String(key)), schema);
+    const where = path.length > 0 ? `allowed in ${path.map(String).join(".")}` : "allowed";
+    return `${where}: ${keysOf(place).join(", ") || "none"}`;
   });
+  const text = `${message} (${[...new Set(allowed)].join("; ")})`;
+  return new HyperError("invalid_input", text, { cause, details });
 }
 
 /** Hono's validator would read a body of another content type as `{}`. */

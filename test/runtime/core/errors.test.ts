@@ -172,6 +172,7 @@ describe("inputError", () => {
     disks: z.array(z.strictObject({ size: z.number() })).optional(),
     size: z.union([z.number(), z.string().min(1, "must not be empty")]).default(1),
     pair: z.strictObject({ one: z.union([z.number(), z.string()]) }).optional(),
+    limit: z.union([z.number().max(9), z.strictObject({ count: z.int() })]).optional(),
   });
   test.each<[unknown, string]>([
     [{}, "name: required (string)"],
@@ -185,6 +186,9 @@ describe("inputError", () => {
     [{ name: "a", pair: {} }, "pair.one: required (number or string)"],
     [{ name: "a", size: true }, "size: Invalid input: expected number or string, received boolean"],
     [{ name: "a", size: "" }, "size: must not be empty"],
+    [{ name: "a", limit: {} }, "limit.count: required (number)"],
+    [{ name: "a", limit: { count: 1, x: 2 } }, 'limit: unknown key "x"'],
+    [{ name: "a", limit: 10 }, "limit: Too big: expected number to be <=9"],
     [[], "Invalid input: expected object, received array"],
   ])("%j: %s", (input, text) => {
     const error = inputError(Input.safeParse(input).error as z.ZodError);
