@@ -7,15 +7,17 @@ import {
   Duration,
   OF_DOMAINS,
   PERCENT,
+  Period,
   RuleName,
 } from "#runtime/alerts/rule.ts";
 import { createRule, readRule } from "#runtime/alerts/store.ts";
 import { AlertRuleView, viewRule } from "#runtime/alerts/view.ts";
 import { HyperError } from "#runtime/core/errors.ts";
-import { uriOf } from "#runtime/core/settings.ts";
+import { settings, unknownHypervisor } from "#runtime/core/settings.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { checkUnlimited } from "#runtime/function/job-access.ts";
 import { QueryText, readSelection } from "#runtime/http/selection.ts";
+import { readReceivers } from "#runtime/notifications/store.ts";
 
 const MAX_METADATA_BYTES = 10_000;
 
@@ -30,8 +32,8 @@ export default defineFunction({
     condition: z.enum(CONDITIONS).describe("what it is about"),
     threshold: z
       .union([
-        z.number().min(0).max(100),
-        z.strictObject({ count: z.int().min(1), period: Duration }),
+        z.number().min(0).lt(100, "must be below 100 percent, since it fires beyond it"),
+        z.strictObject({ count: z.int().min(1), period: Period }),
       ])
       .optional()
       .describe(
@@ -59,8 +61,12 @@ export default defineFunction({
     silence_until: z.iso.datetime({ offset: true }).nullish().describe("nobody is told before"),
   }),
   output: AlertRuleView,
-  message: ({ name, enabled }) =>
-    `alert rule ${name} was created${enabled ? "" : "; it is disabled"}`,
+  message: ({ name, enabled, receivers }) =>
+    [
+      `alert rule ${name} was created`,
+      ...(enabled ? [] : ["it is disabled"]),
+      ...(receivers.length > 0 ? [] : ["nobody is told, since no receiver of it is set up"]),
+    ].join("; "),
   examples: [
     { name: "crashed", condition: "domain_crashed" },
     { name: "full", condition: "storage_usage", threshold: 90, for: "5m", hysteresis: 5 },
@@ -73,7 +79,7 @@ export default defineFunction({
     checkThreshold({ ...rest, threshold });
     checkObjects(rest);
     checkSelect({ ...rest, select });
-    for (const host of rest.hosts) uriOf(host);
+    for (const [at, host] of rest.hosts.entries()) checkHost(host, at);
     if (JSON.stringify(rest.metadata).length > MAX_METADATA_BYTES) {
       const text = `metadata: must have at most ${MAX_METADATA_BYTES} bytes as JSON`;
       throw new HyperError("invalid_input", text);
@@ -83,9 +89,15 @@ export default defineFunction({
     const rule = { ...rest, for_seconds, threshold: threshold ?? null, selects: select ?? null };
     const stored = { ...rule, silence_until: silence_until ?? null };
     await createRule(stored, describeCaller(ctx.caller), selected);
-    return viewRule(await readRule(rest.name));
+    return viewRule(await readRule(rest.name), await readReceivers());
   },
 });
+
+function checkHost(host: string, at: number) {
+  if (Object.hasOwn(settings().hosts, host)) return;
+  const { code, message } = unknownHypervisor([host]);
+  throw new HyperError(code, message.replace("host:", `hosts.${at}:`));
+}
 
 interface Bounds {
   condition: (typeof CONDITIONS)[number];

@@ -4,6 +4,7 @@ import { listRules } from "#runtime/alerts/store.ts";
 import { AlertRuleView, viewRule } from "#runtime/alerts/view.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { checkUnlimited } from "#runtime/function/job-access.ts";
+import { readReceivers } from "#runtime/notifications/store.ts";
 
 export default defineFunction({
   method: "GET",
@@ -16,7 +17,8 @@ export default defineFunction({
 
   async run(_input, { caller }) {
     checkUnlimited(caller);
-    const rules = (await listRules()).map(viewRule);
+    const receivers = await readReceivers();
+    const rules = (await listRules()).map((rule) => viewRule(rule, receivers));
     return { rules, total: rules.length };
   },
 });

@@ -5,6 +5,7 @@ import { changeRule, readRule } from "#runtime/alerts/store.ts";
 import { AlertRuleView, viewRule } from "#runtime/alerts/view.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { checkUnlimited } from "#runtime/function/job-access.ts";
+import { readReceivers } from "#runtime/notifications/store.ts";
 
 export default defineFunction({
   method: "POST",
@@ -30,6 +31,6 @@ export default defineFunction({
       ...(enabled !== undefined && { enabled }),
       ...(silence_until !== undefined && { silence_until }),
     });
-    return viewRule(await readRule(name));
+    return viewRule(await readRule(name), await readReceivers());
   },
 });

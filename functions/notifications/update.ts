@@ -49,7 +49,7 @@ export default defineFunction({
 
   async run({ sms, ...sections }, { caller }) {
     checkUnlimited(caller);
-    if (sms?.enabled) {
+    if (sms && sms.enabled !== false && Object.keys(sms).length > 0) {
       const text =
         "sms: no provider of text messages is known here; use webhook, and send them from there";
       throw new HyperError("unsupported", text);

@@ -30,6 +30,9 @@ export const Duration = z
   .transform((seconds) => seconds ?? 0)
   .meta({ description: "seconds, or such as 90s, 5m, 1h30m" });
 
+/** Of failed_jobs: in no time nothing fails. */
+export const Period = Duration.refine((seconds) => seconds >= 1, "must be a second at least");
+
 /** Those that are about domains, which a query can select. */
 export const OF_DOMAINS: Condition[] = [
   "domain_crashed",

@@ -1,6 +1,8 @@
 /** An alert rule as callers see it. */
 import * as z from "zod";
 import { Selected } from "../http/selection.ts";
+import { typesOf } from "../notifications/receivers.ts";
+import type { Receiver } from "../notifications/store.ts";
 import { CONDITIONS } from "./rule.ts";
 import type { RuleWithAlerts } from "./store.ts";
 
@@ -16,6 +18,9 @@ export const AlertRuleView = z.object({
   select: z.string().nullable().describe("the domains that match it, in the place of objects"),
   selected: Selected.nullable().describe("what select stood for when it was last measured"),
   actions: z.array(z.string()).describe("none for all receivers that get alerts"),
+  receivers: z
+    .array(z.string())
+    .describe("of those, who is set up and enabled; none: nobody is told"),
   metadata: z.record(z.string(), z.unknown()),
   silence_until: z.string().nullable(),
   state: z.enum(["ok", "pending", "firing"]),
@@ -40,16 +45,33 @@ export const AlertRuleView = z.object({
   created_by: z.string(),
 });
 
+const hearers = ({ actions }: RuleWithAlerts, receivers: Receiver[]) =>
+  receivers
+    .filter(({ enabled, name, settings }) => {
+      const isMeant =
+        actions.length > 0 ? actions.includes(name) : typesOf(settings).includes("alert.firing");
+      return enabled && isMeant;
+    })
+    .map(({ name }) => name);
+
 const utc = (time: string) => new Date(time).toISOString();
 
-export function viewRule(rule: RuleWithAlerts): z.output<typeof AlertRuleView> {
+export function viewRule(
+  rule: RuleWithAlerts,
+  receivers: Receiver[],
+): z.output<typeof AlertRuleView> {
   const { name, condition, threshold, for_seconds, hysteresis, enabled } = rule;
   const { hosts, objects, actions, metadata, silence_until, evaluated_at } = rule;
   const { state, last_value, error, alerts, created_by, selects, selected } = rule;
   return {
     ...{ name, condition, threshold, for: for_seconds, hysteresis, enabled, hosts, objects },
     ...{ select: selects, selected },
-    ...{ actions, metadata, silence_until: silence_until === null ? null : utc(silence_until) },
+    ...{
+      actions,
+      receivers: hearers(rule, receivers),
+      metadata,
+      silence_until: silence_until === null ? null : utc(silence_until),
+    },
     ...{ state, since: utc(rule.since), last_value, error },
     evaluated_at: evaluated_at === null ? null : utc(evaluated_at),
     alerts: alerts.map(({ host, object, since, ...rest }) => ({

@@ -16,6 +16,9 @@ const OBJECTS: Record<Condition, string> = {
   schedule_missed: "schedule",
 };
 
+/** Of these, one that is off is not measured. */
+const RUNNING: Condition[] = ["cpu_usage", "memory_usage"];
+
 /** `before` and `reading` are of an alert that has ended. */
 export function messageOf(
   rule: Rule,
@@ -28,7 +31,8 @@ export function messageOf(
   const kind = OBJECTS[rule.condition];
   const place = object && host ? ` on ${host}` : "";
   const name = oneLine(`${kind} ${object || host}${place}`);
-  const ended = reading ? "is well again" : "is not there any more";
+  const gone = RUNNING.includes(rule.condition) ? "does not run any more" : "is not there any more";
+  const ended = reading ? "is well again" : gone;
   const detail =
     tells === "firing" ? about.detail : `${ended}${before ? ` (it ${before.detail})` : ""}`;
   const word = tells === "firing" ? "firing" : "resolved";

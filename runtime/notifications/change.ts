@@ -20,9 +20,7 @@ export function changeOf(name: ReceiverName, wanted: Wanted, stored: Receiver | 
   const known = Object.entries(merged).filter(([, value]) => value !== null && value !== undefined);
   const parsed = RECEIVERS[name].safeParse(Object.fromEntries(known));
   if (parsed.success) return { name, settings: parsed.data, enabled };
-  const { details, message } = inputError(parsed.error);
-  const text = message.replace(/(^|; )/g, `$1${name}.`);
-  throw new HyperError("invalid_input", text, { details, cause: parsed.error });
+  throw inputError(parsed.error, [name]);
 }
 
 /** Where a receiver is, and the secrets that are sent there. */

@@ -2,19 +2,35 @@
 import * as z from "zod";
 import { TYPES } from "./message.ts";
 
-export const TargetUrl = z
-  .string()
-  .max(2000)
-  .refine((text) => text === "***" || isHttp(text), "must be an http or https URL")
-  .refine((text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === "", {
-    message: "must hold no user name and password; a header can",
-  });
+/** As the settings are shown: where it is given back, the stored one stays. */
+const HIDDEN = "***";
 const isHttp = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+const target = (fits: (text: string) => boolean) =>
+  z
+    .string()
+    .max(2000)
+    .refine(fits, "must be an http or https URL")
+    .refine(
+      (text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === "",
+      { message: "must hold no user name and password; a header can" },
+    );
+export const TargetUrl = target(isHttp);
+const SecretUrl = target((text) => text === HIDDEN || isHttp(text));
+/** ntfy reads JSON at its root alone. */
+const Root = TargetUrl.refine(
+  (text) => !URL.canParse(text) || /^\/?$/.test(new URL(text).pathname + new URL(text).search),
+  "must have no path; the topic is a field of its own",
+);
 const line = (max: number) =>
   z
     .string()
     .max(max)
     .regex(/^[^\p{Cc}]*$/u, "must be one line");
+/** HTTP carries no others. */
+const headerValue = z
+  .string()
+  .max(4000)
+  .regex(/^[\x20-\x7e\xa0-\xff]*$/, "must be one line of Latin letters, digits and signs");
 const mailbox = line(320).regex(
   /^[^\s<>,;"]+@[^\s<>,;"]+$/,
   "must be an address such as ops@example.com",
@@ -26,15 +42,15 @@ export const Headers = z
     z
       .string()
       .regex(
-        /^(?!webhook-|host$|content-)[A-Za-z0-9-]{1,100}$/i,
+        /^(?!webhook-|host$|content-|connection$|keep-alive$|transfer-encoding$|upgrade$|te$|trailer$|expect$)[A-Za-z0-9-]{1,100}$/i,
         "must be the name of a header that is not ours",
       ),
-    line(4000),
+    headerValue,
   )
   .describe("their values are secrets");
 
 const chat = {
-  webhook_url: TargetUrl.describe("of an incoming webhook; it is a secret"),
+  webhook_url: SecretUrl.describe("of an incoming webhook; it is a secret"),
   channel: line(200).nullish().describe("another one than the webhook's own"),
   events,
 };
@@ -57,11 +73,11 @@ export const RECEIVERS = {
   slack: z.strictObject(chat),
   mattermost: z.strictObject(chat),
   ntfy: z.strictObject({
-    server: TargetUrl,
+    server: Root,
     topic: z
       .string()
       .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be up to 64 letters, digits, "_" and "-"'),
-    token: line(200).nullish(),
+    token: headerValue.max(200).nullish(),
     events,
   }),
   webhook: z.strictObject({

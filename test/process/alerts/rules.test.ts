@@ -66,6 +66,19 @@ test.each([
   [{ name: "x", condition: "moon_full" }, /^condition: /],
   [{ name: "x", condition: "cpu_usage" }, /^threshold: must be percent/],
   [{ name: "x", condition: "cpu_usage", threshold: 101 }, /^threshold: /],
+  [{ name: "x", condition: "cpu_usage", threshold: 100 }, /^threshold: must be below 100 percent/],
+  [
+    { name: "x", condition: "failed_jobs", threshold: { count: 1 } },
+    /^threshold\.period: required \(/,
+  ],
+  [
+    { name: "x", condition: "failed_jobs", threshold: { count: 1, perod: 5 } },
+    /threshold: unknown key "perod" \(allowed in threshold: count, period\)/,
+  ],
+  [
+    { name: "x", condition: "failed_jobs", threshold: { count: 1, period: 0 } },
+    /^threshold\.period: must be a second at least/,
+  ],
   [
     { name: "x", condition: "failed_jobs", threshold: 3 },
     /^threshold: must be \{ count, period \}/,
@@ -75,7 +88,10 @@ test.each([
   [{ name: "x", condition: "host_unreachable", objects: ["b"] }, /^objects: host_unreachable has/],
   [{ name: "x", condition: "domain_crashed", for: "soon" }, /^for: must be seconds/],
   [{ name: "x", condition: "domain_crashed", actions: ["pigeon"] }, /^actions\.0: /],
-  [{ name: "x", condition: "domain_crashed", hosts: ["z"] }, /unknown hypervisor "z"/],
+  [
+    { name: "x", condition: "domain_crashed", hosts: ["a", "z"] },
+    /^hosts\.1: unknown hypervisor "z"/,
+  ],
   [{ name: "x", condition: "domain_crashed", silence_until: "later" }, /^silence_until: /],
   [{ name: "x", condition: "domain_crashed", colour: 1 }, /unknown key "colour"/],
 ])("a bad rule is a 400 that names the field: %j", async (body, text) => {
