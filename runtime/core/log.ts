@@ -76,6 +76,10 @@ function file({ destination }: typeof import("pino")): DestinationStream {
   return lines.on("error", () => {});
 }
 
+/** What Bun throws of a module that is not there has methods that are of use to nothing but itself. */
+const plain = (error: unknown) =>
+  error instanceof Error && "toJSON" in error ? new Error(error.message) : (error as Error);
+
 function open(): PinoLogger {
   const { pino } = require("pino") as typeof import("pino");
   /** An error as text with its stack; zod's are said by the message already. */
@@ -86,6 +90,9 @@ function open(): PinoLogger {
     return pretty({ destination: 2, sync: true, ignore: "pid,hostname" });
   };
   const target = process.stderr.isTTY ? terminal() : file(pino);
-  const serializers = { error: pino.stdSerializers.err, cause: seen };
+  const serializers = {
+    error: (error: unknown) => pino.stdSerializers.err(plain(error)),
+    cause: seen,
+  };
   return pino({ level, serializers }, target);
 }

@@ -9,10 +9,13 @@ export default defineFunction({
   summary: "Move a domain to another hypervisor",
   input: MigrateWish,
   output: Migration,
-  message: ({ name, from, to, dry_run }) =>
-    dry_run
-      ? `Domain ${name} would move from ${from} to ${to}`
-      : `Domain ${name} moved from ${from} to ${to}`,
+  message: ({ name, from, to, dry_run, checks }) => {
+    const way = `from ${from} to ${to}`;
+    if (!dry_run) return `Domain ${name} moved ${way}`;
+    const failed = checks.filter(({ status }) => status === "fail").map(({ item }) => item);
+    if (failed.length === 0) return `Domain ${name} would move ${way}`;
+    return `Domain ${name} cannot move ${way}; checks that fail: ${failed.join(", ")}`;
+  },
   job: { elsewhere: ({ to, name }) => [{ host: to, name }] },
   examples: [
     { name: "my-vm", to: "kvm2", copy_storage: "all" },

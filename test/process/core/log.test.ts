@@ -1,4 +1,5 @@
-/** The log when it cannot be written. */
+/** The log when it cannot be written, and what Bun throws. */
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { freePort } from "../../lab/sshd.ts";
@@ -22,4 +23,16 @@ test("a full disk costs lines, and no answers", async () => {
   } finally {
     await server.stop();
   }
+});
+
+test("a module that is not there is named", () => {
+  const script = `
+    const { log } = await import(${JSON.stringify(join(import.meta.dirname, "../../../runtime/core/log.ts"))});
+    await import("./nowhere.ts").catch((error) => log.error({ error }, "not loaded"));`;
+  const args = ["-c", 'exec "$0" -e "$1" 2>&1', process.execPath, script];
+  const line = JSON.parse(execFileSync("sh", args, { encoding: "utf8" }));
+  expect(line).toMatchObject({
+    msg: "not loaded",
+    error: { message: expect.stringMatching(/^Cannot find module '.*nowhere\.ts'/) },
+  });
 });

@@ -49,3 +49,16 @@ test("as a job it also has the domain's name on the other hypervisor", () => {
   const input = migrate.spec.input.parse(GOOD);
   expect(migrate.spec.job?.elsewhere?.(input)).toEqual([{ host: "kvm2", name: "vm" }]);
 });
+
+test("a dry run says at once whether it can move", () => {
+  const moved = { name: "vm", from: "kvm1", to: "kvm2", dry_run: true };
+  const check = (item: string, status: string) => ({ item, status, message: "" });
+  const said = (...checks: object[]) =>
+    (migrate.spec.message as (data: object) => string)({ ...moved, checks });
+  expect(said(check("cpu", "pass"), check("tags", "warning"))).toBe(
+    "Domain vm would move from kvm1 to kvm2",
+  );
+  expect(said(check("cpu", "pass"), check("name", "fail"), check("uuid", "fail"))).toBe(
+    "Domain vm cannot move from kvm1 to kvm2; checks that fail: name, uuid",
+  );
+});
