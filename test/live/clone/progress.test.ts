@@ -82,8 +82,9 @@ describe("percents rise to 100", () => {
     const { updates, progress } = listener();
     const input = { pool: "default", source_volume: "big.raw", target_volume: "copy.raw" };
     await cloneVolume(input, { progress });
-    const seen = updates.filter(({ total }) => total === 1500 * MiB);
-    expect(seen.length).toBeGreaterThan(1);
+    // a file system may need some blocks of its own for a file
+    const seen = updates.filter(({ total = 0 }) => Math.round(total / MiB) === 1500);
+    expect(seen.length, JSON.stringify(updates)).toBeGreaterThan(1);
     expect(percentsOf(updates).length).toBeGreaterThan(1);
   });
 });
