@@ -37,7 +37,7 @@ const count = z.int().min(0);
 const seconds = z.number().positive();
 
 export const Settings = z.strictObject({
-  host: z.string().min(1).default("127.0.0.1"),
+  host: z.string("must be an address; a hypervisor is [hosts.NAME]").min(1).default("127.0.0.1"),
   port: port.default(8080),
   listen: z.string().superRefine(without(listenProblem)).optional(),
   /** The hypervisor of a call that names none. */

@@ -5,8 +5,10 @@ import { defaultSettings } from "./config-defaults.ts";
 import { listenProblem, portProblem } from "./config-listening.ts";
 import type { Config } from "./config-schema.ts";
 import { inputError } from "./errors.ts";
+import { schemaOf } from "./json-schema.ts";
 import { uriProblem } from "./libvirt-uri.ts";
 import { mayExist } from "./paths.ts";
+import { withAllowedKeys } from "./unknown-keys.ts";
 
 export type { Config };
 
@@ -40,10 +42,11 @@ function readEnvironment(env: Record<string, string | undefined>) {
 
 const named = (name: string, problem: string | undefined) => problem && `${name}: ${problem}`;
 
-function check<S extends z.ZodType>(schema: S, given: unknown, where: string): z.output<S> {
+function check<S extends z.ZodObject>(schema: S, given: unknown, where: string): z.output<S> {
   const result = schema.safeParse(given, { jitless: true });
   if (result.success) return result.data;
-  throw new Error(`${where}: ${inputError(result.error).message}`);
+  const { message } = withAllowedKeys(inputError(result.error), schemaOf(schema));
+  throw new Error(`${where}: ${message}`);
 }
 
 function defaultUri(uri: string | undefined): string {

@@ -4,11 +4,12 @@ import type { Context, MiddlewareHandler, Next } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
 import type { Declaration } from "../access/domain-scope.ts";
-import { HyperError, inputError, issuesOf } from "../core/errors.ts";
-import { fromText, keysOf, type Schema, schemaOf, wantsList, within } from "../core/json-schema.ts";
+import { HyperError, inputError } from "../core/errors.ts";
+import { fromText, schemaOf, wantsList, within } from "../core/json-schema.ts";
 import { memoizePerObject } from "../core/memoize.ts";
 import { isOf, type Method } from "../core/method.ts";
 import { settings } from "../core/settings.ts";
+import { withAllowedKeys } from "../core/unknown-keys.ts";
 import { takeBytes } from "./bytes-in.ts";
 import type { Env } from "./call.ts";
 
@@ -61,20 +62,8 @@ export function checkMethod({ input }: { input: z.ZodObject }, method: Method, g
 }
 
 /** An unknown key is named beside those that are allowed in its place. */
-export function unknownKeys({ input }: { input: z.ZodObject }, error: HyperError): HyperError {
-  const { cause, details, message } = error;
-  const issues = issuesOf(cause as z.core.$ZodError);
-  const places = issues.filter(({ code }) => code === "unrecognized_keys").map(({ path }) => path);
-  if (places.length === 0) return error;
-  const schema = inputSchema(input);
-  const allowed = places.map((path) => {
-    const place = path.reduce<Schema>((one, key) => within(one, String(key)), schema);
-    const where = path.length > 0 ? `allowed in ${path.map(String).join(".")}` : "allowed";
-    return `${where}: ${keysOf(place).join(", ") || "none"}`;
-  });
-  const text = `${message} (${[...new Set(allowed)].join("; ")})`;
-  return new HyperError("invalid_input", text, { cause, details });
-}
+export const unknownKeys = ({ input }: { input: z.ZodObject }, error: HyperError) =>
+  withAllowedKeys(error, inputSchema(input));
 
 /** Hono's validator would read a body of another content type as `{}`. */
 async function checkBody(c: Context, next: Next) {

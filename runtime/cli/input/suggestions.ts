@@ -1,7 +1,7 @@
 /** The mistakes in an input or a name, with suggestions. */
 import { closest, distance } from "fastest-levenshtein";
 import type * as z from "zod";
-import { inputError } from "../../core/errors.ts";
+import { inputError, issuesOf } from "../../core/errors.ts";
 import { type Schema, within } from "../../core/json-schema.ts";
 import { fieldsOf, wordsOf } from "./fields.ts";
 
@@ -23,7 +23,7 @@ export const meant = (word: string, among: string[]) => {
 /** One line for each mistake. */
 export function mistakes(error: z.core.$ZodError, input: unknown, schema: Schema): string[] {
   const { issues: told } = inputError(error).details as { issues: { message: string }[] };
-  return error.issues.flatMap((issue, i) => {
+  return issuesOf(error).flatMap((issue, i) => {
     const path = issue.path.map(String);
     const at = path.reduce(within, schema);
     if (issue.code === "unrecognized_keys") {

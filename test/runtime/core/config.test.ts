@@ -115,11 +115,22 @@ describe("a mistake names the file and the key", () => {
     ['[database]\nbinaries = "bin"', "database.binaries: must be an absolute path"],
     ["[virsh]\ntimeout = -1", "virsh.timeout: "],
     ["[virsh]\nsessions = 0", "virsh.sessions: "],
-    ["[virsh]\ntimout = 1", 'virsh: unknown key "timout"'],
+    ["[virsh]\ntimout = 1", 'virsh: unknown key "timout" (allowed in virsh: timeout, sessions'],
+    [
+      "defualt_host = 'a'",
+      'unknown key "defualt_host" (allowed: host, port, listen, default_host, ',
+    ],
+    [
+      "[host.kvm1]\nuri = 'qemu:///system'",
+      "host: must be an address; a hypervisor is [hosts.NAME]",
+    ],
     ['[hosts]\nkvm1 = "qemu:///system"', "hosts.kvm1: "],
     ["[hosts.kvm1]", "hosts.kvm1.uri: required (string)"],
     ['[hosts.kvm1]\nuri = "kvm1"', "hosts.kvm1.uri: must be a libvirt URI"],
-    ['[hosts.kvm1]\nuri = "qemu:///system"\nuser = "x"', 'hosts.kvm1: unknown key "user"'],
+    [
+      '[hosts.kvm1]\nuri = "qemu:///system"\nuser = "x"',
+      'hosts.kvm1: unknown key "user" (allowed in hosts.kvm1: uri, sudo)',
+    ],
     [
       '[hosts.kvm1]\nuri = "qemu:///system"\nsudo = "yes"',
       "hosts.kvm1.sudo: Invalid input: expected boolean",
