@@ -26,9 +26,8 @@ import {
 import { type JsonSchema, jsonSchema } from "./openapi-schema.ts";
 
 const ABOUT = `GET functions read the query, POST and PUT functions a JSON body (\`Content-Type: application/json\`), or bytes and the query.
-A success is \`{ status, message, data, timestamp }\`; operations on many domains, and most lists of jobs, schedules, alert rules and the
-inventory, have their own fields beside \`timestamp\`, as their answers below show.
-Each function works on the hypervisor that \`?host=\` or the header \`X-Hypervisor\` names.
+A success is \`{ status, message, data, timestamp }\`; operations on many domains, and lists over several hypervisors or of the database,
+have their own fields instead, as their answers below show. Each function works on the hypervisor that \`?host=\` or the header \`X-Hypervisor\` names.
 
 An error is \`{ error, code, request_id, timestamp }\`, with a stable \`code\`; some say more. Beside those of each function:
 405 \`method_not_allowed\` for another method, 404 \`not_found\` for a path that does not exist, and 503
