@@ -2,6 +2,7 @@
  * pg-boss: it delivers jobs to workers. A job stands in the queue of its hypervisor until it has ended; where its
  * worker falls silent, another one takes it over, or pg-boss offers it again. What a job is about stands in our own tables.
  */
+import type { PoolClient } from "pg";
 import type { Clock, Db, JobInsert, PgBoss } from "pg-boss";
 import { log } from "../core/log.ts";
 import { observer } from "../events/bus.ts";
@@ -108,6 +109,24 @@ async function makeQueue(name: string) {
 export const inTransaction = (client: {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }): { db: Db } => ({ db: { executeSql: (text, values) => client.query(text, values) } });
+
+/** Queues whose INSERT is planned once a connection, of which a plan takes 200 kB. */
+const PLANNED = 20;
+const planned = new Map<string, string>();
+
+/**
+ * The same for the INSERT of a queue, which PostgreSQL takes longer to plan than to run. The best plan of pg-boss's other
+ * statements depends on how many jobs wait, so that those are planned each time.
+ */
+export const inserting = (client: PoolClient): { db: Db } => ({
+  db: {
+    executeSql(text, values) {
+      if (planned.size < PLANNED && !planned.has(text))
+        planned.set(text, `deliver ${planned.size}`);
+      return client.query({ name: planned.get(text), text, values });
+    },
+  },
+});
 
 /** A delivery has the ID of its job. */
 export const delivery = (job: { id: string; priority: number; run_at: string }): JobInsert => ({

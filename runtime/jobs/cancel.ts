@@ -8,7 +8,7 @@ import { boss, inTransaction, queueOf } from "./boss.ts";
 import { lock } from "./claim.ts";
 import type { Job } from "./job.ts";
 import { ENDED } from "./job.ts";
-import { notify } from "./notices.ts";
+import { notifyCancel } from "./notices.ts";
 
 const CANCEL = `
   UPDATE job SET
@@ -36,7 +36,7 @@ export async function cancelJob(
       await announceEnds(client, [id]);
       const waited_ms = Date.now() - Date.parse(row.job.created_at);
       observer.job?.({ path: row.job.function, state: "cancelled", waited_ms, worked_ms: 0 });
-    } else if (row) await notify(client, { cancel: id });
+    } else if (row) await notifyCancel(client, id);
     if (row) return { job: row.job, wasEnded: false };
     const now = await client.query<{ job: Job }>(
       "SELECT row_to_json(job) AS job FROM job WHERE id = $1",

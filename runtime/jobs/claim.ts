@@ -1,5 +1,5 @@
 /** Which of the jobs that pg-boss has delivered a worker begins, and what becomes of them in the end. */
-import type { PoolClient } from "pg";
+import type { PoolClient, QueryConfig } from "pg";
 import { settings } from "../core/settings.ts";
 import { query, transaction } from "../store/database.ts";
 import { storableJson } from "../store/text.ts";
@@ -8,6 +8,7 @@ import type { Attempt, Line } from "./attempt.ts";
 import { boss, inTransaction, queueOf } from "./boss.ts";
 import type { Answer, Job, Progress, State } from "./job.ts";
 import { storeLines } from "./lines.ts";
+import { NOTIFY_HOST } from "./notices.ts";
 import { deliver } from "./submit.ts";
 
 /** A worker that has said nothing for so long counts as dead. */
@@ -83,20 +84,17 @@ const isBegun = (claim: Claim | undefined) =>
   claim?.verdict === "started" || claim?.verdict === "taken over";
 
 async function claim(
-  client: { query(text: string, values: unknown[]): Promise<{ rows: unknown[] }> },
+  client: { query(statement: QueryConfig): Promise<{ rows: unknown[] }> },
   ids: string[],
   worker: string,
   mayTakeOver: boolean,
   mayPark = false,
 ) {
   if (ids.length === 0) return [];
-  const { rows } = await client.query("SELECT * FROM claim_jobs($1, $2, $3, $4, $5)", [
-    ids,
-    worker,
-    settings().jobs.per_host,
-    mayTakeOver ? `${SILENCE_SECONDS} seconds` : "1 day",
-    mayPark,
-  ]);
+  const text = "SELECT * FROM claim_jobs($1, $2, $3, $4, $5)";
+  const alive = mayTakeOver ? `${SILENCE_SECONDS} seconds` : "1 day";
+  const values = [ids, worker, settings().jobs.per_host, alive, mayPark];
+  const { rows } = await client.query({ name: "claim jobs", text, values });
   return rows as Claim[];
 }
 
@@ -145,7 +143,8 @@ export async function returnJob({ job, number, stopped }: Attempt, worker: strin
   return transaction(async (client) => {
     await lock(client);
     const back = `UPDATE job SET state = CASE state WHEN 'running' THEN 'queued' ELSE state END
-      WHERE id = $1 AND attempt = $2 AND worker = $3 RETURNING row_to_json(job) AS job`;
+      WHERE id = $1 AND attempt = $2 AND worker = $3
+      RETURNING row_to_json(job) AS job, ${NOTIFY_HOST}`;
     const { rows } = await client.query<{ job: Job }>(back, [job.id, number, worker]);
     const queued = rows.flatMap(({ job }) => (job.state === "queued" ? job : []));
     await release(client, queued);
@@ -174,7 +173,7 @@ async function release(client: PoolClient, jobs: { id: string; host: string }[])
   }
   const hosts = [...new Set(jobs.map(({ host }) => host))];
   const woken = await client.query<{ job: Job }>(
-    "SELECT row_to_json(woken) AS job FROM release_jobs($1, $2, $3) AS woken",
+    `SELECT row_to_json(woken) AS job, ${NOTIFY_HOST} FROM release_jobs($1, $2, $3) AS woken`,
     [ids, hosts, settings().jobs.per_host],
   );
   await deliver(

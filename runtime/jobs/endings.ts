@@ -1,5 +1,5 @@
 /** How a worker ends its jobs: those that end while others are written go together. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { redact } from "../core/redact.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Ending, endJobs } from "./claim.ts";
@@ -24,7 +24,7 @@ export class Endings {
     const input = redact(job.input);
     const rest = lines.splice(0); // no beat writes them a second time
     this.#waiting.push({ job, attempt: number, state, answer, progress, input, lines: rest });
-    await sleep(0); // others that end now
+    await turn(); // others that end now
     while (this.#writing) await this.#writing;
     const endings = this.#waiting.splice(0);
     if (endings.length === 0) return;

@@ -30,8 +30,9 @@ const KEEP = `${OWN}, kept AS (UPDATE job_journal SET resources = '[]' FROM own 
 
 type Owner = Pick<Job, "id" | "worker" | "attempt">;
 
-async function write(statement: string, values: unknown[]) {
-  const { rows } = await insist((pool) => pool.query(statement, values));
+/** Planned once a connection: the job waits for it. */
+async function write(name: string, text: string, values: unknown[]) {
+  const { rows } = await insist((pool) => pool.query({ name, text, values }));
   if (rows.length === 0) throw superseded();
 }
 
@@ -43,23 +44,24 @@ export function openJournal(
 ): JournalStore {
   const journal = randomUUID();
   const own = () => [job.id, job.attempt, job.worker, journal];
-  const end = async (statement: string) => {
+  const end = async (name: string, statement: string) => {
     if (!job.unfinished.has(journal)) return; // nothing was noted
-    await write(statement, own());
+    await write(name, statement, own());
     job.unfinished.delete(journal);
   };
   return {
     async save(resources) {
       job.unfinished.add(journal);
-      await write(SAVE, [...own(), host, operation, JSON.stringify(resources)]);
+      await write("save journal", SAVE, [...own(), host, operation, JSON.stringify(resources)]);
     },
-    complete: () => end(COMPLETE),
-    remove: () => end(REMOVE),
+    complete: () => end("complete journal", COMPLETE),
+    remove: () => end("remove journal", REMOVE),
   };
 }
 
 /** What the complete operations of a job have made is no longer the job's to remove. */
-export const keepMade = ({ id, attempt, worker }: Owner) => write(KEEP, [id, attempt, worker]);
+export const keepMade = ({ id, attempt, worker }: Owner) =>
+  write("keep made", KEEP, [id, attempt, worker]);
 
 export const isKept = ({ complete, resources }: Made) => complete && resources.length === 0;
 

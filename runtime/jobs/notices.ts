@@ -15,12 +15,16 @@ interface Client {
   query(text: string, values?: unknown[]): Promise<unknown>;
 }
 
-/** Heard once the client's transaction is committed. A payload of PostgreSQL has at most 8000 bytes. */
-export async function notify(client: Client, notice: Notice) {
-  const text = JSON.stringify(notice);
-  const payload = text.length < 7000 ? text : "{}";
-  await client.query("SELECT pg_notify($1, $2)", [CHANNEL, payload]);
+/** Heard once the client's transaction is committed. */
+export async function notifyCancel(client: Client, job: string) {
+  await client.query("SELECT pg_notify($1, $2)", [CHANNEL, JSON.stringify({ cancel: job })]);
 }
+
+/**
+ * For the statement that makes jobs ready: a column that tells the hypervisor of each. PostgreSQL tells what is the same
+ * within a transaction once.
+ */
+export const NOTIFY_HOST = `pg_notify('${CHANNEL}', json_build_object('hosts', json_build_array(host))::text)`;
 
 /** Calls `hear` for each notice, and with an empty one when some may have been missed. Resolves to how to end it. */
 export async function hearNotices(hear: (notice: Notice) => void): Promise<() => Promise<void>> {

@@ -4,9 +4,9 @@ import type { PoolClient } from "pg";
 import { HyperError } from "../core/errors.ts";
 import { observer } from "../events/bus.ts";
 import { transaction } from "../store/database.ts";
-import { boss, delivery, inTransaction, queueOf } from "./boss.ts";
+import { boss, delivery, inserting, queueOf } from "./boss.ts";
 import type { Job, NewJob } from "./job.ts";
-import { notify } from "./notices.ts";
+import { NOTIFY_HOST } from "./notices.ts";
 import { KEEP_KEYS } from "./retention.ts";
 
 const INSERT = `
@@ -18,7 +18,7 @@ const INSERT = `
     domains text[], exclusive_locks text[], shared_locks text[], priority integer, run_at timestamptz, schedule text,
     key text, request text)
   ON CONFLICT DO NOTHING
-  RETURNING row_to_json(job) AS job`;
+  RETURNING row_to_json(job) AS job, ${NOTIFY_HOST}`;
 
 /**
  * Stores jobs, in their order; one whose key was used before is the job of that time. Throws `function_unavailable`
@@ -93,18 +93,16 @@ export async function storeJobs(client: PoolClient, wanted: NewJob[]): Promise<J
     run_at: runAt,
     request: job.key === undefined ? undefined : fingerprint({ ...job, locks, runAt, priority }),
   }));
-  const stored = await client.query<{ job: Job }>(INSERT, [JSON.stringify(rows)]);
+  const values = [JSON.stringify(rows)];
+  const stored = await client.query<{ job: Job }>({ name: "store jobs", text: INSERT, values });
   const jobs = stored.rows.map(({ job }) => job);
   await deliver(client, jobs);
   return jobs;
 }
 
-/** Puts jobs into the queues of their hypervisors, and wakes workers. */
+/** Puts jobs into the queues of their hypervisors. The statement that made them ready wakes workers (`NOTIFY_HOST`). */
 export async function deliver(client: PoolClient, jobs: Job[]) {
-  if (jobs.length === 0) return;
-  const byHost = Map.groupBy(jobs, ({ host }) => host);
-  for (const [host, some] of byHost) {
-    await (await boss()).insert(await queueOf(host), some.map(delivery), inTransaction(client));
+  for (const [host, some] of Map.groupBy(jobs, ({ host }) => host)) {
+    await (await boss()).insert(await queueOf(host), some.map(delivery), inserting(client));
   }
-  await notify(client, { hosts: [...byHost.keys()] });
 }

@@ -1,6 +1,6 @@
 /** The way to the database: one pool of connections for this process, opened with the first need. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClientConfig, Pool, PoolClient, QueryResult, QueryResultRow } from "pg";
+import type { ClientConfig, Pool, PoolClient, QueryConfig, QueryResult, QueryResultRow } from "pg";
 import { HyperError } from "../core/errors.ts";
 import { log } from "../core/log.ts";
 import { Semaphore } from "../core/semaphore.ts";
@@ -36,10 +36,10 @@ export async function database(): Promise<Pool> {
   return opening;
 }
 
-/** One statement. Throws `function_unavailable` if the database is away, and the driver's error otherwise. */
+/** One statement; one with a name is planned once a connection. Throws `function_unavailable` if the database is away, and the driver's error otherwise. */
 export async function query<R extends QueryResultRow>(
-  text: string,
-  values: unknown[] = [],
+  text: string | QueryConfig,
+  values?: unknown[],
 ): Promise<QueryResult<R>> {
   const client = await connect();
   let failed: Error | undefined;
