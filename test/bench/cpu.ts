@@ -6,7 +6,8 @@ const TICKS_PER_SECOND = 100;
 
 /**
  * By program. `name` stands for the root's own. What a process has waited for counts under that process, as
- * "children of" it.
+ * "children of" it, such as the profile of a login shell under the program that it has become. The kernel tells whole
+ * hundredths of a second of each process, so of many short ones less is shown than they took.
  */
 export function cpuByProgram(root: number, name = commandOf(root)): Record<string, number> {
   const seconds: Record<string, number> = {};
