@@ -121,7 +121,11 @@ function openSession(connection: Connection, uri: string): Promise<Channel> {
       await soon();
       channel.close();
     };
-    const kill = () => void end();
+    let isEnding = false;
+    const kill = () => {
+      if (!isEnding) void end();
+      isEnding = true;
+    };
     return { stdin: channel, stdout: channel, stderr: channel.stderr, closed, kill, ref };
   });
 }
