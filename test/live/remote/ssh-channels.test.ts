@@ -289,6 +289,8 @@ describe("commands", () => {
     const session = await kvm1.openSession();
     expect(there()).toContain("virsh");
     expect(there()).not.toContain("sh");
+    session.stdout.resume();
+    session.stderr.resume();
     session.kill();
     await session.closed;
     await until("it has ended", () => !there().includes("virsh"));
