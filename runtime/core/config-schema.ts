@@ -179,7 +179,7 @@ export const Settings = z.strictObject({
       keepalive: seconds.default(15),
       /** Seconds until an unused connection is closed. */
       idle: seconds.default(300),
-      /** Logins under way at once at one sshd. */
+      /** Logins under way at once at one sshd, and programs that it is starting. */
       logins: positive.max(64).default(4),
     })
     .prefault({}),

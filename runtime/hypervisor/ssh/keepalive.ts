@@ -1,17 +1,14 @@
 /** Ends an SSH connection that has been silent although it was asked, whatever TCP believes of it. */
 import { log } from "../../core/log.ts";
 import type { Login } from "./login.ts";
-import type { RemoteShell } from "./shell.ts";
+import { roundTrip } from "./open-channel.ts";
 
 /** Looks in one `keepalive`; a connection that is silent at each of them is lost. */
 const CHECKS = 4;
 
 /** `keepalive`: seconds of silence. A pause of our own process is no silence, because it skips the checks too. */
-export function watchConnection(
-  alias: string,
-  { shell, socket, end, closed }: Login & { shell: RemoteShell },
-  keepalive: number,
-) {
+export function watchConnection(alias: string, login: Login, keepalive: number) {
+  const { socket, end, closed } = login;
   let bytes = socket.bytesRead;
   let silent = 0;
   let asked = false;
@@ -28,7 +25,7 @@ export function watchConnection(
       asked = false;
       silent = 0;
     };
-    shell.run(":").then(answered, () => {});
+    roundTrip(login).then(answered, () => {});
   };
   const timer = setInterval(check, (keepalive * 1000) / CHECKS);
   timer.unref();

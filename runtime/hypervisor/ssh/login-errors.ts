@@ -8,6 +8,11 @@ export const nameOf = ({ user, host, port }: SshTarget) => `${user}@${host}:${po
 /** An sshd with PerSourcePenalties (OpenSSH 9.8) lets nobody from an address in for so long after failed logins. */
 export const HELD_BACK_MS = 15_000;
 
+/** A login whose shell does not come to the program that it shall start. */
+export const explainSlowShell = (target: SshTarget, timeoutMs: number) =>
+  `no shell there: the login as ${nameOf(target)} succeeded, but its shell does not answer within ${timeoutMs / 1000} s. ` +
+  "If its profile takes longer, raise timeout in [ssh] of hypersdk.toml";
+
 /** Whether the sshd took the connection and closed it before it said anything. */
 export function isHeldBack(error: unknown): boolean {
   const { code, message = "" } = (error ?? {}) as NodeJS.ErrnoException;

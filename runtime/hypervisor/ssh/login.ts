@@ -16,6 +16,8 @@ export interface Login {
   socket: Socket;
   /** Resolves to why it ended. */
   closed: Promise<string>;
+  /** Whether it has ended: a request after that would never be answered. */
+  isClosed(): boolean;
   end(): void;
 }
 
@@ -39,7 +41,13 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
   client.on("error", (error: Error & { level?: string }) => {
     if (error.level !== "agent") reason = error.message;
   });
-  const closed = new Promise<string>((resolve) => client.once("close", () => resolve(reason)));
+  let isClosed = false;
+  const closed = new Promise<string>((resolve) =>
+    client.once("close", () => {
+      isClosed = true;
+      resolve(reason);
+    }),
+  );
   try {
     hostKey = new HostKeyCheck(target);
     via = target.jump && (await login(target.jump, alias, timeout));
@@ -52,7 +60,7 @@ export async function login(target: SshTarget, alias: string, timeout: number): 
       via?.end();
     };
     closed.then(() => via?.end());
-    return { client, socket, closed, end };
+    return { client, socket, closed, isClosed: () => isClosed, end };
   } catch (error) {
     client.destroy();
     via?.end();

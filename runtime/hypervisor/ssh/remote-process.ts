@@ -5,8 +5,6 @@ import { HyperError } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
 import { type RemoteGroup, word } from "./shell.ts";
 
-const START_TIMEOUT_MS = 10_000;
-
 /** The begin of every script: it reports its process group after its id ($0), or that the program is missing. */
 const ANNOUNCE = [
   "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin && export PATH",
@@ -67,23 +65,14 @@ export async function startRemotely(
 ): Promise<RemoteProcess> {
   const id = `hypersdk-${randomBytes(9).toString("hex")}`;
   const line = commandLine(script, id, variables, [program, ...args]);
-  const channel = await connection.open(line, pty);
-  channel.on("error", () => {}); // `close` reports it
-  const ended: RemoteProcess["ended"] = new Promise((resolve) => {
-    let exit: Awaited<RemoteProcess["ended"]>;
-    channel.once("exit", (code: number | null, signal?: string) => {
-      exit = { code, signal };
-    });
-    channel.once("close", () => resolve(exit));
-  });
-  const { alias } = connection;
-  const leader = await readLeader(channel, id).catch((cause) => {
-    channel.close();
-    throw new HyperError("unreachable", `hypervisor ${alias}: ${cause.message}`, { cause });
-  });
+  const { channel, ended, leader } = await connection.start(
+    line,
+    (channel, timeout, late) => begin(channel, id, timeout, late),
+    pty,
+  );
   if (leader === undefined) {
     const code = program === "virsh" ? "unreachable" : "unsupported";
-    throw new HyperError(code, `${program} is not installed on hypervisor ${alias}`);
+    throw new HyperError(code, `${program} is not installed on hypervisor ${connection.alias}`);
   }
   const group = { leader, id, sudo: program === "sudo", ...(folder && { folder }) };
   connection.running.add(group);
@@ -116,8 +105,31 @@ function commandLine(
   return `exec sh -c ${word(DECODER)} '${line.replace(ENCODED, octal)}'`;
 }
 
-/** The process group that a script reports; undefined when it reports that the program is missing. */
-function readLeader(channel: ClientChannel, id: string): Promise<number | undefined> {
+/** The process group that a script on a new channel reports; undefined when it reports that the program is missing. */
+async function begin(channel: ClientChannel, id: string, timeout: number, late: string) {
+  channel.on("error", () => {}); // `close` reports it
+  let exit: Awaited<RemoteProcess["ended"]>;
+  channel.once("exit", (code: number | null, signal?: string) => {
+    exit = { code, signal };
+  });
+  const ended: RemoteProcess["ended"] = new Promise((resolve) =>
+    channel.once("close", () => resolve(exit)),
+  );
+  const why = () =>
+    exit
+      ? `no shell there: it ended with ${exit.signal ?? `exit ${exit.code}`} before it started anything`
+      : "the SSH connection was lost";
+  return { channel, ended, leader: await readLeader(channel, id, timeout, late, why) };
+}
+
+/** `late` and `why`: the errors of a channel on which nothing is reported in time, or that is closed before. */
+function readLeader(
+  channel: ClientChannel,
+  id: string,
+  timeout: number,
+  late: string,
+  why: () => string,
+): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     let text = "";
     const settle = (done: () => void) => {
@@ -136,9 +148,8 @@ function readLeader(channel: ClientChannel, id: string): Promise<number | undefi
       if (rest) channel.unshift(Buffer.from(rest, "latin1"));
     };
     const fail = (why: string) => settle(() => reject(new HyperError("unreachable", why)));
-    const onClose = () => fail("the SSH connection was lost");
-    const late = `no shell answers within ${START_TIMEOUT_MS / 1000} s`;
-    const timer = setTimeout(() => fail(late), START_TIMEOUT_MS);
+    const onClose = () => fail(why());
+    const timer = setTimeout(() => fail(late), timeout);
     channel.on("data", onData);
     channel.once("close", onClose);
   });

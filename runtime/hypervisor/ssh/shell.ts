@@ -1,6 +1,6 @@
 /**
- * A plain `sh` on the remote side, kept open beside the sessions: it ends processes there, keeps texts in
- * files that only its user can read, and by answering shows that the connection is alive.
+ * A plain `sh` on the remote side, kept open beside the sessions: it ends processes there, and keeps texts in files
+ * that only its user can read.
  */
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";

@@ -56,11 +56,10 @@ export function sshTransport(alias: string, uri: string, settings: Config["ssh"]
       return terminals.open(argv, { LC_ALL: "C", LIBVIRT_DEFAULT_URI: virshUri }, options);
     },
     async putText(content) {
-      return keepAlive(connection, async () => (await connection.get()).shell.putText(content));
+      return keepAlive(connection, async () => (await connection.shell()).putText(content));
     },
     async overwrite(path, content) {
-      const { shell } = await keepAlive(connection, () => connection.get());
-      return keepAlive(connection, () => shell.overwrite(path, content));
+      return keepAlive(connection, async () => (await connection.shell()).overwrite(path, content));
     },
     async close() {
       await Promise.all([connection.close(), terminals?.close()]);
@@ -110,12 +109,23 @@ function openSession(connection: Connection, uri: string): Promise<Channel> {
       if (!exit) throw new Error("the SSH connection was lost");
       return `virsh ended with ${exit.signal ?? `exit ${exit.code}`}`;
     });
-    // sshd closes the channel when virsh has ended; one that we close counts until then all the same
-    const kill = () =>
-      void connection.kill(group).then(async () => {
-        await Promise.race([ended, sleep(CLOSE_CHANNEL_MS, undefined, { ref: false })]);
-        channel.close();
-      });
+    const soon = () =>
+      Promise.race([ended.then(() => true), sleep(CLOSE_CHANNEL_MS, false, { ref: false })]);
+    const end = async () => {
+      if (!held) {
+        channel.end(); // an idle virsh ends with its input, which needs no shell there
+        if (await soon()) return;
+      }
+      await connection.kill(group);
+      // sshd closes the channel when virsh has ended; one that we close counts until then all the same
+      await soon();
+      channel.close();
+    };
+    let isEnding = false;
+    const kill = () => {
+      if (!isEnding) void end();
+      isEnding = true;
+    };
     return { stdin: channel, stdout: channel, stderr: channel.stderr, closed, kill, ref };
   });
 }
@@ -129,7 +139,7 @@ function exec(
   return keepAlive(connection, async () => {
     const { input } = options;
     const [name = ""] = argv;
-    const file = input ? await (await connection.get()).shell.putText(input) : undefined;
+    const file = input ? await (await connection.shell()).putText(input) : undefined;
     try {
       const own = { LC_ALL: "C", LIBVIRT_DEFAULT_URI: uri, I: file?.path ?? "/dev/null" };
       const variables = { ...options.variables, ...own };

@@ -285,6 +285,29 @@ describe("commands", () => {
     expect(readFileSync(file.path, "utf8") === text).toBe(true);
   });
 
+  test("a session needs no shell, a text does", async () => {
+    const session = await kvm1.openSession();
+    expect(there()).toContain("virsh");
+    expect(there()).not.toContain("sh");
+    session.stdout.resume();
+    session.stderr.resume();
+    session.kill();
+    await session.closed;
+    await until("it has ended", () => !there().includes("virsh"));
+    expect(there()).not.toContain("sh");
+    await kvm1.putText("text");
+    expect(there()).toContain("sh");
+  });
+
+  test("a shell that somebody kills there is replaced", async () => {
+    await kvm1.putText("text");
+    const shells = () => tree(sshd.pid()).filter((pid) => commandOf(pid) === "sh");
+    const [shell] = shells();
+    process.kill(shell as number);
+    await until("another one is there", () => kvm1.putText("text").then(Boolean, () => false));
+    expect(shells()).toHaveLength(1);
+  });
+
   test("no room for a text", async () => {
     const full = await startSshd({ config: ["SetEnv TMPDIR=/dev/nowhere"] });
     const one = sshTransport("kvm1", full.uri(), SETTINGS);
