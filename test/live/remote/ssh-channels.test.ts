@@ -287,7 +287,7 @@ describe("commands", () => {
 
   test("a session needs no shell, a text does", async () => {
     const session = await kvm1.openSession();
-    expect(there()).toContain("virsh");
+    await until("virsh runs", () => there().includes("virsh"));
     expect(there()).not.toContain("sh");
     session.stdout.resume();
     session.stderr.resume();
