@@ -1,0 +1,89 @@
+/** A guest that goes on at the target while a part of its memory is at the source still: post-copy. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { counterGuest, type Ear, listen } from "../../fixtures/live/counter.ts";
+import { expectGoesOn, labPair, restartLibvirtd, stateOf } from "../../fixtures/live/migrating.ts";
+import { define, LAB, leftOn } from "../../fixtures/live/pair.ts";
+import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
+import { slow } from "../../fixtures/slowness.ts";
+
+const MIB = 2 ** 20;
+const TIMEOUT = { timeout: slow(180_000) };
+/** libvirt takes a disk that comes over the network for shared, and no file of this machine. */
+const DISK = `<disk type='network' device='disk'><driver name='qemu' type='raw' cache='none'/><source protocol='nbd' name='vm'><host name='${LAB}' port='10809'/></source><target dev='vda' bus='virtio'/></disk>`;
+
+const pair = labPair();
+let folder: string;
+let stopDisk: () => void;
+let ear: Ear;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "postcopy-"));
+  const file = join(folder, "vm.raw");
+  writeFileSync(file, "");
+  truncateSync(file, 10 * MIB);
+  const words = ["--shared", "4", "--persistent", "--format", "raw", "--export-name", "vm", file];
+  const server = spawn("qemu-nbd", ["--bind", LAB, ...words], { stdio: "ignore" });
+  stopDisk = () => server.kill();
+});
+afterAll(() => {
+  stopDisk();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(async () => {
+  ear = await listen();
+  await define(pair.kvm1, await counterGuest("vm", { disk: DISK }));
+  await pair.kvm1.virsh("start", "vm");
+  await until("it counts", () => ear.last() > 20, slow(60));
+});
+afterEach(() => ear.stop());
+
+const migrate = (more: object) => {
+  const wish = { name: "vm", to: "kvm2", live: true, postcopy_after: 1, ...more };
+  return pair.server.post("/libvirt/domain/migrate?host=kvm1", wish);
+};
+
+async function expectMoved() {
+  const { kvm1, kvm2 } = pair;
+  expect([await stateOf(kvm1), await stateOf(kvm2)]).toEqual(["none", "running"]);
+  await expectGoesOn(ear);
+}
+
+test(
+  "it goes on there before its memory has come; bandwidth holds, and a timeout comes too late",
+  TIMEOUT,
+  async () => {
+    const { kvm1, kvm2 } = pair;
+    const moving = migrate({ bandwidth: 2, timeout: 12 });
+    const isThere = async () => (await stateOf(kvm2, "--reason")) === "running (post-copy)";
+    await until("it is in post-copy", isThere, slow(60));
+    expect(await stateOf(kvm1, "--reason")).toBe("paused (post-copy)");
+    const parameters = ["qemu-monitor-command", "vm", "--hmp", "info migrate_parameters"];
+    const rate = new RegExp(`max-postcopy-bandwidth: ${2 * MIB}\\b`);
+    expect(await kvm1.virsh(...parameters)).toMatch(rate);
+    const { stats } = expectSuccess(await moving);
+    expect(stats.total_ms).toBeGreaterThan(12_000);
+    await expectMoved();
+  },
+);
+
+test(
+  "where QEMU may not use userfaultfd it is told, and the guest goes on where it is",
+  TIMEOUT,
+  async () => {
+    const { kvm1, kvm2 } = pair;
+    await restartLibvirtd(kvm2, "setpriv --bounding-set=-sys_ptrace");
+    const why =
+      /^postcopy_after: QEMU of kvm2 may not use userfaultfd, .*vm.unprivileged_userfaultfd=1/;
+    expectError(await migrate({}), 500, "unsupported", why);
+    expect([await stateOf(kvm1), await stateOf(kvm2)]).toEqual(["running", "none"]);
+    expect(await leftOn(kvm2)).toEqual({ domains: [], files: [] });
+    await expectGoesOn(ear);
+    await restartLibvirtd(kvm2);
+    expectSuccess(await migrate({}));
+    await expectMoved();
+  },
+);
