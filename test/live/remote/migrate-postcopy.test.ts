@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { counterGuest, type Ear, listen } from "../../fixtures/live/counter.ts";
+import { stopHosts } from "../../fixtures/live/jobs.ts";
 import { expectGoesOn, labPair, restartLibvirtd, stateOf } from "../../fixtures/live/migrating.ts";
+import { startMover } from "../../fixtures/live/moving.ts";
 import { define, LAB, leftOn } from "../../fixtures/live/pair.ts";
 import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
@@ -41,10 +43,20 @@ beforeEach(async () => {
 });
 afterEach(() => ear.stop());
 
-const migrate = (more: object) => {
-  const wish = { name: "vm", to: "kvm2", live: true, postcopy_after: 1, ...more };
-  return pair.server.post("/libvirt/domain/migrate?host=kvm1", wish);
-};
+const AT = { host: "kvm1" };
+const wishOf = (more: object) => ({
+  ...{ name: "vm", to: "kvm2", live: true, postcopy_after: 1 },
+  ...more,
+});
+const migrate = (more: object) =>
+  pair.server.post("/libvirt/domain/migrate?host=kvm1", wishOf(more));
+
+const untilPostcopy = () =>
+  until(
+    "it is in post-copy",
+    async () => (await stateOf(pair.kvm2, "--reason")) === "running (post-copy)",
+    slow(60),
+  );
 
 async function expectMoved() {
   const { kvm1, kvm2 } = pair;
@@ -56,10 +68,9 @@ test(
   "it goes on there before its memory has come; bandwidth holds, and a timeout comes too late",
   TIMEOUT,
   async () => {
-    const { kvm1, kvm2 } = pair;
+    const { kvm1 } = pair;
     const moving = migrate({ bandwidth: 2, timeout: 12 });
-    const isThere = async () => (await stateOf(kvm2, "--reason")) === "running (post-copy)";
-    await until("it is in post-copy", isThere, slow(60));
+    await untilPostcopy();
     expect(await stateOf(kvm1, "--reason")).toBe("paused (post-copy)");
     const parameters = ["qemu-monitor-command", "vm", "--hmp", "info migrate_parameters"];
     const rate = new RegExp(`max-postcopy-bandwidth: ${2 * MIB}\\b`);
@@ -67,6 +78,35 @@ test(
     const { stats } = expectSuccess(await moving);
     expect(stats.total_ms).toBeGreaterThan(12_000);
     await expectMoved();
+  },
+);
+
+test("a job that is cancelled in post-copy has moved its guest all the same", TIMEOUT, async () => {
+  const host = await startMover(pair, "/run/postcopy");
+  const job = await host.submit("/libvirt/domain/migrate", wishOf({ bandwidth: 4 }), AT);
+  await untilPostcopy();
+  await host.post("/jobs/cancel", { job_ids: [job] });
+  const ended = await host.ended(job, slow(120));
+  console.log(ended.state, JSON.stringify(ended.error ?? ended.result));
+  await expectMoved();
+  await stopHosts();
+});
+
+test(
+  "a server that is killed in post-copy breaks no guest, and lets the source go later",
+  TIMEOUT,
+  async () => {
+    const host = await startMover(pair, "/run/postcopy");
+    const job = await host.submit("/libvirt/domain/migrate", wishOf({ bandwidth: 4 }), AT);
+    await untilPostcopy();
+    await host.kill();
+    console.log(await stateOf(pair.kvm1, "--reason"), await stateOf(pair.kvm2, "--reason"));
+    const ended = await (await startMover(pair, "/run/postcopy")).ended(job, slow(120));
+    console.log(ended.state, JSON.stringify(ended.error ?? ended.result));
+    console.log(await stateOf(pair.kvm1, "--reason"), await stateOf(pair.kvm2, "--reason"));
+    expect(await stateOf(pair.kvm2)).toBe("running");
+    await expectGoesOn(ear);
+    await stopHosts();
   },
 );
 

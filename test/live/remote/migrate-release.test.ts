@@ -86,6 +86,27 @@ describe.skipIf(root === undefined || NAMES_JOBS)(`between releases ${NEEDS}`, (
     await expectRuns("kvm1");
   });
 
+  test(
+    "one of UEFI that is off goes there, and what the older libvirt does not know is told before it goes back",
+    TIMEOUT,
+    async () => {
+      const { kvm1, kvm2 } = pair;
+      await startCounter(kvm1, ear, { guest: UEFI_AND_TPM });
+      await kvm1.virsh("destroy", "vm");
+      expectSuccess(await migrate("kvm1", "kvm2"));
+      await ear.stop();
+      ear = await listen();
+      await kvm2.virsh("start", "vm");
+      await expectRuns("kvm2");
+      await kvm2.virsh("destroy", "vm");
+      await sh(kvm1, `rm ${DISK}; virsh -q pool-refresh default`);
+      const why = /^the domain cannot migrate: libvirt: .*older.*not take the definition: .*'itco'/;
+      expectError(await migrate("kvm2", "kvm1"), 500, "unsupported", why);
+      expect(await leftOn(kvm1)).toEqual({ domains: [], files: [] });
+      expect((await leftOn(kvm2)).domains).toEqual(["vm"]);
+    },
+  );
+
   test("with UEFI and a TPM, whose state arrives", TIMEOUT, async () => {
     const { kvm1, kvm2 } = pair;
     await startCounter(kvm1, ear, { guest: UEFI_AND_TPM });

@@ -43,14 +43,15 @@ const migrate = (more: object = {}) =>
 /** `name`: of the machine that the certificates are for. */
 async function install(machine: Machine, name: string) {
   const { cert, key } = signed(certificates, name, authority, `IP:${addressOf(name)}`);
-  const copy = `mkdir -p ${FOLDER}; cd ${FOLDER}; cp ${authority.cert} ca-cert.pem
+  const copy = `cd ${FOLDER}; cp ${authority.cert} ca-cert.pem
     for side in server client; do cp ${cert} $side-cert.pem; cp ${key} $side-key.pem; done`;
   await sh(machine, copy);
 }
 
+/** libvirtd does not start where the folder is missing. */
 async function configure(machine: Machine) {
   const line = `migrate_tls_x509_cert_dir = "${FOLDER}"`;
-  await sh(machine, `echo '${line}' >>/etc/libvirt/qemu.conf`);
+  await sh(machine, `mkdir -p ${FOLDER}; echo '${line}' >>/etc/libvirt/qemu.conf`);
   await restartLibvirtd(machine);
 }
 
