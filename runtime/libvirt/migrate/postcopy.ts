@@ -25,7 +25,8 @@ export function switching({ source, uuid }: Sides, { postcopy_after }: MigrateWi
     },
   };
   const ask = async () => {
-    const [answer] = await source.virsh.settled([["migrate-postcopy", "--domain", uuid]]);
+    const asked = source.virsh.settled([["migrate-postcopy", "--domain", uuid]]);
+    const [answer] = await asked.catch(() => []); // one that cannot be asked now can be later
     postcopy.isOn = typeof answer === "string";
     if (postcopy.isOn) source.log.info("The guest goes on at the target, by post-copy.");
     else if (timer) timer = setTimeout(ask, AGAIN_MS);
