@@ -18,6 +18,7 @@ export default defineFunction({
     copy_storage: CopyStorage.default("all"),
     target_pool: Route.shape.target_pool,
     migrate_host: Route.shape.migrate_host,
+    tls: Route.shape.tls,
   }),
   output: z.object({
     vm_id: z.string(),

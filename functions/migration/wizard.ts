@@ -75,8 +75,7 @@ export default defineFunction({
     const isReady = ends.every(({ status }) => status === "pass");
     const verdicts: z.output<typeof Verdict>[] = [];
     for (const vm of isReady ? vms : []) {
-      const { live, copy_storage, target_pool, migrate_host } = rest;
-      const route = { name: vm, to: `${to}`, live, copy_storage, target_pool, migrate_host };
+      const route = { ...rest, name: vm, to: `${to}` };
       const checks = await readSides(ctx.forHost(`${from}`), route).then(
         async (sides) => (await readFindings(sides)).checks,
         (error) => [

@@ -66,7 +66,7 @@ export async function hasArrived(
 const brokenPostcopy = (from: string, to: string, uuid: string) =>
   new HyperError(
     "in_use",
-    `post-copy failed: domain ${uuid} runs on ${to}, and a part of its memory is on ${from} still; resume it with \`virsh migrate --postcopy-resume\``,
+    `post-copy failed: domain ${uuid} runs on ${to}, and a part of its memory is on ${from} still; where that does not come by itself, resume it with \`virsh migrate --postcopy-resume\``,
   );
 
 /** Resumes a domain that a broken migration has left paused, once libvirt does nothing with it any more. */

@@ -2,6 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { slow } from "../fixtures/slowness.ts";
+import { CACHE } from "./release-root.mjs";
 import { type Sshd, startSshd } from "./sshd.ts";
 
 const run = promisify(execFile);
@@ -19,11 +20,30 @@ export interface Machine {
   stop(): Promise<void>;
 }
 
+/** What a machine of another release sees of the lab: the tests' files, and the guests'. */
+const SHARED = ["/tmp", "/dev", CACHE];
+
+/** Its root becomes another one, to be written to without a change. */
+const ENTER = `
+memory=/run/release new=/run/release/root
+mkdir "$memory"
+mount -t tmpfs -o mode=755 tmpfs "$memory"
+mkdir "$memory/upper" "$memory/work" "$new"
+mount -t overlay -o "lowerdir=$2,upperdir=$memory/upper,workdir=$memory/work" root "$new"
+for dir in ${SHARED.map((dir) => `'${dir}'`).join(" ")}; do mkdir -p "$new$dir"; mount --rbind "$dir" "$new$dir"; done
+mount -t proc proc "$new/proc"
+mount -t sysfs sysfs "$new/sys"
+cd "$new"
+pivot_root . .
+umount --lazy .
+`;
+
 const BOOT = `
 set -e
 ip link set lo up
 keep=$(mktemp -d)
 cp /etc/libvirt/*.conf "$keep"
+if [ "$2" ]; then ${ENTER} fi
 for dir in /run /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
   mount -t tmpfs -o mode=755 tmpfs "$dir"
 done
@@ -55,15 +75,17 @@ interface Options {
   config: string[];
   /** For one that runs guests: libvirt migrates none to a host of the same UUID, and all have this machine's. */
   hostUuid?: string;
+  /** The root file system of another release, as release-root.mjs makes it: its libvirt, QEMU and SSH. */
+  root?: string;
 }
 
 export async function startMachine(
   name: string,
-  { address, network, config, hostUuid = "" }: Options,
+  { address, network, config, hostUuid = "", root = "" }: Options,
 ): Promise<Machine> {
   await run("ip", ["netns", "add", name]);
   for (const command of network) await run("ip", command.split(" "));
-  const init = spawn("ip", ["netns", "exec", name, "sh", "-c", BOOT, "sh", hostUuid], {
+  const init = spawn("ip", ["netns", "exec", name, "sh", "-c", BOOT, "sh", hostUuid, root], {
     env: { ...process.env, LC_ALL: "C" },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -54,12 +54,24 @@ function recipe(release) {
 }
 
 /**
+ * Undefined where it was not made yet, which takes the network.
+ * @param {string} release
+ */
+export function madeRoot(release) {
+  const home = homeOf(release);
+  return existsSync(home) ? home : undefined;
+}
+
+/** @param {string} release */
+const homeOf = (release) => join(ROOTS, `${release}-${recipe(release)}`);
+
+/**
  * Its path; built beside it and moved into place. Roots of other recipes may serve other checkouts, so they go once
  * no run has used them for a week.
  * @param {string} release
  */
 export function releaseRoot(release) {
-  const home = join(ROOTS, `${release}-${recipe(release)}`);
+  const home = homeOf(release);
   mkdirSync(ROOTS, { recursive: true });
   if (!existsSync(home)) install(release, home);
   utimesSync(home, new Date(), new Date());

@@ -17,8 +17,11 @@ function compare(a: string | null, b: string | null): number {
   return 0;
 }
 
-export async function checkVersions({ source, target, route }: Sides): Promise<Check[]> {
+export async function checkVersions(sides: Sides): Promise<Check[]> {
+  const { source, target, route } = sides;
   const [from, to] = await Promise.all([versionNames(source), versionNames(target)]);
+  const isOlder = compare(to.libvirt, from.libvirt) < 0;
+  const refusal = isOlder ? await refusalOf(sides) : undefined;
   return (["libvirt", "hypervisor"] as const).map((key) => {
     const item = key === "hypervisor" ? "qemu" : key;
     const [here, there] = [from[key], to[key]];
@@ -27,8 +30,21 @@ export async function checkVersions({ source, target, route }: Sides): Promise<C
     const text = `${there} there is older than ${here} here`;
     if (route.live && item === "qemu")
       return fail(item, `${text}; QEMU takes a running guest to the same version or a newer one`);
+    if (refusal && item === "libvirt")
+      return fail(item, `${text}, and does not take the definition: ${refusal}`);
     return warning(item, `${text}, and may not know all that the definition has`);
   });
+}
+
+/** What an older libvirt says against the definition, which it parses here and does not store. */
+async function refusalOf({ target, text }: Sides): Promise<string | undefined> {
+  const parse = ["domxml-to-native", "--format", "qemu-argv", "--xml", { text }];
+  const [told] = await target.virsh.settled([parse]);
+  const isRefused =
+    told instanceof HyperError &&
+    /^(unsupported|invalid_input)$/.test(told.code) &&
+    !/by the connection driver/.test(told.message); // one that cannot parse it so has no word against it
+  return isRefused ? told.message : undefined;
 }
 
 /** The machine, and what `domcapabilities` tells of it. */

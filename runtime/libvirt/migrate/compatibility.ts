@@ -10,6 +10,7 @@ import {
 import { checkMachine, checkMemory, checkVersions } from "./check-host.ts";
 import { checkNetworks } from "./check-networks.ts";
 import { checkStorage } from "./check-storage.ts";
+import { checkTls } from "./check-tls.ts";
 import { checkState as checkFirmwareState } from "./copy-state.ts";
 import { type DiskPlan, planDisks } from "./disks.ts";
 import { isMoved } from "./retarget.ts";
@@ -36,6 +37,7 @@ export async function readFindings(sides: Sides): Promise<Findings> {
     ["snapshots", () => checkSnapshots(sides)],
     ["nvram", () => checkFirmwareState(sides)],
     ["route", () => checkRoute(sides)],
+    ["tls", () => checkTls(sides)],
     [
       "storage",
       async () => {

@@ -98,9 +98,7 @@ async function chooseTarget(
   const reasons: string[] = [];
   const count = (to: string) => taken.get(to) ?? 0;
   for (const to of targets.toSorted((a, b) => count(a) - count(b))) {
-    const { name, live, copy_storage, target_pool, migrate_host } = wish;
-    const route = { name, to, live, copy_storage, target_pool, migrate_host };
-    const { checks } = await readFindings(await readSides(ctx, route));
+    const { checks } = await readFindings(await readSides(ctx, { ...wish, to }));
     const failed = checks.filter(({ status }) => status === "fail");
     if (failed.length === 0) {
       taken.set(to, count(to) + 1);

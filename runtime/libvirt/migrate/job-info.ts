@@ -8,7 +8,7 @@ export const Stats = z.object({
   total_ms: z.number().nullable(),
   downtime_ms: z.number().nullable().describe("for so long the guest stood still"),
   memory_bytes: z.number().nullable().describe("that have flowed"),
-  disk_bytes: z.number().nullable(),
+  disk_bytes: z.number().nullable().describe("that have flowed"),
 });
 export type Stats = z.output<typeof Stats>;
 
@@ -39,13 +39,18 @@ export async function migrationUpdate(
   return { phase, percent: (done / (done + left)) * 100, bytes: done, total: done + left };
 }
 
-/** Of the last migration, from the side that has the domain now. */
-export async function readStats(ctx: Virsh, uuid: string): Promise<Stats> {
-  const number = await readInfo(ctx, uuid, "--completed", "--keep-completed");
+/**
+ * Of the last migration, before the source lets the domain go: it alone has counted the disks, for which the target
+ * tells 0, and after post-copy it alone tells anything. A domain without a definition is gone there.
+ */
+export async function readStats(source: Virsh, target: Virsh, uuid: string): Promise<Stats> {
+  const read = (ctx: Virsh) => readInfo(ctx, uuid, "--completed", "--keep-completed");
+  const [here, there] = await Promise.all([read(source), read(target)]);
+  const number = (key: string) => there(key) ?? here(key);
   return {
     total_ms: number("time_elapsed"),
     downtime_ms: number("downtime"),
     memory_bytes: number("memory_processed"),
-    disk_bytes: number("disk_processed"),
+    disk_bytes: here("disk_processed"),
   };
 }

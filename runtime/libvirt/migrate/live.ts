@@ -39,7 +39,7 @@ export async function migrateLive(
     await journal.track(arriving(sides, { kind: "domain", name: uuid }), () =>
       watched(source, look, () => move(sides, plan, paths, wish)),
     );
-    return { paths, stats: await readStats(target, uuid) };
+    return { paths, stats: await readStats(source, target, uuid) };
   });
 }
 

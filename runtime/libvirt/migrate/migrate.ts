@@ -41,15 +41,14 @@ export const Migration = z.object({
 export type Migration = z.output<typeof Migration>;
 
 export async function migrate(ctx: Context, wish: MigrateWish): Promise<Migration> {
-  const { name, to, live, copy_storage, target_pool, migrate_host } = wish;
   assertPlausible(wish);
-  const sides = await readSides(ctx, { name, to, live, copy_storage, target_pool, migrate_host });
+  const sides = await readSides(ctx, wish);
   const { checks, plan } = await readFindings(sides);
   const told = { ...describe(sides, plan, wish), ...(await flowOf(sides, plan, wish)), checks };
   if (wish.dry_run) return { ...told, snapshots: null, stats: null };
   assertPossible(checks);
   if (!plan) throw new Error("a plan that failed without a check");
-  const { paths, ...moved } = live
+  const { paths, ...moved } = wish.live
     ? { ...(await migrateLive(sides, plan, wish)), snapshots: 0 }
     : { ...(await migrateOffline(sides, plan)), stats: null };
   const disks = told.disks.map((disk) => ({ ...disk, to: paths.get(disk.target) ?? disk.to }));

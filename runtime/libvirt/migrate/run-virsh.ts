@@ -6,6 +6,7 @@ import { runLocally } from "../../hypervisor/local.ts";
 import { virshError, virshMessages } from "../../hypervisor/virsh-errors.ts";
 import { type Daemon, forwardDaemon } from "./daemon.ts";
 import type { DiskPlan } from "./disks.ts";
+import { type Postcopy, switching } from "./postcopy.ts";
 import { isMoved, retargeted } from "./retarget.ts";
 import { addressOf, migrateUri } from "./route.ts";
 import type { Sides } from "./sides.ts";
@@ -39,16 +40,19 @@ export async function runMigration(
     const connect = ["virsh", "-q", "-k", "5", "-K", "6", "-c", from.uri];
     const command = ["migrate", "--live", "--domain", uuid, "--desturi", to.uri];
     source.log.info(`virsh migrates the domain; its memory goes to ${address}.`);
-    const stop = stopping(sides, wish);
+    const postcopy = switching(sides, wish);
+    const stop = stopping(sides, wish, postcopy);
     try {
       const limits = { timeout: MIGRATE_TIMEOUT_MS, signal: stop.cut };
       const { exitCode, stderr } = await runLocally([...connect, ...command, ...words], limits);
       if (exitCode === 0) return;
-      throw stop.why ?? from.forward.refusal ?? to.forward.refusal ?? reasonOf(named(stderr));
+      const refusal = from.forward.refusal ?? to.forward.refusal;
+      throw stop.why ?? refusal ?? reasonOf(named(stderr), target.host);
     } catch (error) {
       throw stop.why ?? error;
     } finally {
       stop.end();
+      postcopy.end();
     }
   } finally {
     for (const { forward } of daemons) forward.close();
@@ -62,9 +66,12 @@ const namer =
     ends.reduce((told, [uri, host]) => told.replaceAll(uri, `libvirtd of ${host}`), text);
 
 /** libvirt's words without warnings of other programs. */
-function reasonOf(stderr: string): HyperError {
+function reasonOf(stderr: string, target: string): HyperError {
   const messages = virshMessages(stderr).map((text) => text.replace(/^\*\* WARNING.*\n?/gm, ""));
-  return virshError(messages, "migrate");
+  const error = virshError(messages, "migrate");
+  if (!/Postcopy is not supported/i.test(error.message)) return error;
+  const text = `postcopy_after: QEMU of ${target} may not use userfaultfd, which post-copy needs; allow it there with sysctl vm.unprivileged_userfaultfd=1 (${error.message})`;
+  return new HyperError("unsupported", text, { cause: error });
 }
 
 function optionsOf({ copies }: DiskPlan, wish: MigrateWish): string[] {
@@ -78,9 +85,10 @@ function optionsOf({ copies }: DiskPlan, wish: MigrateWish): string[] {
     ...(bandwidth === undefined ? [] : ["--bandwidth", rate]),
     ...(tls ? ["--tls"] : []),
     ...(auto_converge ? ["--auto-converge"] : []),
-    ...(postcopy_after === undefined
+    ...(postcopy_after === undefined ? [] : ["--postcopy"]),
+    ...(postcopy_after === undefined || bandwidth === undefined
       ? []
-      : ["--postcopy", "--timeout", `${postcopy_after}`, "--timeout-postcopy"]),
+      : ["--postcopy-bandwidth", rate]),
   ];
 }
 
@@ -104,8 +112,11 @@ async function definitions(
   ];
 }
 
-/** Tells libvirt to stop when the call is cancelled, or too late; and cuts virsh off where that does not help. */
-function stopping({ source, uuid }: Sides, { timeout }: MigrateWish) {
+/**
+ * Tells libvirt to stop when the call is cancelled, or too late; and cuts virsh off where that does not help. Not in
+ * post-copy: libvirt does not stop it, and where virsh is cut off it takes the migration for failed.
+ */
+function stopping({ source, uuid }: Sides, { timeout }: MigrateWish, postcopy: Postcopy) {
   const cut = new AbortController();
   const timers: NodeJS.Timeout[] = [];
   let why: HyperError | undefined;
@@ -114,10 +125,15 @@ function stopping({ source, uuid }: Sides, { timeout }: MigrateWish) {
   };
   const stop = (reason: HyperError) => {
     if (why) return;
+    if (postcopy.isOn) {
+      source.log.warn(`${reason.message}; in post-copy nothing stops the migration any more.`);
+      return;
+    }
+    postcopy.end();
     why = reason;
     abort();
     timers.push(setInterval(abort, ABORT_AGAIN_MS));
-    timers.push(setTimeout(() => cut.abort(), ABORT_MS));
+    timers.push(setTimeout(() => postcopy.isOn || cut.abort(), ABORT_MS));
   };
   const onAbort = () => {
     const text = source.job ? "the job was cancelled" : "the client disconnected";

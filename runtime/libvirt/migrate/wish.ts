@@ -40,6 +40,12 @@ export const Route = z.strictObject({
     .describe(
       "with live: the address by which the source reaches the target; its SSH address unless given",
     ),
+  tls: z
+    .boolean()
+    .default(false)
+    .describe(
+      "with live: encrypted, with the certificates that QEMU has on both hypervisors; the target's must be for `migrate_host`",
+    ),
 });
 export type Route = z.output<typeof Route>;
 
@@ -58,17 +64,15 @@ export const MigrateWish = z.strictObject({
     .min(1)
     .max(1_000_000)
     .optional()
-    .describe("with live: MiB per second at most, of the memory and of the disks each"),
-  tls: z
-    .boolean()
-    .default(false)
-    .describe("with live: encrypted, with the certificates that QEMU has on both hypervisors"),
+    .describe(
+      "with live: MiB per second at most, of the memory and of the disks each; also of what the guest fetches after `postcopy_after`, for which it waits",
+    ),
   auto_converge: z
     .boolean()
     .default(false)
     .describe("with live: a guest that writes faster than its memory flows is slowed down"),
   postcopy_after: Seconds.optional().describe(
-    "with live: after so many seconds the guest goes on there, and fetches the rest of its memory as it needs it",
+    "with live: after so many seconds the guest goes on there, and fetches the rest of its memory as it needs it; from then on nothing stops the migration, `timeout` neither",
   ),
   timeout: Seconds.optional().describe(
     "with live: after so many seconds the migration is given up, and the guest goes on where it is",

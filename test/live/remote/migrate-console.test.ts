@@ -2,33 +2,26 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { counterGuest, type Ear, listen } from "../../fixtures/live/counter.ts";
+import { DISK, labPair } from "../../fixtures/live/migrating.ts";
 import { picture, startBrowser, watchedPage } from "../../fixtures/live/page.ts";
-import { define, type Pair, STORE, startPair, wipeMachine } from "../../fixtures/live/pair.ts";
+import { define } from "../../fixtures/live/pair.ts";
 import { expectSuccess, until } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { handshake, openSocket } from "../../fixtures/socket.ts";
 
-let pair: Pair;
+const pair = labPair();
 let ear: Ear;
 let browser: Browser;
 
 beforeAll(async () => {
-  pair = await startPair();
   browser = await startBrowser();
 }, slow(60_000));
-afterAll(async () => {
-  await browser.close();
-  await pair.stop();
-});
+afterAll(() => browser.close());
 beforeEach(async () => {
   ear = await listen();
 });
-afterEach(async () => {
-  await ear.stop();
-  for (const machine of [pair.kvm1, pair.kvm2]) await wipeMachine(machine);
-});
+afterEach(() => ear.stop());
 
-const DISK = `${STORE}/vm.qcow2`;
 const DEVICES = `<serial type='pty'/><graphics type='vnc' port='-1' autoport='yes' listen='127.0.0.1'/><video><model type='vga'/></video>`;
 const MOVED = "moved: the domain has moved to another hypervisor; open its console there";
 

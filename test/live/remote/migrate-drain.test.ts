@@ -1,27 +1,14 @@
 /** A hypervisor is emptied, a plan is judged, and a domain goes back to where it was. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { counterGuest, listen } from "../../fixtures/live/counter.ts";
 import { stopHosts } from "../../fixtures/live/jobs.ts";
+import { labPair } from "../../fixtures/live/migrating.ts";
 import { startMover } from "../../fixtures/live/moving.ts";
-import {
-  define,
-  leftOn,
-  type Pair,
-  STORE,
-  startPair,
-  wipeMachine,
-} from "../../fixtures/live/pair.ts";
+import { define, leftOn, STORE } from "../../fixtures/live/pair.ts";
 import { expectError, expectSuccess, until } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 
-let pair: Pair;
-beforeAll(async () => {
-  pair = await startPair();
-}, slow(60_000));
-afterAll(() => pair.stop());
-afterEach(async () => {
-  for (const machine of [pair.kvm1, pair.kvm2]) await wipeMachine(machine);
-});
+const pair = labPair();
 
 const post = (path: string, body: object, host = "kvm1") =>
   pair.server.post(`${path}?host=${host}`, body);

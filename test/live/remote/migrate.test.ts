@@ -2,27 +2,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import {
-  define,
-  leftOn,
-  type Pair,
-  STORE,
-  startPair,
-  wipeMachine,
-} from "../../fixtures/live/pair.ts";
+import { expect, test } from "vitest";
+import { labPair } from "../../fixtures/live/migrating.ts";
+import { define, leftOn, STORE } from "../../fixtures/live/pair.ts";
 import { expectError, expectSuccess } from "../../fixtures/live/virsh.ts";
-import { slow } from "../../fixtures/slowness.ts";
 import type { Machine } from "../../lab/machine.ts";
 
-let pair: Pair;
-beforeAll(async () => {
-  pair = await startPair();
-}, slow(60_000));
-afterAll(() => pair.stop());
-afterEach(async () => {
-  for (const machine of [pair.kvm1, pair.kvm2]) await wipeMachine(machine);
-});
+const pair = labPair();
 
 const post = (path: string, body: object, host = "kvm1") =>
   pair.server.post(`${path}?host=${host}`, body);

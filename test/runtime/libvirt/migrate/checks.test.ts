@@ -172,6 +172,28 @@ test("versions: an older QEMU takes no running guest", async () => {
   ]);
 });
 
+test("an older libvirt is asked what it says against the definition", async () => {
+  const version = (libvirt: string) =>
+    `Running against daemon: ${libvirt}\nRunning hypervisor: QEMU 7.2.22\n`;
+  const look = async (told: Outcome) => {
+    const target = { version: version("9.0.0"), "domxml-to-native": told };
+    const checks = await checkVersions(
+      sides("", { source: { version: version("11.3.0") }, target }),
+    );
+    return checks.map(({ status, message }) => `${status} ${message}`)[0];
+  };
+  const refused = "unsupported configuration: unknown watchdog model 'itco'";
+  expect(await look(new HyperError("unsupported", refused))).toBe(
+    `fail 9.0.0 there is older than 11.3.0 here, and does not take the definition: ${refused}`,
+  );
+  for (const no of [
+    new HyperError("unsupported", "this function is not supported by the connection driver"),
+    new HyperError("not_active", "network 'x' is not active"),
+    "qemu-system-x86_64 -name vm\n",
+  ])
+    expect(await look(no)).toMatch(/^warning /);
+});
+
 describe("the machine", () => {
   const capabilities = `<domainCapabilities><path>/usr/bin/qemu-system-x86_64</path><machine>pc-q35-7.2</machine><vcpu max='8'/>
     <cpu><mode name='host-passthrough' supported='yes'/><mode name='custom' supported='yes'><model usable='yes'>Nehalem</model><model usable='no'>EPYC</model></mode></cpu>

@@ -46,9 +46,18 @@ test("nothing is told before there is anything to tell, or where libvirt says no
 });
 
 test("the end's figures; what libvirt does not tell is null and not 0", async () => {
+  const gone = answering(() => new HyperError("not_found", "gone"));
   const fake = answering(() => raw({ time_elapsed: 1500, downtime: 20, memory_processed: 7 }));
-  expect(await readStats(fake, "u")).toEqual({
+  expect(await readStats(gone, fake, "u")).toEqual({
     ...{ total_ms: 1500, downtime_ms: 20, memory_bytes: 7, disk_bytes: null },
   });
   expect(fake.calls[0]).toContain("--keep-completed");
+});
+
+test("the disks' bytes are what the source has counted, and after post-copy all is", async () => {
+  const source = answering(() => raw({ time_elapsed: 1600, disk_processed: 9 }));
+  const target = answering(() => raw({ time_elapsed: 1500, disk_processed: 0 }));
+  const none = answering(() => "Job type: None\n");
+  expect(await readStats(source, target, "u")).toMatchObject({ total_ms: 1500, disk_bytes: 9 });
+  expect(await readStats(source, none, "u")).toMatchObject({ total_ms: 1600, disk_bytes: 9 });
 });

@@ -31,3 +31,24 @@ test("so are other interfaces, and other disks beside the same ones", async () =
   await expect(compare(NICS, NICS.replace("01'", "02'"))).rejects.toThrow(/interfaces/);
   await expect(compare(NICS, `${NICS}<disk><target dev='vda'/></disk>`)).rejects.toThrow(/disks/);
 });
+
+test("metadata that is indented in another way is the same, and other text is not", async () => {
+  const metadata = (text: string) => `</devices><metadata>${text}</metadata><devices>`;
+  const tags = metadata("\n  <tags xmlns='t'>\n    <tag>a b</tag>\n  </tags>\n");
+  await compare(tags, tags.replaceAll("\n", "\n    "));
+  await compare(tags, tags.replaceAll(/\n */g, ""));
+  await expect(compare(tags, tags.replace("a b", "ab"))).rejects.toThrow(/other metadata$/);
+});
+
+test("firmware variables are the same where a later libvirt names the file that an earlier one leaves to itself", async () => {
+  const uefi = (nvram: string) =>
+    definition("").replace(/<os>.*<\/os>/, `<os firmware='efi'>${nvram}</os>`);
+  const defined = (nvram: string) => {
+    const target = { ...answering(() => uefi(nvram)), host: "b" } as unknown as Context;
+    return assertSame(target, "uuid", uefi(""));
+  };
+  await defined(
+    "<nvram template='/x.fd' format='raw'>/var/lib/libvirt/qemu/nvram/vm_VARS.fd</nvram>",
+  );
+  await expect(defined("<nvram>/other.fd</nvram>")).rejects.toThrow(/other nvram$/);
+});
