@@ -309,6 +309,43 @@ test("a volume of a running domain is not read; of one that is off it is", async
   expect((await get("disk.raw")).bytes.equals(bytes)).toBe(true);
 });
 
+describe("bytes that change while they are read are no whole answer", () => {
+  const begun = async () => {
+    await sh("truncate -s 512M v");
+    await virsh("pool-refresh", "default");
+    const url = `${server.url}/libvirt/volume/content?pool=default&volume=v`;
+    const part = { headers: { Range: `bytes=0-${500 * MIB}` } };
+    const answers = [await fetch(url), await fetch(url, part)];
+    const readers = answers.map(({ body }) => body?.getReader());
+    for (const reader of readers) await reader?.read();
+    return readers.map((reader) => async () => {
+      for (;;) if ((await reader?.read())?.done) return "complete";
+    });
+  };
+  const expectTorn = async (rests: Awaited<ReturnType<typeof begun>>) => {
+    for (const rest of rests) expect(await rest().catch(() => "broken off")).toBe("broken off");
+  };
+
+  test("some are written over", async () => {
+    const rests = await begun();
+    await sh("printf x | dd of=v conv=notrunc status=none");
+    await expectTorn(rests);
+  });
+
+  test("a domain that has them starts", async ({ machine }) => {
+    await machine("vm", { disks: [at("v")] });
+    const rests = await begun();
+    await virsh("start", "vm");
+    await expectTorn(rests);
+  });
+
+  test("a domain that is defined meanwhile does no harm", async ({ machine }) => {
+    const rests = await begun();
+    await machine("vm", { disks: [at("v")] });
+    for (const rest of rests) expect(await rest()).toBe("complete");
+  });
+});
+
 describe("cut off", () => {
   test("ten times, anywhere", { timeout: slow(180_000) }, async () => {
     const bytes = randomBytes(24 * MIB);
