@@ -507,6 +507,14 @@ describe("refused, and nothing is left", () => {
     rmSync(folder, { recursive: true });
   });
 
+  test.each(["ova", "vmdk", "qcow2", "vhdx", "txt"])("a text named .%s", async (ending) => {
+    const path = join(ALLOWED, `page.${ending}`);
+    writeFileSync(path, "not found\n".repeat(400));
+    const why = ending === "txt" ? /is text and no disk/ : RegExp(`is named \\.${ending}, but`);
+    await refused(path, why);
+    rmSync(path);
+  });
+
   test("a pool that is too small, at the first disk and at the second", async ({ pool }) => {
     const { path } = await ova("large", "vmware");
     for (const size of ["1m", "3m", "6m"]) {

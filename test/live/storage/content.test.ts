@@ -127,6 +127,12 @@ describe("in and out", () => {
     expect(expectSuccess(larger, 201)).toMatchObject({ capacity_bytes: 2 * MIB });
   });
 
+  test("a single byte: with a remark", async () => {
+    const answer = await put("byte", Buffer.from("x"));
+    expectSuccess(answer, 201);
+    expect(answer.body.message).toMatch(/; it has only \d+ bytes, so make sure that the source is/);
+  });
+
   test("a larger capacity", async () => {
     for (const name of ["raw", "qcow2"]) {
       const answer = await put(`v-${name}`, from(name), { capacity: "20MiB" });
