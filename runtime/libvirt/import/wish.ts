@@ -3,21 +3,18 @@ import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import { DomainWish } from "../create/wish.ts";
 import { NetworkName, NewName, PoolName } from "../names.ts";
+import { NewMemory } from "../size.ts";
 import { SourceFormat } from "../storage/import-image.ts";
 import type { Appliance } from "./appliance.ts";
 import type { Source } from "./source.ts";
 import { windowsId } from "./windows.ts";
 
 const { shape } = DomainWish;
-const MEMORY = z
-  .int()
-  .min(1)
-  .max(1 << 30);
 
 /** The fields of a domain that is made of an appliance; what the appliance says counts where they say nothing. */
 export const OF_DOMAIN = {
   vm_name: NewName.optional().describe("of the new domain; the source's unless given"),
-  memory: MEMORY.optional().describe("MiB; the source's unless given, else 2048"),
+  memory: NewMemory.optional().describe("MiB; the source's unless given, else 2048"),
   cpus: z.int().min(1).max(4096).optional().describe("the source's unless given, else 2"),
   network: NetworkName.optional().describe(
     'for interfaces whose network is not in networks; "default" unless given',
