@@ -39,6 +39,18 @@ export const rangeParameters = () => [
     description: "the `ETag` of a part that is there already; of other bytes by now, all come anew",
     schema: { type: "string" },
   },
+  {
+    name: "If-None-Match",
+    in: "header",
+    description: "the `ETag` of bytes that are there already, of which nothing comes",
+    schema: { type: "string" },
+  },
+  {
+    name: "If-Match",
+    in: "header",
+    description: "the `ETag` of the bytes that are wanted and no others",
+    schema: { type: "string" },
+  },
 ];
 
 const text = (description: string) => ({ description, schema: { type: "string" } });
@@ -56,6 +68,10 @@ export function bytesResponses({ summary }: Spec) {
       description: "the part that `Range` names",
       headers: { ...headers, ...range },
       content: CONTENT,
+    },
+    304: {
+      description: "the bytes are those of `If-None-Match`",
+      headers: { ETag: headers.ETag },
     },
   };
 }

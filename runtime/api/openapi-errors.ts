@@ -13,6 +13,7 @@ const MEANING: Record<ErrorCode, string> = {
   method_not_allowed: "the path is for another method, which `Allow` names",
   idempotency_conflict: "a call with this Idempotency-Key is still at work",
   idempotency_mismatch: "this Idempotency-Key was used for another call",
+  precondition_failed: "the bytes are others than those of `If-Match`",
   payload_too_large: "the body is larger than this server allows",
   unsupported_media_type: "the body is not `application/json`",
   range_not_satisfiable: "`Range` begins beyond the end; `size` says where that is",
@@ -47,7 +48,7 @@ const CODES = (Object.keys(STATUS) as ErrorCode[]).filter((code) => !ELSEWHERE.i
 
 const OF_JSON: number[] = [413];
 const OF_A_BODY: number[] = [413, 415];
-const OF_A_RANGE: number[] = [416];
+const OF_A_RANGE: number[] = [412, 416];
 /** Of an `Idempotency-Key`. */
 const OF_A_KEY: number[] = [409, 422];
 

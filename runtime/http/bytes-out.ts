@@ -1,5 +1,5 @@
 /**
- * An answer of bytes, or of the part of them that `Range` names (RFC 9110, 14). Bun asks for the next piece when the
+ * An answer of bytes, or of the part of them that `Range` names (RFC 9110, 13 and 14). Bun asks for the next piece when the
  * client has taken the one before (https://github.com/oven-sh/bun/pull/32553).
  */
 import type { Context } from "hono";
@@ -10,6 +10,10 @@ import type { Env } from "./call.ts";
 export async function sentBytes(c: Context<Env>, bytes: BytesOut): Promise<Response> {
   const { call } = c.env;
   const { size, name, version } = bytes;
+  if (isKnown(c, version)) {
+    const headers = { ETag: tag(`${version}`), "Cache-Control": "no-store" };
+    return c.body(null, 304, headers);
+  }
   const part = requestedPart(c, bytes);
   const { first, length } = part ?? { first: 0, length: size };
   const headers = {
@@ -56,9 +60,27 @@ function watched(source: ByteStream, over: (error?: Error) => void): ByteStream 
   );
 }
 
+/** Whether the client has these very bytes. Throws `precondition_failed` where it wants none but others. */
+function isKnown(c: Context, version: string | undefined): boolean {
+  const names = (header: string, weak: boolean) => {
+    const text = c.req.header(header);
+    if (text === undefined) return undefined;
+    if (text.trim() === "*") return true;
+    const tags = text.match(/(W\/)?"[^"]*"/g) ?? [];
+    const known = weak ? tags.map((one) => one.replace(/^W\//, "")) : tags;
+    return version !== undefined && known.includes(tag(version));
+  };
+  if (names("If-Match", false) === false) {
+    const now = version === undefined ? "they have no ETag" : `their ETag is ${tag(version)}`;
+    throw new HyperError("precondition_failed", `If-Match: the bytes are others by now; ${now}`);
+  }
+  return version !== undefined && names("If-None-Match", true) === true;
+}
+
 /** Undefined for all bytes: also where those that the client has a part of are others by now. */
 function requestedPart(c: Context, { size, version }: BytesOut): BytePart | undefined {
   const text = c.req.header("Range");
+  if (c.req.method !== "GET") return undefined; // no other method has a part
   if (text === undefined || !/^bytes\s*=/i.test(text)) return undefined; // other units are ignored
   const known = c.req.header("If-Range");
   if (known !== undefined && (version === undefined || known !== tag(version))) return undefined;

@@ -8,6 +8,7 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { withRollback } from "#runtime/libvirt/rollback.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
 import { SourceFormat } from "#runtime/libvirt/storage/import-image.ts";
+import { smallDiskHint } from "#runtime/libvirt/storage/import-plausible.ts";
 import { Format, Volume, VolumeName } from "#runtime/libvirt/storage/volume.ts";
 
 export default defineFunction({
@@ -23,7 +24,9 @@ export default defineFunction({
     sha256: Sha256.optional(),
     sha512: Sha512.optional(),
     format: Format.optional().describe("of the new volume: what the image is, unless given"),
-    source_format: SourceFormat.optional().describe("the format that the image must have"),
+    source_format: SourceFormat.optional().describe(
+      "the format that the image must have; raw also takes what looks like no disk",
+    ),
     capacity: Capacity.optional().describe(
       "of the new volume, if it is to be larger: GiB, or with a unit such as 512MiB",
     ),
@@ -33,8 +36,8 @@ export default defineFunction({
     compression: z.string().nullable().describe("xz, gzip, zstd, bzip2, or none"),
     sha256: z.string().describe("of the bytes that were downloaded"),
   }),
-  message: ({ name, pool, sha256 }) =>
-    `Volume ${name} in pool ${pool} downloaded; its SHA-256 is ${sha256}`,
+  message: ({ name, pool, sha256, source_format, capacity_bytes }) =>
+    `Volume ${name} in pool ${pool} downloaded; its SHA-256 is ${sha256}${smallDiskHint(source_format, capacity_bytes)}`,
   examples: [
     {
       url: "https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2",

@@ -8,6 +8,7 @@ import { PoolName } from "#runtime/libvirt/names.ts";
 import { withRollback } from "#runtime/libvirt/rollback.ts";
 import { Capacity } from "#runtime/libvirt/size.ts";
 import { inspectFile, SourceFormat } from "#runtime/libvirt/storage/import-image.ts";
+import { smallDiskHint } from "#runtime/libvirt/storage/import-plausible.ts";
 import { adoptImage, ownFormat } from "#runtime/libvirt/storage/import-volume.ts";
 import { receiveBytes } from "#runtime/libvirt/storage/receive.ts";
 import { stagingFor } from "#runtime/libvirt/storage/staging.ts";
@@ -38,9 +39,11 @@ export default defineFunction({
     sha256: Sha256.optional().meta(OF_A_PUT),
   }),
   output: Volume.extend({ source_format: z.string() }),
-  message({ name, pool, source_format, format, type }) {
+  message({ name, pool, source_format, format, type, capacity_bytes }) {
     const kind = type === "file" ? format : "raw"; // of a device libvirt knows none
-    return `Volume ${name} in pool ${pool} made from ${source_format}${kind === source_format ? "" : `, converted to ${kind}`}`;
+    const converted = kind === source_format ? "" : `, converted to ${kind}`;
+    const hint = smallDiskHint(source_format, capacity_bytes);
+    return `Volume ${name} in pool ${pool} made from ${source_format}${converted}${hint}`;
   },
   examples: [{ pool: "default", volume: "debian-12" }],
 

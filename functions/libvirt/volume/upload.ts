@@ -4,11 +4,9 @@ import { defineFunction } from "#runtime/function/define.ts";
 import { PoolName } from "#runtime/libvirt/names.ts";
 import { withRollback } from "#runtime/libvirt/rollback.ts";
 import { inspectImage, Path, SourceFormat } from "#runtime/libvirt/storage/import-image.ts";
+import { smallDiskHint } from "#runtime/libvirt/storage/import-plausible.ts";
 import { importVolume } from "#runtime/libvirt/storage/import-volume.ts";
 import { Format, Volume, VolumeName } from "#runtime/libvirt/storage/volume.ts";
-
-/** A smaller raw file is hardly a disk, for qemu-img calls raw whatever it does not know. */
-const SMALLEST_DISK_BYTES = 2 ** 20;
 
 export default defineFunction({
   method: "POST",
@@ -31,9 +29,8 @@ export default defineFunction({
   message: ({ name, pool, source_format, format, type, capacity_bytes }) => {
     const kind = type === "file" ? format : "raw"; // of a device libvirt knows none
     const converted = kind === source_format ? "" : `, converted to ${kind}`;
-    const small = `; it has only ${capacity_bytes} bytes, so make sure that the source is a disk image`;
-    const isSmall = source_format === "raw" && capacity_bytes < SMALLEST_DISK_BYTES;
-    return `Volume ${name} in pool ${pool} made from ${source_format}${converted}${isSmall ? small : ""}`;
+    const hint = smallDiskHint(source_format, capacity_bytes);
+    return `Volume ${name} in pool ${pool} made from ${source_format}${converted}${hint}`;
   },
   examples: [
     { pool: "default", volume: "imported-vm", source_path: "/data/vm-disk.vmdk", format: "qcow2" },

@@ -5,7 +5,7 @@ import * as z from "zod";
 export type Sample = (text: string) => string;
 export const exact: Sample = (text) => text;
 export const withPlaceholders: Sample = (text) =>
-  text.replaceAll("{{name}}", "a").replaceAll("{{index}}", "0");
+  text.replaceAll(/\{\{ *name *\}\}/g, "a").replaceAll(/\{\{ *index *\}\}/g, "0");
 
 const MAX_TEXT_CHARACTERS = 2 ** 20;
 

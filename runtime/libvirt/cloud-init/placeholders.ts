@@ -3,7 +3,7 @@ import { HyperError, inputError } from "../../core/errors.ts";
 import { hashed } from "./documents.ts";
 import { CloudInit } from "./schema.ts";
 
-const PLACEHOLDER = /\{\{(name|index)\}\}/;
+const PLACEHOLDER = /\{\{ *(name|index) *\}\}/;
 const ALL = new RegExp(PLACEHOLDER, "g");
 
 export interface Values {
@@ -14,7 +14,7 @@ export interface Values {
 
 /** The text of one domain. */
 const fillText = (text: string, { name, index }: Values) =>
-  text.replace(ALL, (_, key) => (key === "name" ? name : `${index ?? "{{index}}"}`));
+  text.replace(ALL, (written, key) => (key === "name" ? name : `${index ?? written}`));
 
 /** Fills in the texts of one domain, and checks what has become of them. Throws `invalid_input`. */
 export function fillIn(template: CloudInit, values: Values): CloudInit {
@@ -26,8 +26,8 @@ export function fillIn(template: CloudInit, values: Values): CloudInit {
 }
 
 function message(error: Parameters<typeof inputError>[0], name: string) {
-  const { message } = inputError(error);
-  return `cloud_init.${message.replaceAll("; ", "; cloud_init.")}, for domain ${name}`;
+  const issues = error.issues.map((issue) => ({ ...issue, path: ["cloud_init", ...issue.path] }));
+  return `${inputError({ ...error, issues }).message}, for domain ${name}`;
 }
 
 function fillAll(value: unknown, values: Values): unknown {

@@ -23,10 +23,9 @@ const SEED_POOLS = ["dir", "fs", "netfs", "logical"];
 const ENDING = "-seed.iso";
 export const seedVolume = (domain: string) => `${domain}${ENDING}`;
 
-/** Throws `forbidden` for the seed of a domain that is not the caller's, since a guest with it could read its secrets. */
-export function assertOwnSeed({ checkDomain }: Pick<Context, "checkDomain">, image: string) {
-  if (image.endsWith(ENDING)) checkDomain(image.slice(0, -ENDING.length));
-}
+/** The domain that a seed was made for, by the name or path of its volume; undefined for another name. */
+export const domainOfSeed = (volume: string): string | undefined =>
+  volume.endsWith(ENDING) ? volume.slice(volume.lastIndexOf("/") + 1, -ENDING.length) : undefined;
 
 /** Makes the seed of a domain that is to be defined. It has the owner and the mode that libvirt gives volumes, 0600. */
 export async function makeSeed(

@@ -28,7 +28,8 @@ async function makeDisk(
 ) {
   if (make && "fetch" in make) {
     const wanted = { pool, name, format: format as Format, capacity: size || undefined };
-    await fetchImage(ctx, journal, make.fetch, wanted, progress);
+    const use = "boot disk" as const;
+    await fetchImage(ctx, journal, make.fetch, { ...wanted, use }, progress);
     return;
   }
   if (make && "copy" in make) {

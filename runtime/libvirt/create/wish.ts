@@ -6,7 +6,7 @@ import { InterfaceModel } from "../domain/interface-model.ts";
 import { Wait } from "../domain/wait-for-guest.ts";
 import { ImageUrl, isUrl } from "../download/url.ts";
 import { InterfaceName, Mac, NetworkName, NewName, PoolName } from "../names.ts";
-import { Capacity } from "../size.ts";
+import { Capacity, NewMemory } from "../size.ts";
 import { Path } from "../storage/import-image.ts";
 import { KnownVolume } from "../storage/volume.ts";
 
@@ -121,12 +121,7 @@ const Word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, "must be a w
 
 const Fields = z.strictObject({
   name: NewName,
-  memory: z
-    .int()
-    .min(1)
-    .max(1 << 30)
-    .default(2048)
-    .describe("MiB"),
+  memory: NewMemory.default(2048).describe("MiB"),
   vcpus: z.int().min(1).max(4096).default(2).describe("CPUs that the guest sees"),
   disks: z
     .array(DiskWish)

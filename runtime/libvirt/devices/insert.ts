@@ -1,11 +1,12 @@
 /** Inserting a medium into a CD-ROM drive, and ejecting one. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { assertOwnSeed } from "../cloud-init/seed.ts";
+import { assertOwnSeeds } from "../cloud-init/own-seed.ts";
 import { findIso } from "../create/cdrom.ts";
 import { readAnswering } from "../definitions.ts";
 import { domainState, nameIn } from "../domain/domain.ts";
 import { assertAttachable } from "../storage/attachable.ts";
+import { readStorage } from "../storage/usage.ts";
 import { attribute, children, parseXml, xml } from "../xml.ts";
 import { assertDrive, changeMedium, mediumOf, readDrives, targetsWith } from "./media.ts";
 import { type Bus, nextTarget, targetsOf } from "./places.ts";
@@ -28,8 +29,9 @@ export async function insertMedium(ctx: Context, uuid: string, dominfo: string, 
   const path = await findIso(ctx, iso, fields);
   const place = { pool: volume && pool, name: path.slice(path.lastIndexOf("/") + 1) };
   const image = { path, format: "raw", ...place, backing: null };
-  assertOwnSeed(ctx, image.name);
-  await assertAttachable(ctx, name, image, { readOnly: true, shareable: false }, field);
+  const storage = await readStorage(ctx);
+  await assertOwnSeeds(ctx, storage, [image]);
+  await assertAttachable(ctx, name, image, { readOnly: true, shareable: false }, field, storage);
   const state = domainState(dominfo);
   const drives = await readDrives(ctx, uuid, state);
   if (drives.length === 0 && wish.target === undefined && !state.live) {

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
-import { assertOwnSeed } from "../cloud-init/seed.ts";
+import { assertOwnSeeds } from "../cloud-init/own-seed.ts";
 import { readImageFile, readImageVolume } from "../create/existing.ts";
 import type { Journal } from "../journal.ts";
 import { PoolName } from "../names.ts";
@@ -62,8 +62,10 @@ export async function findSource(
   const source = volume
     ? await ofVolume(ctx, pool, volume, format)
     : await ofFile(ctx, `${path}`, format, judge);
-  assertOwnSeed(ctx, source.name);
-  await assertAttachable(ctx, domain, source, sharing, field, storage);
+  await assertOwnSeeds(ctx, storage, [source]);
+  const below = await assertAttachable(ctx, domain, source, sharing, field, storage);
+  const places = below.map((path) => ({ pool: undefined, name: path, path }));
+  await assertOwnSeeds(ctx, storage, places);
   // one that is shared may change while it is looked at, and is raw
   if (volume && format !== "raw" && !sharing.shareable)
     await readImageVolume(ctx, field, { pool, name: volume }, () => {});

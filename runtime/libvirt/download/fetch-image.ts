@@ -3,6 +3,7 @@ import { inParts, type Progress, unwatched } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import type { Journal } from "../journal.ts";
 import { inspectFile, type SourceFormat } from "../storage/import-image.ts";
+import type { Claim } from "../storage/import-plausible.ts";
 import { adoptImage, ownFormat } from "../storage/import-volume.ts";
 import { receiveBytes } from "../storage/receive.ts";
 import { stagingFor } from "../storage/staging.ts";
@@ -19,6 +20,8 @@ export interface Wanted {
   sourceFormat?: SourceFormat | undefined;
   /** In bytes, if it is to be larger than the image. */
   capacity?: number | undefined;
+  /** What a raw image must look like, unless it must be raw. */
+  use?: Claim["use"];
 }
 
 export interface Fetched extends Volume {
@@ -35,7 +38,7 @@ export async function fetchImage(
   ctx: Context,
   journal: Pick<Journal, "track">,
   source: Source,
-  { pool, name, format, sourceFormat, capacity }: Wanted,
+  { pool, name, format, sourceFormat, capacity, use = "disk" }: Wanted,
   progress: Progress,
 ): Promise<Fetched> {
   const parts = inParts(progress, [8, 1, 1]);
@@ -47,7 +50,8 @@ export async function fetchImage(
   const label = "url: the image";
   const compression = await unpack(ctx, path, label, unpacking);
   unpacking({ phase: "inspecting", percent: 100 });
-  const image = await inspectFile(ctx, path, label, sourceFormat);
+  const claim = { name: new URL(source.url).pathname, use };
+  const image = await inspectFile(ctx, path, label, sourceFormat, claim);
   const wanted = { pool, name, format: format ?? ownFormat(image), capacity };
   const made = await adoptImage(ctx, journal, image, wanted, filling);
   const { format: source_format } = image;

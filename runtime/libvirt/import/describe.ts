@@ -3,9 +3,9 @@ import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { imageNode, onImage } from "../storage/import-file.ts";
-import { inspectFile } from "../storage/import-image.ts";
 import { probeImage } from "../storage/qemu-img.ts";
 import { readPiece } from "./foreign-file.ts";
+import { inspectBare } from "./images.ts";
 import { readSource, type Source } from "./source.ts";
 import { assertManifest } from "./verify.ts";
 
@@ -86,7 +86,7 @@ const machineOf = ({ appliance, digests }: Source) => ({
 
 async function describeImage(ctx: Context, { file }: Source) {
   const descriptor = await readDescriptor(ctx, file);
-  const reason = await verdict(() => inspectFile(ctx, file.path, file.label));
+  const reason = await verdict(() => inspectBare(ctx, file));
   const info = reason === null ? await readInfo(ctx, file) : undefined;
   const format = info?.format ?? (descriptor ? "vmdk" : null);
   if (format === null) return { accepted: false, reason, image: null };

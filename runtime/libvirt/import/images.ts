@@ -102,7 +102,10 @@ async function stage(
   const { stdout } = await runProgram(ctx, ["stat", "-c", "%s", "--", path]);
   if (Number(stdout) !== member.size) throw refusedImage(label, "is cut off");
   await assertDigest(ctx, source, name, { path });
-  return { folder: resource, image: await inspectFile(ctx, path, label) };
+  return {
+    folder: resource,
+    image: await inspectFile(ctx, path, label, undefined, { name, use: "disk" }),
+  };
 }
 
 /** The image of a file in the folder of the description, or of the bare image itself. */
@@ -113,12 +116,12 @@ async function imageBeside(
   expected: SourceFormat | undefined,
 ): Promise<SourceImage> {
   const { file, field, kind } = source;
-  if (kind === "image") return inspectFile(ctx, file.path, file.label, expected);
+  if (kind === "image") return inspectBare(ctx, file, expected);
   const path = await findBeside(ctx, field, posix.dirname(file.path), name);
   await assertDigest(ctx, source, name, { path });
   const label = `${file.label}, its ${name}`;
   const flat = await flatExtent(ctx, path, label);
-  if (!flat) return inspectFile(ctx, path, label);
+  if (!flat) return inspectFile(ctx, path, label, undefined, { name, use: "disk" });
   const data = await findBeside(ctx, field, posix.dirname(file.path), flat.name);
   const image = await inspectFile(ctx, data, `${label} (${flat.name})`, "raw");
   if (image.virtualSize === flat.bytes) return image;
@@ -127,6 +130,13 @@ async function imageBeside(
     `says that ${flat.name} has ${flat.bytes} bytes, and it has ${image.virtualSize}`,
   );
 }
+
+/** An image without a description is the disk that a machine boots from. */
+export const inspectBare = (
+  ctx: Context,
+  { path, label }: Source["file"],
+  expected?: SourceFormat | undefined,
+) => inspectFile(ctx, path, label, expected, { name: path, use: "boot disk" });
 
 /** A link may not lead out of the allowed folders. */
 const findBeside = (ctx: Context, field: string, folder: string, name: string) =>

@@ -3,25 +3,24 @@ import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import { DomainWish } from "../create/wish.ts";
 import { NetworkName, NewName, PoolName } from "../names.ts";
+import { NewMemory } from "../size.ts";
 import { SourceFormat } from "../storage/import-image.ts";
 import type { Appliance } from "./appliance.ts";
 import type { Source } from "./source.ts";
 import { windowsId } from "./windows.ts";
 
 const { shape } = DomainWish;
-const MEMORY = z
-  .int()
-  .min(1)
-  .max(1 << 30);
 
 /** The fields of a domain that is made of an appliance; what the appliance says counts where they say nothing. */
 export const OF_DOMAIN = {
   vm_name: NewName.optional().describe("of the new domain; the source's unless given"),
-  memory: MEMORY.optional().describe("MiB; the source's unless given, else 2048"),
+  memory: NewMemory.optional().describe("MiB; the source's unless given, else 2048"),
   cpus: z.int().min(1).max(4096).optional().describe("the source's unless given, else 2"),
-  network: NetworkName.optional().describe(
-    'for interfaces whose network is not in networks; "default" unless given',
-  ),
+  network: NetworkName.nullable()
+    .optional()
+    .describe(
+      'for interfaces whose network is not in networks, and for that of an image alone; "default" unless given, null leaves them out',
+    ),
   networks: z
     .record(z.string().max(255), NetworkName.nullable())
     .default({})
@@ -114,7 +113,7 @@ function networksFor(
         "invalid_input",
         `networks: an image alone has no network ${JSON.stringify(first)}; use network`,
       );
-    return [{ network, ...model }];
+    return network === null ? [] : [{ network, ...model }];
   }
   const known = new Set(networks.map((one) => one.network));
   const strange = Object.keys(map).find((name) => !known.has(name));
@@ -133,11 +132,11 @@ function networksFor(
 /** The field that names the network of each interface of the domain. */
 export const networkFields = (
   { networks }: Pick<Appliance, "networks">,
-  { networks: map }: Pick<ImportWish, "networks">,
+  wish: Pick<ImportWish, "networks" | "network">,
 ) =>
   networks.flatMap(({ network }) => {
-    if (!Object.hasOwn(map, network)) return "network";
-    return map[network] === null ? [] : "networks";
+    if (!Object.hasOwn(wish.networks, network)) return wish.network === null ? [] : "network";
+    return wish.networks[network] === null ? [] : "networks";
   });
 
 /** The fields of a new domain that have another name here. */
@@ -151,13 +150,16 @@ const FIELDS: [RegExp, string][] = [
   [/^disks\[\d+\]: (?=volume )/, "vm_name: "], // after which the volumes are named
 ];
 
+/** The advice of domain/create that has another word here. */
+const ADVICE: [RegExp, string][] = [[/give networks: \[\] for none$/, "give null for none"]];
+
 /** Runs a step of domain/create; its errors have the names of the fields here. `networks`: see `networkFields`. */
 export function asImport<T>(step: () => Promise<T>, networks: string[] = []): Promise<T> {
   const own = networks.map((field, i): [RegExp, string] => [
     new RegExp(`^networks\\[${i}\\]\\.network: `),
     `${field}: `,
   ]);
-  return renaming([...own, ...FIELDS], step);
+  return renaming([...own, ...FIELDS], () => renaming(ADVICE, step));
 }
 
 /** Runs a step; in its errors fields have other names. */

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { Wait } from "../domain/wait-for-guest.ts";
-import { NetworkName, NewName } from "../names.ts";
+import { NewName } from "../names.ts";
 import { Path } from "../storage/import-image.ts";
 import { poolFor } from "../storage/locate.ts";
 import { windowsId } from "./windows.ts";
@@ -31,7 +31,7 @@ export const WORKFLOW = {
   libvirt_test: z.boolean().default(true).describe("start the domain, and see that it runs"),
   wait: Wait.optional().describe("also wait for its agent, address or SSH server"),
   generate_service: z.boolean().default(false).describe("not needed: jobs run in the server"),
-  network: NetworkName.optional().describe('"default" unless given'),
+  network: OF_DOMAIN.network,
   networks: OF_DOMAIN.networks,
   keep_macs: OF_DOMAIN.keep_macs,
   pool: OF_DOMAIN.pool.optional().describe('of the disks; "default" unless given'),

@@ -27,7 +27,7 @@ export interface Sharing {
   shareable: boolean;
 }
 
-/** Throws, naming `field`, unless the domain may have the image as its disk. */
+/** Throws, naming `field`, unless the domain may have the image as its disk. Returns the paths of the images below. */
 export async function assertAttachable(
   ctx: Context,
   domain: string,
@@ -35,12 +35,13 @@ export async function assertAttachable(
   sharing: Sharing,
   field: string,
   known?: Storage,
-) {
+): Promise<string[]> {
   const storage = known ?? (await readStorage(ctx));
   assertNotUsed(storage, domain, image, sharing, field);
   if (!sharing.readOnly) await assertNoBase(ctx, storage, image, field);
-  for (const path of await imagesBelow(ctx, image, field))
-    assertStillBase(ctx, storage, image, path, field);
+  const below = await imagesBelow(ctx, image, field);
+  for (const path of below) assertStillBase(ctx, storage, image, path, field);
+  return below;
 }
 
 /** A name that QEMU takes for something else than a file: `nbd:…`, `json:…`. */

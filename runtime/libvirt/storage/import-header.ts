@@ -70,13 +70,15 @@ const ARCHIVES: [magic: string, name: string, advice: string][] = [
   ["efbbbf3c3f786d6c", "an XML file, such as an OVF descriptor", "give the disk's file"],
 ];
 
+/** The advice of each refusal that `source_format: "raw"` overrules. */
+export const RAW_ALL_THE_SAME = 'or import it as it is with source_format: "raw"';
+
 /** Names a file that is no disk image, with advice; undefined for every other file. */
 export function archiveProblem(head: Buffer): string | undefined {
   const hex = head.toString("hex");
   const archive = ARCHIVES.find(([magic]) => hex.startsWith(magic));
-  const insist = 'or import it as it is with source_format: "raw"';
-  if (archive) return `is ${archive[1]}; ${archive[2]}, ${insist}`;
+  if (archive) return `is ${archive[1]}; ${archive[2]}, ${RAW_ALL_THE_SAME}`;
   return head.toString("latin1", 257, 262) === "ustar"
-    ? `is a tar archive, such as an OVA; unpack it first (tar -xf) and give the disk's file, ${insist}`
+    ? `is a tar archive, such as an OVA; unpack it first (tar -xf) and give the disk's file, ${RAW_ALL_THE_SAME}`
     : undefined;
 }

@@ -17,6 +17,7 @@ import {
   type SourceImage,
 } from "./import-file.ts";
 import { archiveProblem, type Ends, headerProblem, isFixedVhd } from "./import-header.ts";
+import { type Claim, implausible } from "./import-plausible.ts";
 import { assertWhole } from "./import-truncation.ts";
 import { type Exec, type ImageInfo, probeImage } from "./qemu-img.ts";
 import { realPaths } from "./real-paths.ts";
@@ -61,15 +62,16 @@ export async function inspectImage(
   expected?: SourceFormat,
 ): Promise<SourceImage> {
   const path = await allowedPath(ctx, source, "source_path");
-  return inspectFile(ctx, path, `source_path: ${JSON.stringify(source)}`, expected);
+  return inspectFile(ctx, path, `source_path: ${JSON.stringify(source)}`, expected, { name: path });
 }
 
-/** The same for a file of ours, by its real path. */
+/** The same for a file of ours, by its real path. `claim`: what a raw one is judged by, unless raw is expected. */
 export async function inspectFile(
   ctx: Context,
   path: string,
   label: string,
   expected?: SourceFormat,
+  claim: Claim = {},
 ): Promise<SourceImage> {
   const look = await ctx.exec(["sh", "-c", LOOK, "sh", path]);
   if (look.exitCode !== 0) throw refusedImage(label, look.stderr.trim().replace(/^sh: \d+: /, ""));
@@ -81,7 +83,9 @@ export async function inspectFile(
   if (problem) throw refusedImage(label, problem);
 
   const info = await describeImage(onImage(ctx, { path, id }), label, ends, expected);
-  const reason = infoProblem(info, expected) ?? rawProblem(info, ends.head, expected);
+  const isGuess = info.format === "raw" && expected !== "raw"; // so qemu-img calls whatever it does not know
+  const rawProblem = () => archiveProblem(ends.head) ?? implausible(ends, claim);
+  const reason = infoProblem(info, expected) ?? (isGuess ? rawProblem() : undefined);
   if (reason) throw refusedImage(label, reason);
   const image = {
     path,
@@ -127,10 +131,6 @@ function infoProblem(info: ImageInfo, expected = info.format): string | undefine
     return "is a VMDK whose descriptor names other files; give a single-file image";
   return info.encrypted ? "is encrypted" : undefined;
 }
-
-/** qemu-img calls raw whatever it does not know. */
-const rawProblem = ({ format }: ImageInfo, head: Buffer, expected: SourceFormat | undefined) =>
-  format === "raw" && expected !== "raw" ? archiveProblem(head) : undefined;
 
 /** Keep the first line of stderr, without the name by which qemu-img opened the image. */
 const firstLine = (text: string) => text.split("\n")[0]?.replace(/Could not open '.*': /, "");

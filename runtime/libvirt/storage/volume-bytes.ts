@@ -1,5 +1,5 @@
 /** The bytes of a volume's file or device, as they are: an overlay's without those of its backing file. */
-import type { BytePart, BytesOut } from "../../core/bytes.ts";
+import type { BytePart, ByteStream, BytesOut } from "../../core/bytes.ts";
 import { HyperError } from "../../core/errors.ts";
 import { outputOf } from "../../hypervisor/byte-flow.ts";
 import type { Context } from "../../hypervisor/context.ts";
@@ -18,22 +18,53 @@ else tail -c "+$(($2 + 1))" -- "$1" | head -c "$3"; fi`;
 const THROUGH_LIBVIRT = `{ virsh -q -c "$LIBVIRT_DEFAULT_URI" vol-download --pool "$1" --vol "$2" --offset "$3" \\
   --length "$4" --file /dev/stdout; } | cat`;
 
-/** Throws `in_use` for a volume that a running domain may be writing to. */
+/** Throws `in_use` for a volume that a running domain may be writing to; so does the stream if one has meanwhile. */
 export async function volumeBytes(ctx: Context, pool: string, name: string): Promise<BytesOut> {
-  const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", name]);
-  const volume = parseVolume(pool, definition);
+  const { volume, size, changed } = await readState(ctx, pool, name);
   assertImage(volume, "volume");
   await assertQuiet(ctx, volume);
-  const element = parseXml(definition, "volume");
-  const size = Number(textOf(element, "physical") ?? volume.capacity_bytes);
-  const changed = textOf(element, "target", "timestamps", "mtime");
+  const assertSame = async () => {
+    const now = await readState(ctx, pool, name);
+    await assertQuiet(ctx, volume);
+    if (now.size === size && now.changed === changed) return;
+    const text = `volume: ${name} was changed while it was read, so its bytes are torn; read it again`;
+    throw new HyperError("in_use", text);
+  };
   const isRead = volume.type !== "network" && (await mayRead(ctx, volume.path, "raw"));
   const words = isRead ? [PART, "sh", volume.path] : [THROUGH_LIBVIRT, "sh", pool, name];
+  const parts = partsOf(ctx, words, size, `volume ${name}`);
   return {
-    ...partsOf(ctx, words, size, `volume ${name}`),
+    size,
+    stream: async (part) => checked(await parts.stream(part), assertSame),
     name,
     ...(changed && { version: `${changed}-${size}` }),
   };
+}
+
+/** The volume with its size in bytes, and the time of its last change where it has one. */
+async function readState(ctx: Context, pool: string, name: string) {
+  const definition = await ctx.virsh(["vol-dumpxml", "--pool", pool, "--vol", name]);
+  const volume = parseVolume(pool, definition);
+  const element = parseXml(definition, "volume");
+  const size = Number(textOf(element, "physical") ?? volume.capacity_bytes);
+  return { volume, size, changed: textOf(element, "target", "timestamps", "mtime") };
+}
+
+/** The same stream, which fails at its end if the check does. */
+function checked(source: ByteStream, check: () => Promise<void>): ByteStream {
+  const reader = source.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(out) {
+        const { done, value } = await reader.read();
+        if (!done) return out.enqueue(value);
+        await check();
+        out.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** The same of a file or device that no pool has, which the login user must be able to read. */

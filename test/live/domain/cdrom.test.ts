@@ -220,3 +220,46 @@ test("a token for some domains cannot read the seeds of others", async () => {
     rmSync(`${ALLOWED}/link.iso`);
   }
 });
+
+test("a seed stays that of its domain when the domain is renamed or has ejected it", async () => {
+  for (const [name, renamed] of [
+    ["echo-s", "private"],
+    ["hid", "echo-hid"],
+  ]) {
+    const cloud_init = { password: "secret of the guest" };
+    const disks = [{ size: "1MiB" }];
+    const wish = { name, memory: 64, disks, networks: [], cloud_init };
+    expectSuccess(await server.post("/libvirt/domain/create", wish), 201);
+    await virsh("domrename", `${name}`, `${renamed}`);
+  }
+  await machine("echo-2", { devices: drive("hda", "ide") });
+  const access = guarded();
+  const token = await access.token("echo", { role: "admin", domains: ["echo*"] });
+  const limited = await start(undefined, access.env);
+  const headers = { ...bearing(token).headers, "Content-Type": "application/json" };
+  const ask = (path: string, input: object) =>
+    limited.post(`/libvirt/${path}`, { name: "echo-2", ...input }, { headers });
+  const disk = { format: "raw", read_only: true };
+  const overlay = "echo-over.qcow2";
+  try {
+    const backing = ["--backing-vol", "echo-s-seed.iso", "--backing-vol-format", "raw"];
+    const sized = ["--capacity", "1M", "--format", "qcow2"];
+    await virsh("vol-create-as", "default", overlay, ...sized, ...backing);
+    const refused = async () => {
+      for (const [path, source] of [
+        ["cdrom/insert", { volume: "echo-s-seed.iso" }],
+        ["disk/attach", { volume: "echo-s-seed.iso", ...disk }],
+        ["disk/attach", { volume: overlay, read_only: true }],
+      ] as const)
+        expectError(await ask(path, source), 403, "forbidden", /touch domain "private"/);
+    };
+    await refused();
+    expectSuccess(await server.post("/libvirt/cdrom/eject", { name: "private" }));
+    await refused();
+    expectSuccess(await ask("disk/attach", { volume: "hid-seed.iso", ...disk }));
+  } finally {
+    await limited.stop();
+    access.remove();
+    await virsh("vol-delete", "--pool", "default", overlay);
+  }
+});

@@ -123,6 +123,8 @@ test("a disk of a URL that is refused or fails leaves nothing", async () => {
   const images = await serveImages({
     "no-image": Buffer.from("hello"),
     raw: Buffer.alloc(2 ** 20),
+    small: Buffer.alloc(2 ** 19),
+    html: Buffer.from("<html>Please sign in.</html>"),
   });
   const config = join(folder, "images.toml");
   writeFileSync(config, `[images]\nhosts = ["${images.host}"]\n`);
@@ -135,6 +137,16 @@ test("a disk of a URL that is refused or fails leaves nothing", async () => {
     ],
     [[{ image: "ftp://example.org/a" }], "invalid_input", /^disks\.0\.image: /],
     [[{ image: `${images.url}/none` }], "invalid_input", /^disks\[0\]\.image: .* answers 404/],
+    [
+      [{ image: `${images.url}/html`, size: 5 }],
+      "invalid_input",
+      /^disks\[0\]\.image: the image is an HTML page and no disk image/,
+    ],
+    [
+      [{ image: `${images.url}/small`, size: 5 }],
+      "invalid_input",
+      /^disks\[0\]\.image: the image has only 524288 bytes and no boot sector/,
+    ],
     [
       [{ image: `${images.url}/raw`, sha256: "0".repeat(64) }],
       "invalid_input",

@@ -352,6 +352,12 @@ describe("vmdk/parse", () => {
       accepted: false,
       image: { parent: SECRET, virtual_size_bytes: null },
     });
+    await sh(`cd '${ALLOWED}'; yes text | head -c 4096 >page.ova`);
+    expect(expectSuccess(await parse(`${ALLOWED}/page.ova`))).toMatchObject({
+      accepted: false,
+      reason: expect.stringMatching(/is named \.ova, but is no tar archive/),
+    });
+    await sh(`rm '${ALLOWED}/page.ova'`);
     for (const path of [SECRET, "/etc/passwd", `${ALLOWED}/../../root/x`, ALLOWED])
       expectError(await parse(path), 400, "invalid_input", /^path: /);
     expectError(await server.get("/vmdk/parse"), 400, "invalid_input", /^path: required/);

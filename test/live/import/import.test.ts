@@ -272,6 +272,26 @@ describe("becomes a domain that runs", () => {
     expect(await same(disk, raw)).toBe(true);
   });
 
+  test("an image where there is no network default", async () => {
+    const path = join(ALLOWED, "lonely.img");
+    await sh(`truncate -s 1M '${path}'`);
+    await virsh("net-destroy", "default");
+    await virsh("net-undefine", "default");
+    try {
+      expectError(
+        await take(path),
+        404,
+        "not_found",
+        /^network: .*create it, name another, or give null for none$/,
+      );
+      expectSuccess(await take(path, { network: null }), 201);
+      expect(await storedNics("lonely")).toEqual([]);
+    } finally {
+      await defineNetwork("default");
+      await virsh("net-start", "default");
+    }
+  });
+
   test("a VHDX of generation 2: UEFI, by the caller's word", async () => {
     const program = join(ALLOWED, "boot.efi");
     writeFileSync(program, efiApplication("BOOTED by UEFI"));
@@ -505,6 +525,14 @@ describe("refused, and nothing is left", () => {
     );
     await refused(join(folder, "bad.vmx"), text);
     rmSync(folder, { recursive: true });
+  });
+
+  test.each(["ova", "vmdk", "qcow2", "vhdx", "txt"])("a text named .%s", async (ending) => {
+    const path = join(ALLOWED, `page.${ending}`);
+    writeFileSync(path, "not found\n".repeat(400));
+    const why = ending === "txt" ? /is text and no disk/ : RegExp(`is named \\.${ending}, but`);
+    await refused(path, why);
+    rmSync(path);
   });
 
   test("a pool that is too small, at the first disk and at the second", async ({ pool }) => {

@@ -127,6 +127,12 @@ describe("in and out", () => {
     expect(expectSuccess(larger, 201)).toMatchObject({ capacity_bytes: 2 * MIB });
   });
 
+  test("a single byte: with a remark", async () => {
+    const answer = await put("byte", Buffer.from("x"));
+    expectSuccess(answer, 201);
+    expect(answer.body.message).toMatch(/; it has only \d+ bytes, so make sure that the source is/);
+  });
+
   test("a larger capacity", async () => {
     for (const name of ["raw", "qcow2"]) {
       const answer = await put(`v-${name}`, from(name), { capacity: "20MiB" });
@@ -307,6 +313,43 @@ test("a volume of a running domain is not read; of one that is off it is", async
   ]);
   await virsh("destroy", "vm");
   expect((await get("disk.raw")).bytes.equals(bytes)).toBe(true);
+});
+
+describe("bytes that change while they are read are no whole answer", () => {
+  const begun = async () => {
+    await sh("truncate -s 512M v");
+    await virsh("pool-refresh", "default");
+    const url = `${server.url}/libvirt/volume/content?pool=default&volume=v`;
+    const part = { headers: { Range: `bytes=0-${500 * MIB}` } };
+    const answers = [await fetch(url), await fetch(url, part)];
+    const readers = answers.map(({ body }) => body?.getReader());
+    for (const reader of readers) await reader?.read();
+    return readers.map((reader) => async () => {
+      for (;;) if ((await reader?.read())?.done) return "complete";
+    });
+  };
+  const expectTorn = async (rests: Awaited<ReturnType<typeof begun>>) => {
+    for (const rest of rests) expect(await rest().catch(() => "broken off")).toBe("broken off");
+  };
+
+  test("some are written over", async () => {
+    const rests = await begun();
+    await sh("printf x | dd of=v conv=notrunc status=none");
+    await expectTorn(rests);
+  });
+
+  test("a domain that has them starts", async ({ machine }) => {
+    await machine("vm", { disks: [at("v")] });
+    const rests = await begun();
+    await virsh("start", "vm");
+    await expectTorn(rests);
+  });
+
+  test("a domain that is defined meanwhile does no harm", async ({ machine }) => {
+    const rests = await begun();
+    await machine("vm", { disks: [at("v")] });
+    for (const rest of rests) expect(await rest()).toBe("complete");
+  });
 });
 
 describe("cut off", () => {

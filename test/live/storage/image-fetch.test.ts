@@ -46,6 +46,8 @@ beforeAll(async () => {
   const makers = imageMakers(join(FROM, "templates"));
   for (const [kind, make] of Object.entries(makers))
     files[`hostile ${kind}`] = make(MARKER) as Buffer;
+  files.html = files["page.qcow2"] = Buffer.from("<html>Please sign in.</html>");
+  files.small = Buffer.alloc(1024);
   files.slow = randomBytes(64 * MIB);
   images = await serveImages(files);
   const port = images.host.split(":")[1];
@@ -133,6 +135,14 @@ describe("a volume of a download", () => {
   });
 });
 
+test("a small raw image is made, with a remark; a page too where raw is said", async () => {
+  const answer = await fetchImage("/small");
+  expectSuccess(answer, 201);
+  expect(answer.body.message).toMatch(/; it has only 1024 bytes, so make sure that the source is/);
+  const wanted = { name: "page", source_format: "raw" };
+  expectSuccess(await fetchImage("/page.qcow2", wanted), 201);
+});
+
 describe("refused, and nothing is left", () => {
   test.for([
     ["/none", {}, "invalid_input", /^url: .* answers 404: there is no such file/],
@@ -142,6 +152,13 @@ describe("refused, and nothing is left", () => {
     ["/raw", { sha512: "0".repeat(128) }, "invalid_input", /^sha512: that of the download is/],
     ["/raw", { source_format: "qcow2" }, "invalid_input", /^url: the image is of format raw, not/],
     ["/raw", { capacity: "1MiB" }, "invalid_input", /^capacity: 1048576 bytes are less/],
+    ["/html", {}, "invalid_input", /^url: the image is an HTML page and no disk image/],
+    [
+      "/page.qcow2",
+      {},
+      "invalid_input",
+      /^url: the image is named \.qcow2, but has not the header/,
+    ],
     ["/archive.tgz", {}, "invalid_input", /^url: the image is .*archive/],
     ["/overlay.gz", {}, "invalid_input", /^url: the image has a backing file/],
     ["/cut.gz", {}, "invalid_input", /^url: the image is a damaged gzip archive: .*unexpected end/],

@@ -162,7 +162,7 @@ describe("schemas", () => {
       const own = ["paths", path, method.toLowerCase()];
       for (const [status, { $ref }] of Object.entries<Json>(is.responses)) {
         if (!$ref)
-          for (const media of Object.keys(is.responses[status].content))
+          for (const media of Object.keys(is.responses[status].content ?? {}))
             check.at(...own, "responses", status, "content", media, "schema");
       }
       const content = is.requestBody?.content["application/json"];

@@ -143,6 +143,39 @@ describe("bytes", () => {
     expect((await get({ Range: "lines=0-9" })).response.status).toBe(200);
   });
 
+  test.each<[Record<string, string>, number]>([
+    [{ "If-None-Match": '"v300000"' }, 304],
+    [{ "If-None-Match": '"a", W/"v300000"', Range: "bytes=0-9" }, 304],
+    [{ "If-None-Match": "*" }, 304],
+    [{ "If-None-Match": '"v1"' }, 200],
+    [{ "If-None-Match": '"v1"', Range: "bytes=0-9" }, 206],
+    [{ "If-Match": '"v300000"' }, 200],
+    [{ "If-Match": '"v1", "v300000"', Range: "bytes=0-9" }, 206],
+    [{ "If-Match": "*" }, 200],
+    [{ "If-Match": '"v1"' }, 412],
+    [{ "If-Match": 'W/"v300000"' }, 412],
+    [{ "If-Match": '"v1"', "If-None-Match": '"v300000"' }, 412],
+  ])("%j: %i, and HEAD answers the same of the whole", async (headers, status) => {
+    const { response, bytes } = await get(headers);
+    expect(response.status).toBe(status);
+    const head = await fetched("/parcel?name=box", { method: "HEAD", headers });
+    expect(head.status).toBe(status === 206 ? 200 : status);
+    if (status === 412)
+      expect(JSON.parse(`${bytes}`)).toMatchObject({
+        code: "precondition_failed",
+        error: 'If-Match: the bytes are others by now; their ETag is "v300000"',
+      });
+    else expect(response.headers.get("ETag")).toBe('"v300000"');
+    if (status === 304) expect(bytes).toHaveLength(0);
+  });
+
+  test("HEAD has no part", async () => {
+    const headers = { Range: "bytes=0-9" };
+    const head = await fetched("/parcel?name=box", { method: "HEAD", headers });
+    expect([head.status, head.headers.get("Content-Length")]).toEqual([200, "300000"]);
+    expect(head.headers.get("Content-Range")).toBe(null);
+  });
+
   test("an empty parcel has no part", async () => {
     await ask("/parcel?name=none", { method: "PUT" });
     expect((await get({}, "none")).bytes).toHaveLength(0);

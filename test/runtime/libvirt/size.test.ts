@@ -82,7 +82,8 @@ test("whatever is written, it is a whole number of bytes or none", () => {
         if (bytes !== undefined)
           expect(bytes >= 0 && (bytes === Infinity || Number.isInteger(bytes))).toBe(true);
         const { success, data } = Capacity.safeParse(text);
-        expect(success).toBe(bytes !== undefined && bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER);
+        const isCapacity = bytes !== undefined && bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER;
+        expect(success).toBe(isCapacity && !/^[\d.]+\s*$/.test(text));
         if (success) expect(data).toBe(bytes);
       },
     ),
@@ -96,21 +97,36 @@ describe("Capacity", () => {
     [1.5, 1.5 * 2 ** 30],
     [1e-9, 1],
     [8_388_607, 8_388_607 * 2 ** 30],
-    ["1", 1],
+    ["1B", 1],
     ["512MiB", 2 ** 29],
   ])("%j is %i bytes: a number is GiB", (value, bytes) => {
     expect(Capacity.parse(value)).toBe(bytes);
   });
 
-  test.each([0, -1, 1e-10, 1e10, Number.NaN, Infinity, "0", "0 GiB", "x", "9".repeat(400), "8E"])(
-    "%j is refused, with what is allowed",
-    (value) => {
-      expect(Capacity.safeParse(value).success).toBe(false);
-      if (Number.isFinite(value) || typeof value === "string") {
-        expect(Capacity.safeParse(value).error?.issues[0]?.message).toMatch(/GiB .*"512MiB"/);
-      }
-    },
-  );
+  test.each([
+    0,
+    -1,
+    1e-10,
+    1e10,
+    Number.NaN,
+    Infinity,
+    "0B",
+    "0 GiB",
+    "x",
+    `${"9".repeat(400)}B`,
+    "8E",
+  ])("%j is refused, with what is allowed", (value) => {
+    expect(Capacity.safeParse(value).success).toBe(false);
+    if (Number.isFinite(value) || typeof value === "string") {
+      expect(Capacity.safeParse(value).error?.issues[0]?.message).toMatch(/GiB .*"512MiB"/);
+    }
+  });
+
+  test.each(["20", "0", "1.5", "20 "])("the text %j has no unit: bytes or GiB?", (text) => {
+    const number = text.trim();
+    const allowed = `a text needs a unit, such as "${number}GiB"; the number ${number} is GiB too`;
+    expect(Capacity.safeParse(text).error?.issues[0]?.message).toBe(allowed);
+  });
 
   test.each([null, undefined, true, {}, [1]])("%j is neither", (value) => {
     expect(Capacity.safeParse(value).success).toBe(false);

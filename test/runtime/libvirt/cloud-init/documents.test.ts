@@ -124,14 +124,14 @@ describe("placeholders", () => {
   const values = { name: "web-3", index: 3 };
   test("are replaced in every text", () => {
     const template = CloudInitTemplate.parse({
-      hostname: "{{name}}",
+      hostname: "{{ name }}",
       write_files: [{ path: "/etc/{{name}}", content: "{{index}}{{index}} {{ index }} {{other}}" }],
       meta_data: { list: ["{{name}}", 1, null, true] },
       network: { ethernets: { a: { addresses: ["192.0.2.{{index}}/24"] } } },
     });
     expect(fillIn(template, values)).toMatchObject({
       hostname: "web-3",
-      write_files: [{ path: "/etc/web-3", content: "33 {{ index }} {{other}}" }],
+      write_files: [{ path: "/etc/web-3", content: "33 3 {{other}}" }],
       meta_data: { list: ["web-3", 1, null, true] },
       network: { ethernets: { a: { addresses: ["192.0.2.3/24"] } } },
     });
@@ -147,7 +147,16 @@ describe("placeholders", () => {
     );
     expect(() =>
       fillIn(CloudInitTemplate.parse({ hostname: "w{{index}}" }), { name: "a" }),
-    ).toThrow(/^cloud_init\.hostname: must be a host name/);
+    ).toThrow(
+      /^cloud_init\.hostname: must be a host name of [^;]*; a name with dots is the fqdn, for domain a$/,
+    );
+  });
+
+  test("of a domain without a number `{{index}}` stays as it is written", () => {
+    const template = CloudInitTemplate.parse({
+      run_commands: ["{{ index }} {{index}} {{ name }}"],
+    });
+    expect(fillIn(template, { name: "a" }).run_commands).toEqual(["{{ index }} {{index}} a"]);
   });
 
   test("a password that all share is hashed once", () => {

@@ -165,7 +165,8 @@ test("a template's texts may have placeholders, where they make a sound text", (
   const taken = (input: object) => CloudInitTemplate.safeParse(input).success;
   expect(taken({ hostname: "{{name}}", fqdn: "{{name}}.example.org" })).toBe(true);
   expect(taken({ hostname: "web{{index}}" })).toBe(true);
-  expect(taken({ hostname: "{{ name }}" })).toBe(false);
+  expect(taken({ hostname: "{{ name }}" })).toBe(true);
+  expect(taken({ hostname: "{{ other }}" })).toBe(false);
   const addresses = (address: string) => ({
     network: { ethernets: { a: { addresses: [address] } } },
   });

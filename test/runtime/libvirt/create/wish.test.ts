@@ -33,6 +33,7 @@ test.each<[object, RegExp]>([
   [{ name: "a/b" }, /^name: /],
   [{ name: "6f9619ff-8b86-4d01-b42d-00cf4fc964ff" }, /^name: must not be a UUID/],
   [{ memory: 0 }, /^memory: /],
+  [{ memory: 2 }, /^memory: must be at least 16, since it is in MiB: 2 GiB are 2048/],
   [{ memory: 1.5 }, /^memory: /],
   [{ memory: "2048" }, /^memory: /],
   [{ memory: 2 ** 31 }, /^memory: /],

@@ -17,6 +17,10 @@ test.each([
   ["disks[0].size: pool lvm has 1 MiB left", "pool: pool lvm has 1 MiB left"],
   ["disks[0].size and disks[1].size: pool lvm has 1 MiB", "pool: pool lvm has 1 MiB"],
   ["osinfo: unknown", "osinfo: unknown"],
+  [
+    "networks[0].network: network 'default' not found; create it, name another, or give networks: [] for none",
+    "network: network 'default' not found; create it, name another, or give null for none",
+  ],
 ])("of an import: %s", async (text, expected) => {
   await expect(asImport(failing(text))).rejects.toMatchObject({ message: expected });
 });
@@ -25,6 +29,8 @@ test("of an import: the field that names the network", async () => {
   const networks = ["VM Network", "DMZ", "Storage"].map((network) => ({ network, mac: undefined }));
   const fields = networkFields({ networks }, { networks: { "VM Network": null, Storage: "lan" } });
   expect(fields).toEqual(["network", "networks"]);
+  const none = { network: null, networks: { "VM Network": "lan" } };
+  expect(networkFields({ networks }, none)).toEqual(["networks"]);
   for (const [i, field] of fields.entries()) {
     const refused = asImport(failing(`networks[${i}].network: not found`), fields);
     await expect(refused).rejects.toMatchObject({ message: `${field}: not found` });
