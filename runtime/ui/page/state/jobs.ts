@@ -13,7 +13,7 @@ export const jobChanges = signal(0);
 
 export const followJobs = () =>
   follow(
-    (signal) => call("GET /jobs/watch", {}, { signal }),
+    { name: "GET /jobs/watch", open: (signal) => call("GET /jobs/watch", {}, { signal }) },
     ({ jobs }) => {
       const shape = (jobs: Job[]) => jobs.map(({ id, state }) => `${id} ${state}`).join();
       if (shape(jobs) !== shape(openJobs.value)) jobChanges.value++;
