@@ -30,8 +30,10 @@ export async function atTerminal(end: SocketEnd, { name, types }: Options) {
   try {
     end.open({
       send(data) {
-        if (typeof data === "string") note("somebody else types now; this terminal watches");
-        else if (!stdout.write(data)) {
+        if (typeof data === "string") {
+          if (JSON.parse(data).type === "taken")
+            note("somebody else types now; this terminal watches");
+        } else if (!stdout.write(data)) {
           if (stdout.listenerCount("drain") === 0) stdout.once("drain", () => end.drain());
           return false;
         }

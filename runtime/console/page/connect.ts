@@ -1,5 +1,5 @@
 /** What both pages do: a ticket for each connection, a line about its state, and connecting again. */
-import { ANSWER_MS, whileReached } from "./alive.ts";
+import { ANSWER_MS, type Line, whileReached } from "./alive.ts";
 
 /** Reasons after which it is no use to connect again by itself. */
 export const FINAL =
@@ -83,10 +83,17 @@ async function newTicket(kind: string): Promise<string> {
   }
 }
 
-/** Calls `connect` now and after each end, which it tells by calling `over`. */
+/** Calls `connect` now and after each end, which it tells by calling `over`; `use` takes the WebSocket that it has opened. */
 export function keepConnected(
-  connect: (over: (why: string, again?: boolean) => void) => Promise<void>,
+  connect: (
+    over: (why: string, again?: boolean) => void,
+    use: (line: Line) => void,
+  ) => Promise<void>,
 ) {
+  let line: Line | undefined;
+  const use = (opened: Line) => {
+    line = opened;
+  };
   let timer = 0;
   let leave = () => {};
   let lostAt = Number.NEGATIVE_INFINITY;
@@ -98,10 +105,11 @@ export function keepConnected(
   const begin = () => {
     clearTimeout(timer);
     leave();
-    leave = whileReached(authorization, lost);
+    line = undefined;
+    leave = whileReached(authorization, () => line, lost);
     button.hidden = true;
     say("Connecting …");
-    connect(over).catch((error: Error) => over(error.message, !FINAL.test(error.message)));
+    connect(over, use).catch((error: Error) => over(error.message, !FINAL.test(error.message)));
   };
   const over = (why: string, again = true) => {
     leave();

@@ -1,6 +1,7 @@
 /** The page of a serial console: xterm.js, and a WebSocket to `virsh console`. */
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
+import { lineOf } from "./alive.ts";
 import { element, FINAL, isView, keepConnected, name, say, socketUrl } from "./connect.ts";
 
 const terminal = new Terminal({
@@ -34,12 +35,13 @@ element("force").addEventListener("click", () => {
   element("reconnect").click();
 });
 
-keepConnected(async (over) => {
+keepConnected(async (over, use) => {
   const url = await socketUrl("serial", force ? { force: "true" } : {});
   socket?.close();
   const mine = new WebSocket(url, "binary");
   socket = mine;
   mine.binaryType = "arraybuffer";
+  use(lineOf(mine, () => send(JSON.stringify({ type: "ping" }))));
   let isFirst = true;
   mine.addEventListener("open", () => {
     force = false;

@@ -135,6 +135,39 @@ describe.each([
   });
 });
 
+test(
+  "a request that waits for a connection of the browser's is no sign that the server is lost",
+  async ({ machine }) => {
+    await startEcho(machine, "alive");
+    const pages = await Promise.all(
+      [
+        "serial?name=alive",
+        "vnc?name=alive",
+        "serial?name=alive&view=1",
+        "vnc?name=alive&view=1",
+      ].map((path) => opened(`${server.url}/console/${path}`)),
+    );
+    const said = () => Promise.all(pages.map((page) => page.locator("#state").innerText()));
+    for (const page of pages) {
+      await says(page, /Connected to alive|Watching alive/);
+      // it never ends, as where six others hold all connections
+      await page.route("**/health", () => {});
+      await page.evaluate(`new MutationObserver(() => {
+      globalThis.wasLost = true;
+    }).observe(document.querySelector("#state"), { childList: true })`);
+    }
+    const before = await said();
+    await pages[0]?.waitForTimeout(40_000); // a look, its answer and the reply are due after 25 s
+    expect(await said()).toEqual(before);
+    for (const page of pages) {
+      expect(await page.evaluate("globalThis.wasLost ?? false")).toBe(false);
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      await page.close();
+    }
+  },
+  slow(120_000),
+);
+
 /** A serial line tells a guest no size: it sends the cursor to a far corner, and asks the terminal where that is. */
 const ASK = `s() { stty raw -echo min 20 time 10; printf '\\033[999;999H\\033[6n'; a=$(dd bs=20 count=1 2>/dev/null); stty sane; a=\${a#*[}; a=\${a%R*}; stty rows \${a%;*} cols \${a#*;}; clear; echo size $(stty size).; }`;
 
