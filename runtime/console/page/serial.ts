@@ -42,7 +42,7 @@ keepConnected(async (over, use) => {
   socket = mine;
   mine.binaryType = "arraybuffer";
   use(lineOf(mine, () => send(JSON.stringify({ type: "ping" }))));
-  let isFirst = true;
+  let isKept = false;
   mine.addEventListener("open", () => {
     force = false;
     element("force").hidden = true;
@@ -53,16 +53,19 @@ keepConnected(async (over, use) => {
   });
   mine.addEventListener("message", ({ data }) => {
     if (typeof data !== "string") {
-      if (!isFirst) return terminal.write(new Uint8Array(data));
-      isFirst = false;
+      if (!isKept) return terminal.write(new Uint8Array(data));
+      isKept = false;
       isReplay = true;
       return terminal.write(new Uint8Array(data), () => {
         isReplay = false;
       });
     }
-    if (JSON.parse(data).type !== "taken") return;
-    say("Somebody else types now; this page watches", true);
-    element("force").hidden = isView;
+    const { type } = JSON.parse(data);
+    if (type === "kept") isKept = true;
+    if (isView || !(type === "taken" || type === "free")) return;
+    const who = type === "taken" ? "Somebody else types now" : "Nobody types any more";
+    say(`${who}; this page watches`, true);
+    element("force").hidden = false;
   });
   mine.addEventListener("close", ({ code, reason }) => {
     if (socket !== mine) return;

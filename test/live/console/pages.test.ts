@@ -9,6 +9,7 @@ import { type Guarded, guarded } from "../../fixtures/access.ts";
 import { logOf, startEcho } from "../../fixtures/live/console.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import { define, start } from "../../fixtures/live/machine.ts";
+import { picture } from "../../fixtures/live/page.ts";
 import { until, virsh } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { openSocket } from "../../fixtures/socket.ts";
@@ -167,6 +168,50 @@ test(
   },
   slow(120_000),
 );
+
+test("who has lost the keyboard reads that nobody types any more, and takes it again", async ({
+  machine,
+}) => {
+  await startEcho(machine, "shared");
+  const url = `${server.url}/console/serial?name=shared`;
+  const page = await opened(url);
+  await says(page, "Connected to shared");
+  const other = await opened(url);
+  await other.locator("#force").click();
+  await says(other, "Connected to shared");
+  await says(page, "Somebody else types now; this page watches");
+  await other.close();
+  await says(page, "Nobody types any more; this page watches");
+  await picture(page, "console-free");
+  await page.locator("#force").click();
+  await says(page, "Connected to shared");
+  await types(page, "shared", "again");
+  await page.close();
+});
+
+test("a guest's question to the terminal is answered, unless it was written before", async ({
+  machine,
+}) => {
+  await startEcho(machine, "asks");
+  const page = await browser.newPage();
+  const answers: string[] = [];
+  let connections = 0;
+  await page.routeWebSocket(/console\/serial/, (socket) => {
+    const isFirst = connections++ === 0;
+    socket.onMessage((data) => {
+      if (typeof data !== "string") answers.push(`${data}`);
+      else if (JSON.parse(data).type === "ping") socket.send(JSON.stringify({ type: "pong" }));
+    });
+    if (!isFirst) socket.send(JSON.stringify({ type: "kept" }));
+    socket.send(Buffer.from("before \x1b[6n"));
+    if (!isFirst) socket.send(Buffer.from("\r\nnow \x1b[6n"));
+    setTimeout(() => void socket.close({ code: 1000, reason: "the console has ended" }), 1000);
+  });
+  await page.goto(`${server.url}/console/serial?name=asks`);
+  await until("both have asked", () => answers.length === 2, 60);
+  expect(answers).toEqual(["\x1b[1;8R", "\x1b[2;5R"]);
+  await page.close();
+});
 
 /** A serial line tells a guest no size: it sends the cursor to a far corner, and asks the terminal where that is. */
 const ASK = `s() { stty raw -echo min 20 time 10; printf '\\033[999;999H\\033[6n'; a=$(dd bs=20 count=1 2>/dev/null); stty sane; a=\${a#*[}; a=\${a%R*}; stty rows \${a%;*} cols \${a#*;}; clear; echo size $(stty size).; }`;
