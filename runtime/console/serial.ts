@@ -3,7 +3,7 @@ import { HyperError } from "../core/errors.ts";
 import type { SocketEnd } from "../core/socket.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { readDefinition } from "../libvirt/definitions.ts";
-import { domainRef } from "../libvirt/domain/domain.ts";
+import { domainRef, nameIn } from "../libvirt/domain/domain.ts";
 import { keyValues } from "../libvirt/virsh-output.ts";
 import { parseXml } from "../libvirt/xml.ts";
 import type { Backlog } from "./backlog.ts";
@@ -132,5 +132,6 @@ export async function serialTarget(
     const text = `device: ${found.device} of domain ${name} is of type ${found.type}; only pty and unix can be opened`;
     throw new HyperError("unsupported", text);
   }
-  return { name, ref, uuid, device: found.device, log: found.log };
+  // its events are told by its name, where the caller may have given its UUID
+  return { name: nameIn(dominfo) ?? name, ref, uuid, device: found.device, log: found.log };
 }
