@@ -1,4 +1,5 @@
 /** What both pages do: a ticket for each connection, a line about its state, and connecting again. */
+import { STATUS } from "../../core/errors.ts";
 import { ANSWER_MS, type Line, whileReached } from "./alive.ts";
 
 /** Reasons after which it is no use to connect again by itself. */
@@ -115,7 +116,7 @@ export function keepConnected(
     leave();
     if (/^in_use/.test(why) && performance.now() - lostAt < FORGOTTEN_MS)
       return over("The server still holds the connection that was lost");
-    const text = why.replace(/^(moved: )?the /, "The ");
+    const text = sentence(why);
     say(again ? `${text} – connecting again …` : text, true);
     button.hidden = false;
     clearTimeout(timer);
@@ -123,6 +124,13 @@ export function keepConnected(
   };
   button.addEventListener("click", begin);
   begin();
+}
+
+/** Without the word for programs before it. */
+function sentence(why: string): string {
+  const [, word = "", rest = ""] = /^([a-z_]+): (.*)$/s.exec(why) ?? [];
+  const text = word in STATUS || ["moved", "refused"].includes(word) ? rest : why;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function fullScreen() {

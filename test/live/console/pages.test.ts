@@ -213,6 +213,24 @@ test("a guest's question to the terminal is answered, unless it was written befo
   await page.close();
 });
 
+test("what goes wrong is told in sentences, without the words for programs", async ({
+  machine,
+}) => {
+  await startEcho(machine, "off");
+  await virsh("destroy", "off");
+  for (const kind of ["serial", "vnc"]) {
+    const page = await opened(`${server.url}/console/${kind}?name=off`);
+    await says(page, /^Domain off is not running – connecting again …$/);
+    await picture(page, `console-off-${kind}`);
+    await page.close();
+    const other = await opened(`${server.url}/console/${kind}?name=nobody`);
+    await says(other, /^[A-Z].*nobody/);
+    await picture(other, `console-nobody-${kind}`);
+    await other.close();
+  }
+  complaints.splice(0); // of the answers 404 to the tickets
+});
+
 /** A serial line tells a guest no size: it sends the cursor to a far corner, and asks the terminal where that is. */
 const ASK = `s() { stty raw -echo min 20 time 10; printf '\\033[999;999H\\033[6n'; a=$(dd bs=20 count=1 2>/dev/null); stty sane; a=\${a#*[}; a=\${a%R*}; stty rows \${a%;*} cols \${a#*;}; clear; echo size $(stty size).; }`;
 
@@ -310,7 +328,7 @@ test("a screen with a password: it is asked for, a wrong one is refused, the rig
       await page.locator("#ask button[value=ok]").click();
     };
     await answer("wrong");
-    await says(page, /^refused: /);
+    await says(page, /^(Authentication failed|The display wants)/);
     await page.locator("#reconnect").click();
     await answer("s3cret");
     await says(page, view ? "Watching locked" : "Connected to locked");
