@@ -7,32 +7,41 @@ import { viewFor } from "#runtime/function/event-access.ts";
 import { follow } from "#runtime/hypervisor/events/follow.ts";
 import { Name } from "#runtime/libvirt/names.ts";
 
+const isUuid = (name: string) => z.guid().safeParse(name).success;
+
 export default defineFunction({
   method: "GET",
   access: "read",
   summary: "Follow what happens",
   scope: "fleet",
   stream: "sse",
-  input: z.strictObject({
-    kind: z
-      .array(z.enum(KINDS))
-      .optional()
-      .describe("unless given: all but `secret` and `device`, which cost further processes"),
-    name: z.array(Name).optional().meta({
-      "x-libvirt": "domain",
-      description:
-        "names of domains, networks, pools …; of jobs and calls, the domains that they name",
+  input: z
+    .strictObject({
+      kind: z
+        .array(z.enum(KINDS))
+        .optional()
+        .describe("unless given: all but `secret` and `device`, which cost further processes"),
+      name: z.array(Name).optional().meta({
+        "x-libvirt": "domain",
+        description:
+          "names of domains, networks, pools … (of secrets alone the UUIDs); of jobs and calls, the domains that they name",
+      }),
+      event: z
+        .array(z.string().max(100))
+        .optional()
+        .describe(
+          "names of events or their actions, such as `lifecycle`, `started`, `device-added`",
+        ),
+      last_event_id: z
+        .string()
+        .max(100)
+        .optional()
+        .describe("goes on after that event; browsers send it as `Last-Event-ID`"),
+    })
+    .refine(({ kind, name }) => kind?.includes("secret") || !name?.some(isUuid), {
+      path: ["name"],
+      error: "must be names: only events of secrets have UUIDs",
     }),
-    event: z
-      .array(z.string().max(100))
-      .optional()
-      .describe("names of events or their actions, such as `lifecycle`, `started`, `device-added`"),
-    last_event_id: z
-      .string()
-      .max(100)
-      .optional()
-      .describe("goes on after that event; browsers send it as `Last-Event-ID`"),
-  }),
   output: FleetEvent,
   message: null,
   examples: [{ kind: ["domain"], event: ["started", "stopped"] }],

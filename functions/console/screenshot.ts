@@ -1,9 +1,12 @@
 /** GET /console/screenshot?name=: a picture of a running domain's screen. */
 import * as z from "zod";
+import { HyperError } from "#runtime/core/errors.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { readDefinition } from "#runtime/libvirt/definitions.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { screenshot } from "#runtime/libvirt/domain/screenshot.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
+import { children, parseXml } from "#runtime/libvirt/xml.ts";
 
 export default defineFunction({
   method: "GET",
@@ -19,6 +22,16 @@ export default defineFunction({
   examples: [{ name: "my-vm" }],
 
   async run({ name, screen }, ctx) {
-    return screenshot(ctx, await domainRef(ctx, name), screen);
+    const ref = await domainRef(ctx, name);
+    try {
+      return await screenshot(ctx, ref, screen);
+    } catch (error) {
+      if (screen === 0) throw error;
+      const { text } = await readDefinition(ctx, ref);
+      const { length } = children(parseXml(text, "domain"), "devices", "video");
+      if (screen < length) throw error;
+      const has = length === 0 ? "no screen" : `${length} screens, the first is 0`;
+      throw new HyperError("not_found", `screen: domain ${name} has ${has}`, { cause: error });
+    }
   },
 });

@@ -4,6 +4,7 @@ import { checkCall } from "#runtime/access/caller.ts";
 import { issueTicket, TICKET_SECONDS } from "#runtime/access/tickets.ts";
 import { consolePath, KINDS } from "#runtime/console/paths.ts";
 import { defineFunction } from "#runtime/function/define.ts";
+import { domainRef } from "#runtime/libvirt/domain/domain.ts";
 import { DomainName } from "#runtime/libvirt/names.ts";
 
 export default defineFunction({
@@ -30,9 +31,11 @@ export default defineFunction({
     { name: "my-vm", kind: "serial" },
   ],
 
-  async run({ name, kind, view }, { caller, host, requestedHosts }) {
+  async run({ name, kind, view }, ctx) {
+    const { caller, host, requestedHosts } = ctx;
     const path = `/console/${kind}`;
     checkCall(caller, path, view ? "read" : "operate");
+    await ctx.virsh(["domstate", "--domain", await domainRef(ctx, name)]); // throws where it is not there
     const { ticket, expires } = issueTicket({ caller, path, host, name, view });
     const more = { ...(view && { view: "true" }), ...(requestedHosts && { host }), ticket };
     return { ticket, expires: expires.toISOString(), page: consolePath(kind, name, more) };

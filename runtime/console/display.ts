@@ -5,7 +5,7 @@ import { CLOSED, type SocketEnd, type Viewer } from "../core/socket.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { readDefinition } from "../libvirt/definitions.ts";
 import { domainRef } from "../libvirt/domain/domain.ts";
-import { parseXml } from "../libvirt/xml.ts";
+import { parseXml, textOf } from "../libvirt/xml.ts";
 import { displays } from "./devices.ts";
 import { watchStop } from "./stopped.ts";
 import { viewOnly } from "./view-only.ts";
@@ -25,13 +25,13 @@ interface Wanted {
 
 /** Resolves once QEMU has taken the connection. */
 export async function connectDisplay(ctx: Context, wanted: Wanted): Promise<SocketEnd> {
-  const target = await displayOf(ctx, wanted);
+  const { name, target } = await displayOf(ctx, wanted);
   const stream = await ctx.openStream(target, { timeout: CONNECT_MS, signal: ctx.signal });
-  const stopped = watchStop(ctx.host, wanted.name, ctx.signal);
+  const stopped = watchStop(ctx.host, name, ctx.signal);
   return relay(stream, wanted.view ? viewOnly() : undefined, stopped);
 }
 
-/** Where the display listens. Throws `not_active`, `not_found`, and `unsupported` for one that is not VNC. */
+/** Where the display listens, and the domain's name, which may be given as a UUID. Throws `not_active`, `not_found`, and `unsupported` for one that is not VNC. */
 export async function displayOf(ctx: Context, { name, screen: given }: Omit<Wanted, "view">) {
   const ref = await domainRef(ctx, name);
   const [state, { text }] = await Promise.all([
@@ -40,7 +40,8 @@ export async function displayOf(ctx: Context, { name, screen: given }: Omit<Want
   ]);
   if (state.trim() === "shut off")
     throw new HyperError("not_active", `domain ${name} is not running`);
-  const all = displays(parseXml(text, "domain"));
+  const domain = parseXml(text, "domain");
+  const all = displays(domain);
   const screen =
     given ??
     Math.max(
@@ -58,7 +59,7 @@ export async function displayOf(ctx: Context, { name, screen: given }: Omit<Want
   }
   if (!display.target)
     throw new HyperError("unsupported", `screen ${screen} of ${name} does not listen`);
-  return display.target;
+  return { name: textOf(domain, "name") ?? name, target: display.target };
 }
 
 /** What passes of the caller's bytes. Throws what ends the connection. */

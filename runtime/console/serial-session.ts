@@ -3,10 +3,11 @@ import { HyperError, toHyperError } from "../core/errors.ts";
 import { CLOSED, type Viewer } from "../core/socket.ts";
 import type { Context } from "../hypervisor/context.ts";
 import type { Terminal } from "../hypervisor/transport.ts";
-import { Backlog } from "./backlog.ts";
+import type { Backlog } from "./backlog.ts";
 import { watchLibvirt } from "./lost.ts";
 import { readLog } from "./serial-log.ts";
 import { consoleEnd, consoleError, overlap, preface } from "./serial-output.ts";
+import { SerialViewers } from "./serial-viewers.ts";
 import { watchStop } from "./stopped.ts";
 
 /** Of what the guest wrote last: for a viewer who comes later. */
@@ -40,8 +41,7 @@ export class SerialSession {
   /** Typists whose WebSocket is not open yet. */
   #coming = new Set<object>();
   #terminal: Terminal | undefined;
-  #backlogs = new Set<Backlog>();
-  #typist: Backlog | undefined;
+  #viewers = new SerialViewers();
   #kept = Buffer.alloc(0);
   #isOpen = false;
   #isOver = false;
@@ -58,7 +58,7 @@ export class SerialSession {
   }
 
   get isTyped() {
-    return this.#typist !== undefined || this.#coming.size > 0;
+    return this.#viewers.isTyped || this.#coming.size > 0;
   }
 
   get isEnding() {
@@ -117,18 +117,14 @@ export class SerialSession {
 
   /** A viewer who begins with what the guest wrote last. */
   add(viewer: Viewer, types: boolean): Backlog {
-    const backlog = new Backlog(viewer);
-    this.#backlogs.add(backlog);
-    if (types) this.#takeOver(backlog);
+    const backlog = this.#viewers.add(viewer, types, this.#kept);
     if (this.#isOver) viewer.close(CLOSED.done, "the console has ended");
-    else backlog.send(this.#kept);
+    this.#flow();
     return backlog;
   }
 
   remove(backlog: Backlog) {
-    backlog.end();
-    this.#backlogs.delete(backlog);
-    if (this.#typist === backlog) this.#typist = undefined;
+    this.#viewers.remove(backlog);
     this.#flow();
   }
 
@@ -145,24 +141,17 @@ export class SerialSession {
 
   /** What the typist types; what others send is dropped. */
   write(backlog: Backlog, bytes: Uint8Array) {
-    if (backlog !== this.#typist || !this.#terminal) return;
+    if (!this.#viewers.isTypist(backlog) || !this.#terminal) return;
     if (this.#terminal.unwritten + bytes.length > MAX_UNWRITTEN)
       return backlog.viewer.close(CLOSED.tooSlow, "the guest takes nothing; connect again");
     this.#terminal.write(bytes);
   }
 
   resize(backlog: Backlog, columns: number, rows: number) {
-    if (backlog === this.#typist) this.#terminal?.resize(columns, rows);
+    if (this.#viewers.isTypist(backlog)) this.#terminal?.resize(columns, rows);
   }
 
   #unlessFailed = <T>(work: Promise<T>) => Promise.race([work, this.#failed.promise]);
-
-  #takeOver(backlog: Backlog) {
-    const before = this.#typist;
-    this.#typist = backlog;
-    before?.viewer.send(JSON.stringify({ type: "taken" })); // who typed watches from now on
-    this.#flow();
-  }
 
   #read(bytes: Uint8Array) {
     this.#end = keep(this.#end, Buffer.from(bytes), END_BYTES);
@@ -171,14 +160,12 @@ export class SerialSession {
     this.#begun.resolve();
     if (output.length === 0) return;
     this.#kept = keep(this.#kept, Buffer.from(output));
-    const piece = Buffer.from(output); // one for all who wait
-    for (const backlog of this.#backlogs) backlog.send(piece);
+    this.#viewers.send(Buffer.from(output)); // one for all who wait
     this.#flow();
   }
 
-  /** The guest waits for who types alone; who watches too slowly is cut off. */
   #flow() {
-    const wait = this.#typist?.isFull ?? false;
+    const wait = this.#viewers.isFull;
     if (wait === this.#isPaused) return;
     this.#isPaused = wait;
     if (wait) this.#terminal?.pause();
@@ -192,7 +179,7 @@ export class SerialSession {
     this.onEnd();
     this.#failed.reject(error ?? new HyperError("not_active", "the console has ended"));
     const { code, reason } = consoleEnd(error, why);
-    for (const { viewer } of [...this.#backlogs]) viewer.close(code, reason);
+    this.#viewers.close(code, reason);
   }
 }
 

@@ -3,7 +3,7 @@ import { HyperError } from "../core/errors.ts";
 import type { SocketEnd } from "../core/socket.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { readDefinition } from "../libvirt/definitions.ts";
-import { domainRef } from "../libvirt/domain/domain.ts";
+import { domainRef, nameIn } from "../libvirt/domain/domain.ts";
 import { keyValues } from "../libvirt/virsh-output.ts";
 import { parseXml } from "../libvirt/xml.ts";
 import type { Backlog } from "./backlog.ts";
@@ -76,8 +76,9 @@ function endOf(
     message(data) {
       if (!backlog) return;
       if (typeof data !== "string") return session.write(backlog, data);
-      const size = readSize(data);
-      if (size) session.resize(backlog, size.columns, size.rows);
+      const note = readNote(data);
+      if (note?.type === "ping") backlog.viewer.send(JSON.stringify({ type: "pong" }));
+      else if (note) session.resize(backlog, note.columns, note.rows);
     },
     drain() {
       if (backlog) session.drain(backlog);
@@ -89,12 +90,15 @@ function endOf(
   };
 }
 
-/** `{ "type": "resize", "columns": 80, "rows": 24 }`; other texts are ignored. */
-function readSize(text: string): { columns: number; rows: number } | undefined {
+type Note = { type: "ping" } | { type: "resize"; columns: number; rows: number };
+
+/** `{ "type": "resize", "columns": 80, "rows": 24 }` or `{ "type": "ping" }`; other texts are ignored. */
+function readNote(text: string): Note | undefined {
   try {
     const { type, columns, rows } = JSON.parse(text);
+    if (type === "ping") return { type };
     const fits = [columns, rows].every((one) => Number.isInteger(one) && one > 0 && one <= 1000);
-    return type === "resize" && fits ? { columns, rows } : undefined;
+    return type === "resize" && fits ? { type, columns, rows } : undefined;
   } catch {
     return undefined;
   }
@@ -128,5 +132,6 @@ export async function serialTarget(
     const text = `device: ${found.device} of domain ${name} is of type ${found.type}; only pty and unix can be opened`;
     throw new HyperError("unsupported", text);
   }
-  return { name, ref, uuid, device: found.device, log: found.log };
+  // its events are told by its name, where the caller may have given its UUID
+  return { name: nameIn(dominfo) ?? name, ref, uuid, device: found.device, log: found.log };
 }

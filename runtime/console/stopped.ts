@@ -5,7 +5,7 @@ import { follow } from "../hypervisor/events/follow.ts";
 /** libvirt tells of it about when QEMU closes the console. */
 const WORD_MS = 1000;
 
-/** What is returned resolves to a reason for the viewer; to undefined where libvirt tells of none in time. */
+/** `name`: not its UUID, since events have names. What is returned resolves to a reason for the viewer; to undefined where libvirt tells of none in time. */
 export function watchStop(host: string, name: string, signal: AbortSignal) {
   const filter = { kinds: ["domain" as const], hosts: [host], names: [name], events: ["stopped"] };
   const listener = follow(filter, signal);

@@ -5,6 +5,12 @@ import { CLOSED, type SocketEnd } from "../../core/socket.ts";
 /** Ctrl-], as in virsh. */
 const ESCAPE = 0x1d;
 
+/** Those of the texts about the connection that a person is told of. */
+const NOTES: Record<string, string> = {
+  taken: "somebody else types now; this terminal watches",
+  free: "nobody types any more; connect again to type",
+};
+
 interface Options {
   name: string;
   types: boolean;
@@ -30,8 +36,10 @@ export async function atTerminal(end: SocketEnd, { name, types }: Options) {
   try {
     end.open({
       send(data) {
-        if (typeof data === "string") note("somebody else types now; this terminal watches");
-        else if (!stdout.write(data)) {
+        if (typeof data === "string") {
+          const text = NOTES[JSON.parse(data).type];
+          if (types && text) note(text);
+        } else if (!stdout.write(data)) {
           if (stdout.listenerCount("drain") === 0) stdout.once("drain", () => end.drain());
           return false;
         }

@@ -1,5 +1,6 @@
 /** What both pages do: a ticket for each connection, a line about its state, and connecting again. */
-import { ANSWER_MS, whileReached } from "./alive.ts";
+import { STATUS } from "../../core/errors.ts";
+import { ANSWER_MS, type Line, whileReached } from "./alive.ts";
 
 /** Reasons after which it is no use to connect again by itself. */
 export const FINAL =
@@ -83,10 +84,17 @@ async function newTicket(kind: string): Promise<string> {
   }
 }
 
-/** Calls `connect` now and after each end, which it tells by calling `over`. */
+/** Calls `connect` now and after each end, which it tells by calling `over`; `use` takes the WebSocket that it has opened. */
 export function keepConnected(
-  connect: (over: (why: string, again?: boolean) => void) => Promise<void>,
+  connect: (
+    over: (why: string, again?: boolean) => void,
+    use: (line: Line) => void,
+  ) => Promise<void>,
 ) {
+  let line: Line | undefined;
+  const use = (opened: Line) => {
+    line = opened;
+  };
   let timer = 0;
   let leave = () => {};
   let lostAt = Number.NEGATIVE_INFINITY;
@@ -98,16 +106,17 @@ export function keepConnected(
   const begin = () => {
     clearTimeout(timer);
     leave();
-    leave = whileReached(authorization, lost);
+    line = undefined;
+    leave = whileReached(authorization, () => line, lost);
     button.hidden = true;
     say("Connecting …");
-    connect(over).catch((error: Error) => over(error.message, !FINAL.test(error.message)));
+    connect(over, use).catch((error: Error) => over(error.message, !FINAL.test(error.message)));
   };
   const over = (why: string, again = true) => {
     leave();
     if (/^in_use/.test(why) && performance.now() - lostAt < FORGOTTEN_MS)
       return over("The server still holds the connection that was lost");
-    const text = why.replace(/^(moved: )?the /, "The ");
+    const text = sentence(why);
     say(again ? `${text} – connecting again …` : text, true);
     button.hidden = false;
     clearTimeout(timer);
@@ -115,6 +124,13 @@ export function keepConnected(
   };
   button.addEventListener("click", begin);
   begin();
+}
+
+/** Without the word for programs before it. */
+function sentence(why: string): string {
+  const [, word = "", rest = ""] = /^([a-z_]+): (.*)$/s.exec(why) ?? [];
+  const text = word in STATUS || ["moved", "refused"].includes(word) ? rest : why;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function fullScreen() {

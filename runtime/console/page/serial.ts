@@ -1,6 +1,7 @@
 /** The page of a serial console: xterm.js, and a WebSocket to `virsh console`. */
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
+import { lineOf } from "./alive.ts";
 import { element, FINAL, isView, keepConnected, name, say, socketUrl } from "./connect.ts";
 
 const terminal = new Terminal({
@@ -34,13 +35,14 @@ element("force").addEventListener("click", () => {
   element("reconnect").click();
 });
 
-keepConnected(async (over) => {
+keepConnected(async (over, use) => {
   const url = await socketUrl("serial", force ? { force: "true" } : {});
   socket?.close();
   const mine = new WebSocket(url, "binary");
   socket = mine;
   mine.binaryType = "arraybuffer";
-  let isFirst = true;
+  use(lineOf(mine, () => send(JSON.stringify({ type: "ping" }))));
+  let isKept = false;
   mine.addEventListener("open", () => {
     force = false;
     element("force").hidden = true;
@@ -51,16 +53,19 @@ keepConnected(async (over) => {
   });
   mine.addEventListener("message", ({ data }) => {
     if (typeof data !== "string") {
-      if (!isFirst) return terminal.write(new Uint8Array(data));
-      isFirst = false;
+      if (!isKept) return terminal.write(new Uint8Array(data));
+      isKept = false;
       isReplay = true;
       return terminal.write(new Uint8Array(data), () => {
         isReplay = false;
       });
     }
-    if (JSON.parse(data).type !== "taken") return;
-    say("Somebody else types now; this page watches", true);
-    element("force").hidden = isView;
+    const { type } = JSON.parse(data);
+    if (type === "kept") isKept = true;
+    if (isView || !(type === "taken" || type === "free")) return;
+    const who = type === "taken" ? "Somebody else types now" : "Nobody types any more";
+    say(`${who}; this page watches`, true);
+    element("force").hidden = false;
   });
   mine.addEventListener("close", ({ code, reason }) => {
     if (socket !== mine) return;

@@ -1,6 +1,10 @@
 /** The page of a screen: noVNC, and a WebSocket to the guest's VNC display. */
 import RFB from "@novnc/novnc";
+import { lineOf } from "./alive.ts";
 import { ask, element, FINAL, isView, keepConnected, name, say, socketUrl } from "./connect.ts";
+
+/** Asks for one pixel, which is answered at once (RFC 6143, 7.5.3). */
+const PIXEL = Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 1, 0, 1);
 
 let rfb: RFB | undefined;
 let password: string | undefined;
@@ -22,11 +26,13 @@ element("clips").addEventListener("click", () => {
 });
 for (const id of ["keys", "clips"]) element(id).hidden = isView;
 
-keepConnected(async (over) => {
+keepConnected(async (over, use) => {
   const url = await socketUrl("vnc");
   rfb?.disconnect();
   const socket = new WebSocket(url, "binary");
   let failure = "";
+  let isConnected = false;
+  use(lineOf(socket, () => isConnected && socket.send(PIXEL)));
   // before noVNC's own, which ends with what is known by then
   socket.addEventListener("close", ({ reason }) => {
     failure ||= reason;
@@ -38,6 +44,7 @@ keepConnected(async (over) => {
   mine.scaleViewport = true;
   mine.background = "#000";
   mine.addEventListener("connect", () => {
+    isConnected = true;
     say(isView ? `Watching ${name}` : `Connected to ${name}`);
     mine.focus();
   });

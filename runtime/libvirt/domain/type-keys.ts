@@ -29,7 +29,7 @@ export async function pressKeys(
   let waiting: string[][] = [];
   const press = async () => {
     const commands = waiting.map((keys) => ["send-key", "--domain", ref, ...options, ...keys]);
-    await ctx.virsh.all(commands).catch(nameKeys(codeset));
+    await ctx.virsh.all(commands).catch(nameKeys(codeset, waiting.flat()));
   };
   for (const [i, chord] of chords.entries()) {
     waiting.push(chord);
@@ -42,13 +42,20 @@ export async function pressKeys(
   }
 }
 
-/** virsh looks at all names before it sends the first key. */
-const nameKeys = (codeset: string) => (error: Error) => {
-  const [, key] = /^invalid keycode: '(.*)'/.exec(error.message) ?? [];
+const nameKeys = (codeset: string, keys: string[]) => (error: Error) => {
+  const key = unknownKey(error.message, keys);
   if (key === undefined) throw error;
   const text = `keys: codeset ${codeset} has no key ${key}; linux has names such as KEY_A, KEY_ENTER and KEY_LEFTCTRL`;
   throw new HyperError("invalid_input", text, { cause: error });
 };
+
+/** virsh looks at all names before it sends the first key. Numbers are libvirtd's to look at, whose words are translated. */
+function unknownKey(message: string, keys: string[]): string | undefined {
+  const [, name] = /^invalid keycode: '(.*)'/.exec(message) ?? [];
+  if (name !== undefined || !/\b(qnum|rfb)\b/.test(message)) return name;
+  const numbers: string[] = message.match(/\d+/g) ?? [];
+  return keys.find((key) => numbers.includes(key)) ?? numbers[0];
+}
 
 /** Throws `not_active` unless the domain's CPUs run: keys of one that is paused would be lost. */
 export async function assertRunning(ctx: Context, ref: string, name: string) {

@@ -74,6 +74,12 @@ describe.each([
     const wrong = { name: "echo", keys: ["KEY_NONE_SUCH"] };
     const answer = await of().post("/libvirt/domain/send-key", wrong);
     expectError(answer, 400, "invalid_input", /^keys: codeset linux has no key KEY_NONE_SUCH/);
+    const answered = await of().post("/libvirt/domain/send-key", { name: "echo", keys: [999] });
+    expectError(answered, 400, "invalid_input", /^keys: codeset linux has no key 999/);
+    const second = await of().get("/console/screenshot?name=echo&screen=3");
+    expectError(second, 404, "not_found", /^screen: domain echo has 1 screens, the first is 0/);
+    const nobody = await of().post("/console/ticket", { name: "nobody", kind: "vnc" });
+    expectError(nobody, 404, "not_found", /nobody/);
     one.socket.close();
   });
 
@@ -91,8 +97,7 @@ describe.each([
     await watcher.says("second");
     expectError(await refusal(of().url, path), 500, "in_use", /types into serial0 of domain line/);
     const other = await openSocket(of().url, `${path}&force=true`);
-    await until("the first is told", () => one.notes.length > 0);
-    expect(one.notes).toEqual(['{"type":"taken"}']);
+    await until("the first is told", () => one.notes.includes('{"type":"taken"}'));
     one.send("lost");
     other.send("third");
     await one.says("third");
@@ -183,6 +188,33 @@ describe.each([
 function key(one: Opened, code: number) {
   for (const down of [1, 0]) one.send(Buffer.from([4, down, 0, 0, 0, 0, 0, code]));
 }
+
+test("a console that was opened by UUID tells why it has ended", async ({ machine }) => {
+  const uuid = await startEcho(machine, "known");
+  const line = await openSocket(server.url, `/console/serial?name=${uuid}`);
+  const screen = await handshake(server.url, `/console/vnc?name=${uuid}`);
+  await virsh("destroy", "known");
+  for (const { closed } of [line, screen])
+    expect((await closed).reason).toBe("the domain has stopped: destroyed");
+});
+
+test("who has lost the keyboard is told when nobody types any more; a ping is answered", async ({
+  machine,
+}) => {
+  await startEcho(machine, "free");
+  const path = "/console/serial?name=free";
+  const one = await openSocket(server.url, path);
+  const last = () => JSON.parse(one.notes.at(-1) ?? "{}").type;
+  const other = await openSocket(server.url, `${path}&force=1`);
+  await until("it is taken", () => last() === "taken");
+  other.socket.close();
+  await until("it is free", () => last() === "free");
+  const third = await openSocket(server.url, path); // without force
+  await until("it is taken again", () => last() === "taken");
+  one.socket.send(JSON.stringify({ type: "ping" }));
+  await until("it answers", () => last() === "pong");
+  for (const { socket } of [one, third]) socket.close();
+});
 
 test("a guest that floods the line, a viewer who takes nothing", async ({ machine }) => {
   await startEcho(machine, "flood");

@@ -9,6 +9,7 @@ import { type Guarded, guarded } from "../../fixtures/access.ts";
 import { logOf, startEcho } from "../../fixtures/live/console.ts";
 import { labTest } from "../../fixtures/live/lab-test.ts";
 import { define, start } from "../../fixtures/live/machine.ts";
+import { picture } from "../../fixtures/live/page.ts";
 import { until, virsh } from "../../fixtures/live/virsh.ts";
 import { slow } from "../../fixtures/slowness.ts";
 import { openSocket } from "../../fixtures/socket.ts";
@@ -135,6 +136,101 @@ describe.each([
   });
 });
 
+test(
+  "a request that waits for a connection of the browser's is no sign that the server is lost",
+  async ({ machine }) => {
+    await startEcho(machine, "alive");
+    const pages = await Promise.all(
+      [
+        "serial?name=alive",
+        "vnc?name=alive",
+        "serial?name=alive&view=1",
+        "vnc?name=alive&view=1",
+      ].map((path) => opened(`${server.url}/console/${path}`)),
+    );
+    const said = () => Promise.all(pages.map((page) => page.locator("#state").innerText()));
+    for (const page of pages) {
+      await says(page, /Connected to alive|Watching alive/);
+      // it never ends, as where six others hold all connections
+      await page.route("**/health", () => {});
+      await page.evaluate(`new MutationObserver(() => {
+      globalThis.wasLost = true;
+    }).observe(document.querySelector("#state"), { childList: true })`);
+    }
+    const before = await said();
+    await pages[0]?.waitForTimeout(40_000); // a look, its answer and the reply are due after 25 s
+    expect(await said()).toEqual(before);
+    for (const page of pages) {
+      expect(await page.evaluate("globalThis.wasLost ?? false")).toBe(false);
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      await page.close();
+    }
+  },
+  slow(120_000),
+);
+
+test("who has lost the keyboard reads that nobody types any more, and takes it again", async ({
+  machine,
+}) => {
+  await startEcho(machine, "shared");
+  const url = `${server.url}/console/serial?name=shared`;
+  const page = await opened(url);
+  await says(page, "Connected to shared");
+  const other = await opened(url);
+  await other.locator("#force").click();
+  await says(other, "Connected to shared");
+  await says(page, "Somebody else types now; this page watches");
+  await other.close();
+  await says(page, "Nobody types any more; this page watches");
+  await picture(page, "console-free");
+  await page.locator("#force").click();
+  await says(page, "Connected to shared");
+  await types(page, "shared", "again");
+  await page.close();
+});
+
+test("a guest's question to the terminal is answered, unless it was written before", async ({
+  machine,
+}) => {
+  await startEcho(machine, "asks");
+  const page = await browser.newPage();
+  const answers: string[] = [];
+  let connections = 0;
+  await page.routeWebSocket(/console\/serial/, (socket) => {
+    const isFirst = connections++ === 0;
+    socket.onMessage((data) => {
+      if (typeof data !== "string") answers.push(`${data}`);
+      else if (JSON.parse(data).type === "ping") socket.send(JSON.stringify({ type: "pong" }));
+    });
+    if (!isFirst) socket.send(JSON.stringify({ type: "kept" }));
+    socket.send(Buffer.from("before \x1b[6n"));
+    if (!isFirst) socket.send(Buffer.from("\r\nnow \x1b[6n"));
+    setTimeout(() => void socket.close({ code: 1000, reason: "the console has ended" }), 1000);
+  });
+  await page.goto(`${server.url}/console/serial?name=asks`);
+  await until("both have asked", () => answers.length === 2, 60);
+  expect(answers).toEqual(["\x1b[1;8R", "\x1b[2;5R"]);
+  await page.close();
+});
+
+test("what goes wrong is told in sentences, without the words for programs", async ({
+  machine,
+}) => {
+  await startEcho(machine, "off");
+  await virsh("destroy", "off");
+  for (const kind of ["serial", "vnc"]) {
+    const page = await opened(`${server.url}/console/${kind}?name=off`);
+    await says(page, /^Domain off is not running – connecting again …$/);
+    await picture(page, `console-off-${kind}`);
+    await page.close();
+    const other = await opened(`${server.url}/console/${kind}?name=nobody`);
+    await says(other, /^[A-Z].*nobody/);
+    await picture(other, `console-nobody-${kind}`);
+    await other.close();
+  }
+  complaints.splice(0); // of the answers 404 to the tickets
+});
+
 /** A serial line tells a guest no size: it sends the cursor to a far corner, and asks the terminal where that is. */
 const ASK = `s() { stty raw -echo min 20 time 10; printf '\\033[999;999H\\033[6n'; a=$(dd bs=20 count=1 2>/dev/null); stty sane; a=\${a#*[}; a=\${a%R*}; stty rows \${a%;*} cols \${a#*;}; clear; echo size $(stty size).; }`;
 
@@ -232,7 +328,7 @@ test("a screen with a password: it is asked for, a wrong one is refused, the rig
       await page.locator("#ask button[value=ok]").click();
     };
     await answer("wrong");
-    await says(page, /^refused: /);
+    await says(page, /^(Authentication failed|The display wants)/);
     await page.locator("#reconnect").click();
     await answer("s3cret");
     await says(page, view ? "Watching locked" : "Connected to locked");

@@ -188,6 +188,10 @@ test("what is asked wrongly is refused with the field's name", async () => {
     ["kind=nothing", /kind/],
     ["host=kvm9", /host: unknown hypervisor/],
     ["knd=domain", /knd/],
+    [
+      "kind=domain&name=4dea22b3-1d52-d8f3-2516-782e98ab3fa0",
+      /name: must be names: only events of secrets have UUIDs/,
+    ],
   ] as const) {
     const answer = await server.get(`/events?${query}`, bearing(admin));
     expect(answer.status).toBe(400);

@@ -8,15 +8,16 @@ import { can } from "../state/who.ts";
 interface Props {
   host: string;
   name: string;
-  state: string;
+  /** It is read again when this changes. */
+  news: string;
 }
 
-export function Definition({ host, name, state }: Props) {
+export function Definition({ host, name, news }: Props) {
   const [isOpen, setOpen] = useState(false);
   const definition = useRead(
     async (signal) =>
       isOpen ? call("GET /libvirt/domain/definition", { name }, { host, signal }) : null,
-    [host, name, state, isOpen],
+    [host, name, news, isOpen],
   );
   if (!can("/libvirt/domain/definition")) return null;
   return (

@@ -5,7 +5,6 @@ import { RevertDialog } from "../dialogs/revert.tsx";
 import { ActButton } from "../parts/act-button.tsx";
 import { Reading } from "../parts/reading.tsx";
 import { WideTable } from "../parts/wide-table.tsx";
-import { busy } from "../state/act.ts";
 import { call } from "../state/client.ts";
 import { openDialog } from "../state/dialog.ts";
 import { when } from "../state/format.ts";
@@ -16,17 +15,15 @@ import { domainKey } from "./acts.ts";
 interface Props {
   host: string;
   name: string;
-  state: string;
-  /** It has some, as the list of domains tells. */
-  hasAny: boolean;
+  /** They are read again when it changes. */
+  news: string;
 }
 
-export function Snapshots({ host, name, state, hasAny }: Props) {
+export function Snapshots({ host, name, news }: Props) {
   const of = domainKey({ host, name });
-  const isBusy = busy.value.has(of); // after a change the list is read again
   const snapshots = useRead(
     (signal) => call("GET /libvirt/snapshots", { name }, { host, signal }),
-    [host, name, state, hasAny, isBusy],
+    [host, name, news],
   );
   if (!can("/libvirt/snapshots")) return null;
   return (

@@ -1,8 +1,7 @@
 /** All domains as the server tells them. Each is a signal of its own, so that an update of one redraws one row. */
 
 import { batch, type Signal, signal } from "@preact/signals";
-import { RemoteError } from "../../../client/client.ts";
-import { call, messageOf, type Told } from "./client.ts";
+import { call, type Told } from "./client.ts";
 import { follow } from "./follow.ts";
 import { addToHistory, forgetHistory } from "./history.ts";
 
@@ -63,14 +62,17 @@ let end = () => {};
 export function followFleet() {
   if (users++ === 0) {
     end = follow(
-      (signal) => call("GET /libvirt/domains/watch", {}, { signal }),
+      {
+        name: "GET /libvirt/domains/watch",
+        open: (signal) => call("GET /libvirt/domains/watch", {}, { signal }),
+      },
       (data) => {
         refusal.value = null;
         apply(data);
       },
-      (error) => {
+      (reason) => {
         connection.value = "lost";
-        refusal.value = error instanceof RemoteError ? messageOf(error) : null;
+        refusal.value = reason;
       },
     );
   }

@@ -10,10 +10,12 @@ export type Job = Told<"GET /jobs/watch">["jobs"][number];
 export const openJobs = signal<Job[]>([]);
 /** Changes when a job begins or ends, so that lists of jobs are read again. */
 export const jobChanges = signal(0);
+/** Changes when a job that was begun here has ended; a short one may never have been among the open ones. */
+export const endsHere = signal(0);
 
 export const followJobs = () =>
   follow(
-    (signal) => call("GET /jobs/watch", {}, { signal }),
+    { name: "GET /jobs/watch", open: (signal) => call("GET /jobs/watch", {}, { signal }) },
     ({ jobs }) => {
       const shape = (jobs: Job[]) => jobs.map(({ id, state }) => `${id} ${state}`).join();
       if (shape(jobs) !== shape(openJobs.value)) jobChanges.value++;
@@ -48,6 +50,7 @@ async function tellEnd(id: string) {
   const job = await call("GET /job", { id }).catch(() => undefined);
   if (!job || job.ended_at === null || !mine.delete(id)) return;
   jobChanges.value++;
+  endsHere.value++;
   const { error } = (job.error ?? {}) as { error?: string };
   const title = titleOf(job);
   if (job.state === "completed") notify("done", `${title}: completed`);

@@ -1,7 +1,7 @@
 /** What the server tells a view as it changes. */
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { RemoteError } from "../../../client/client.ts";
-import { follow } from "./follow.ts";
+import type { Endpoint } from "../../../client/client.ts";
+import { follow, type Stream } from "./follow.ts";
 import type { Read } from "./use-read.ts";
 
 interface Told<T> {
@@ -10,11 +10,12 @@ interface Told<T> {
 }
 
 /**
- * `by`: another stream is opened when one of these changes; what was told before stays until then. `join`: what is shown,
+ * `endpoint` and `by` tell the stream from others. `by`: another stream is opened when one of these changes; what was told before stays until then. `join`: what is shown,
  * where an event tells only what is another than before.
  */
 export function useWatch<T extends object>(
-  open: Parameters<typeof follow<T>>[0],
+  endpoint: Endpoint,
+  open: Stream<T>["open"],
   by: unknown[],
   join: (before: T | undefined, told: T) => T = (_before, told) => told,
 ): Read<T> {
@@ -23,11 +24,11 @@ export function useWatch<T extends object>(
   useEffect(
     () =>
       follow(
-        open,
+        { name: `${endpoint} ${JSON.stringify(by)}`, open },
         (told) => setState(({ data }) => ({ error: null, ...told, data: join(data, told) })),
-        (error) => {
+        (refusal) => {
           // that the server cannot be reached is said above every view
-          if (error instanceof RemoteError) setState((now) => ({ ...now, error: error.message }));
+          if (refusal !== null) setState((now) => ({ ...now, error: refusal }));
         },
       ),
     [...by, count],

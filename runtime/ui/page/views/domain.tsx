@@ -8,6 +8,7 @@ import { Facts } from "../domain/facts.tsx";
 import { Interfaces } from "../domain/interfaces.tsx";
 import { Plots } from "../domain/plots.tsx";
 import { Snapshots } from "../domain/snapshots.tsx";
+import { useNews } from "../domain/use-news.ts";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
@@ -28,10 +29,11 @@ export function DomainView({ host, name }: Props) {
   const domain = domainOf(keyOf(host, name))?.value;
   const state = domain?.state;
   const isGone = !domain && connection.value === "live";
+  const news = useNews({ host, name });
   const details = useRead(
     async (signal) =>
       isGone ? undefined : call("GET /libvirt/domain", { name }, { host, signal }),
-    [host, name, state, isGone],
+    [host, name, isGone, news],
   );
   const now = (data: { state: string }) => state ?? data.state;
   const trail = (
@@ -59,10 +61,7 @@ export function DomainView({ host, name }: Props) {
             <div class="columns">
               <div class="column">
                 <Facts details={data} />
-                <Snapshots
-                  {...{ host, name, state: now(data) }}
-                  hasAny={domain?.snapshots ?? false}
-                />
+                <Snapshots {...{ host, name, news }} />
               </div>
               <div class="column">
                 <Consoles {...{ host, name, state: now(data) }} />
@@ -73,7 +72,7 @@ export function DomainView({ host, name }: Props) {
           )
         }
       </Reading>
-      <Definition host={host} name={name} state={state ?? ""} />
+      <Definition {...{ host, name, news }} />
     </>
   );
 }

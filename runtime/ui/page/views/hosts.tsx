@@ -11,7 +11,11 @@ import { can } from "../state/who.ts";
 type Host = Told<"GET /hosts/watch">["hosts"][number];
 
 export function HostsView() {
-  const hosts = useWatch((signal) => call("GET /hosts/watch", {}, { signal }), []);
+  const hosts = useWatch(
+    "GET /hosts/watch",
+    (signal) => call("GET /hosts/watch", {}, { signal }),
+    [],
+  );
   const up = hosts.data?.hosts.filter(({ state }) => state === "up").length;
   const note =
     hosts.data && `${up} of ${plural(hosts.data.hosts.length, "hypervisor")} can be reached`;

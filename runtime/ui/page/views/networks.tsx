@@ -18,6 +18,7 @@ type Network = NonNullable<Told<"GET /libvirt/network/watch">["networks"]>[numbe
 export function NetworksView({ parts }: { parts: string[] }) {
   const host = hostOf(parts);
   const networks = useWatch(
+    "GET /libvirt/network/watch",
     (signal) => call("GET /libvirt/network/watch", {}, { host, signal }),
     [host],
   );

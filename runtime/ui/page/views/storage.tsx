@@ -27,6 +27,7 @@ export function StorageView({ parts }: { parts: string[] }) {
   const [first, setFirst] = useState<string>();
   const shown = chosen ?? first;
   const storage = useWatch<Storage>(
+    "GET /libvirt/pool/watch",
     (signal) => call("GET /libvirt/pool/watch", { pool: shown }, { host, signal }),
     [host, shown],
     join,

@@ -8,6 +8,10 @@ const fake = (state = "running") =>
   answering((verb, ...words) => {
     if (verb === "domstate") return `${state}\n\n`;
     const wrong = words.find((word) => word === "KEY_FOO");
+    if (words.includes("999")) {
+      const said = "internal error: cannot translate keycode 999 of linux codeset to qnum keycode";
+      return new HyperError("virsh_failed", said);
+    }
     return wrong ? new HyperError("virsh_failed", `invalid keycode: '${wrong}'`) : "";
   });
 const sent = ({ calls }: ReturnType<typeof fake>) => calls.filter(([verb]) => verb === "send-key");
@@ -62,6 +66,7 @@ describe("refused", () => {
     [{ text: "a", codeset: "win32" as const }, /^codeset: is of keys/],
     [{ text: "a".repeat(1000), hold_ms: 100 }, /^text: typing takes longer than 120 s/],
     [{ keys: ["KEY_FOO"] }, /^keys: codeset linux has no key KEY_FOO/],
+    [{ keys: [30, 999] }, /^keys: codeset linux has no key 999;/],
   ])("%j", async (input, message) => {
     const call = sendKey({ name: "x", ...input } as Parameters<typeof sendKey>[0], fake());
     await expect(call).rejects.toMatchObject({
