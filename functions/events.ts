@@ -46,12 +46,16 @@ export default defineFunction({
   message: null,
   examples: [{ kind: ["domain"], event: ["started", "stopped"] }],
 
-  async run({ kind = USUAL_KINDS, name, event, last_event_id }, { caller, signal, ...ctx }) {
+  async run(
+    { kind = USUAL_KINDS, name, event, last_event_id },
+    { caller, rights, signal, ...ctx },
+  ) {
     const { requestedHosts = ctx.hosts } = ctx;
     const hosts = [requestedHosts].flat();
     const whole = ctx.hosts.every((host) => hosts.includes(host)); // also for `*`
     const filter = { kinds: kind, hosts, names: name, events: event };
-    const view = viewFor(caller);
+    await Promise.allSettled(hosts.map((host) => rights.lookUp(host))); // of one that is lost none is seen
+    const view = viewFor(caller, rights);
     return events(follow({ ...filter, whole, view, after: last_event_id }, signal));
   },
 });

@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Caller } from "../runtime/access/caller.ts";
-import { domainFields, filterDomains } from "../runtime/access/domain-scope.ts";
+import { domainFields, filterDomains, whyNot } from "../runtime/access/domain-scope.ts";
 import { isOf, METHODS, methodsOf, methodText } from "../runtime/core/method.ts";
 import type { HyperFunction } from "../runtime/function/define.ts";
 import { FUNCTIONS } from "../runtime/function/load.ts";
@@ -17,6 +17,9 @@ const limited: Caller = {
   ...{ kind: "token", name: "limited", role: "admin", functions: null, hosts: null },
   ...{ domains: ["own-*"], expires: null },
 };
+
+/** One whose domains a query selects: it is refused more functions. */
+const selected: Caller = { ...limited, name: "selected", domains: [], select: "tag:prod" };
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -38,6 +41,15 @@ test("there are functions, and nothing else in their folder", () => {
   expect(loaded.map(({ path }) => path)).toEqual(
     expect.arrayContaining(["/health", "/libvirt/networks", "/libvirt/network/create"]),
   );
+});
+
+test("a function of several hypervisors that names a domain by its name alone asks itself whose it is", () => {
+  const paths = loaded.flatMap(({ path, function: one }) => {
+    const isFleet = one?.spec.scope === "fleet" && domainFields(one.spec).fields.length > 0;
+    return isFleet && !("vm_path" in one.spec.input.shape) ? [path] : [];
+  });
+  // the streams ask `ctx.rights`, and the plan refuses a caller whose domains a query selects
+  expect(paths).toEqual(["/events", "/libvirt/domains/watch", "/migration/wizard"]);
 });
 
 describe.each(loaded)("$path", ({ path, function: found, error }) => {
@@ -132,6 +144,23 @@ describe.each(loaded)("$path", ({ path, function: found, error }) => {
     const answer = sample(z.toJSONSchema(one.spec.output));
     expect(JSON.stringify(answer)).toContain("foreign");
     expect(JSON.stringify(filterDomains(limited, one.spec, answer))).not.toContain("foreign");
+    // of the call's own hypervisor all are the caller's, and of a "foreign" one none
+    const rights = { sees: (host: string) => host === "own" };
+    const host = one.spec.scope === "fleet" ? undefined : "own";
+    const seen = filterDomains(selected, one.spec, answer, rights, host);
+    if (host === undefined) expect(JSON.stringify(seen)).not.toContain("foreign");
+    else expect(seen).toEqual(answer);
+    const none = filterDomains(selected, one.spec, answer, { sees: () => false }, host);
+    expect(JSON.stringify(none)).not.toContain("foreign");
+  });
+
+  test("is refused to a caller with a query where it changes tags, or domains that it does not name", () => {
+    const { fields, lists } = domainFields(one.spec);
+    const isOwn = one.spec.scope === "server"; // it asks checkUnlimited, or is about no domain
+    const changes = one.spec.access !== "read";
+    const isBlind = fields.length === 0 && (lists.length === 0 || changes);
+    const tags = changes && "tags" in one.spec.input.shape;
+    expect(whyNot(selected, one.spec) !== undefined).toBe(!isOwn && (isBlind || tags));
   });
 
   test("says of each list with the names of domains that it holds domains", () => {

@@ -53,7 +53,10 @@ export default defineFunction({
       const text = `backup_id: domain ${vm_id} has no snapshot ${backup_id}, and it is no other hypervisor`;
       throw new HyperError("not_found", text);
     }
-    const back = await goBack(ctx, vm_id, ctx.forHost(backup_id));
+    const origin = ctx.forHost(backup_id);
+    await ctx.rights.lookUp(backup_id, [vm_id]);
+    origin.checkDomain(vm_id);
+    const back = await goBack(ctx, vm_id, origin);
     const told = { vm_id, backup_id, action: "returned" as const, host: backup_id };
     return { ...told, state: "shut off", ...back };
   },

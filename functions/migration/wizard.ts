@@ -1,5 +1,6 @@
 /** GET, POST /migration/wizard: where domains can go; and for a plan, a verdict on each step and the jobs that do it. */
 import * as z from "zod";
+import { forbidden } from "#runtime/access/caller.ts";
 import { toHyperError } from "#runtime/core/errors.ts";
 import { onlyOf } from "#runtime/core/method.ts";
 import { defineFunction } from "#runtime/function/define.ts";
@@ -57,6 +58,11 @@ export default defineFunction({
   examples: [{}],
 
   async run({ source, destination, vms = [], options }, ctx) {
+    if (ctx.caller.select !== undefined) {
+      const text =
+        "may not plan migrations, since a query selects its domains; call migration/compatibility for each";
+      throw forbidden(ctx.caller, "function:/migration/wizard", text);
+    }
     const answers = await onEach(ctx.hosts, (host) => reach(ctx.forHost(host)), ctx.log);
     const servers = answers.hosts.flatMap((one) => (one.status === "success" ? [one.data] : []));
     const judge = (step: "source" | "destination", alias: string | undefined) => {

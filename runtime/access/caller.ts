@@ -22,8 +22,10 @@ export interface Caller {
   functions: string[] | null;
   /** Aliases of hypervisors. */
   hosts: string[] | null;
-  /** Names of domains; `*` and `?` are wildcards. */
+  /** Names of domains; `*` and `?` are wildcards. Of a caller with `select` there are none, so who asks no more refuses. */
   domains: string[] | null;
+  /** The query of the inventory that selects the domains, when the caller acts (domain-rights.ts). */
+  select?: string;
   /** RFC 3339; null for never. */
   expires: string | null;
 }
@@ -82,15 +84,21 @@ export const maySee = ({ domains }: Caller, name: string) => !domains || matches
 /** libvirt reads hexadecimal digits as a UUID, whatever hyphens and spaces are between them. */
 const UUID = /^[0-9a-f]{32}$/i;
 
-/** Throws `forbidden` for a domain that is not the caller's. A UUID does not tell the name, so it is refused. */
-export function checkDomain(caller: Caller, name: string) {
+export const isUuid = (name: string) => UUID.test(name.replace(/[\s-]/g, ""));
+
+/** Throws `forbidden` for a domain that is not the caller's (`isOwn`). A UUID does not tell the name, so it is refused. */
+export function checkDomain(caller: Caller, name: string, isOwn: boolean) {
   if (!caller.domains) return;
-  const hidden = UUID.test(name.replace(/[\s-]/g, ""));
-  if (!hidden && maySee(caller, name)) return;
+  const hidden = isUuid(name);
+  if (!hidden && isOwn) return;
   const why = hidden ? "; name it, since a UUID does not tell its name" : "";
-  const text = `may not touch domain ${JSON.stringify(name)}; it is limited to ${caller.domains.join(", ")}${why}`;
+  const text = `may not touch domain ${JSON.stringify(name)}; it is limited to ${describeLimit(caller)}${why}`;
   throw forbidden(caller, `domain:${name}`, text);
 }
+
+/** For people: the domains of a caller who is limited to some. */
+export const describeLimit = ({ domains, select }: Caller) =>
+  select === undefined ? `${domains?.join(", ")}` : `the domains that exist and match ${select}`;
 
 /** `missing` is for programs: `access:admin`, `function:/libvirt/clone`, `host:kvm1`, `domain:db1`. */
 export function forbidden(caller: Caller, missing: string, text: string): HyperError {

@@ -2,7 +2,8 @@
 import * as z from "zod";
 import type { Methods } from "../core/method.ts";
 import type { Stream } from "../core/stream.ts";
-import { type Access, type Caller, checkDomain, forbidden, maySee } from "./caller.ts";
+import { type Access, type Caller, checkDomain, describeLimit, forbidden } from "./caller.ts";
+import { type DomainRights, rightsByName } from "./domain-rights.ts";
 
 /** The part of a function's declaration that decides who may call it. */
 export interface Declaration {
@@ -24,6 +25,8 @@ interface DomainFields {
   fields: string[];
   /** The lists of the answer whose items belong to one domain each, which a marked field of the item names. */
   lists: { list: string; field: string }[];
+  /** The input has tags, which it gives to domains or takes from them. */
+  hasTags: boolean;
 }
 
 const cache = new WeakMap<Declaration, DomainFields>();
@@ -36,30 +39,53 @@ export function domainFields(spec: Declaration): DomainFields {
     // a field that is transformed has its mark on one side alone
     fields: [...new Set([...markedIn(spec.input, "input"), ...markedIn(spec.input, "output")])],
     lists: markedLists(spec.output),
+    hasTags: markedIn(spec.input, "input", TAGS).length > 0,
   };
   cache.set(spec, fields);
   return fields;
 }
 
-/** Whether a caller who is limited to some domains may call the function at all. */
-export function isAboutDomains(spec: Declaration): boolean {
-  const { fields, lists } = domainFields(spec);
-  return fields.length > 0 || lists.length > 0 || spec.scope === "server";
+/** Why a caller who is limited to some domains may not call the function at all; undefined where they may. */
+export function whyNot({ domains, select }: Caller, spec: Declaration): string | undefined {
+  if (!domains || spec.scope === "server") return undefined;
+  const { fields, lists, hasTags } = domainFields(spec);
+  if (fields.length + lists.length === 0) return "is not about domains alone";
+  if (select === undefined || spec.access === "read") return undefined;
+  if (hasTags) return "changes tags, by which its domains are selected";
+  return fields.length === 0 ? "changes domains that the call does not name" : undefined;
 }
 
-/** Throws `forbidden` for a domain that is not the caller's, and for a function that is not about domains alone. */
-export function checkDomains(caller: Caller, path: string, spec: Declaration, input: object) {
+/** Throws `forbidden` for a function that a caller who is limited to some domains may not call at all. */
+export function checkFunction(caller: Caller, path: string, spec: Declaration) {
+  const why = whyNot(caller, spec);
+  if (why === undefined) return;
+  const text = `may not call ${path}, which ${why}; it is limited to ${describeLimit(caller)}`;
+  throw forbidden(caller, `function:${path}`, text);
+}
+
+/**
+ * Throws `forbidden` for a domain of the input that is not the caller's, and the reason where that cannot be known.
+ * `host` is the hypervisor of names without one.
+ */
+export async function checkDomains(
+  caller: Caller,
+  rights: DomainRights,
+  spec: Declaration,
+  input: object,
+  host: string,
+) {
   if (!caller.domains) return;
-  if (!isAboutDomains(spec)) {
-    const text = `may not call ${path}, which is not about domains alone; it is limited to ${caller.domains.join(", ")}`;
-    throw forbidden(caller, `function:${path}`, text);
+  const isFilter = spec.scope === "fleet" && spec.stream === "sse"; // names only choose among what it sees
+  if (isFilter && caller.select !== undefined) return;
+  const named = new Map<string, string[]>();
+  for (const text of hostedDomains(spec, input)) {
+    const [, alias = host, name = text] = /^([^/]*)\/(.*)$/s.exec(text) ?? [];
+    named.set(alias, [...(named.get(alias) ?? []), name]);
   }
-  for (const name of namedDomains(spec, input)) checkDomain(caller, name);
+  await Promise.all([...named].map(([alias, names]) => rights.lookUp(alias, names)));
+  for (const [alias, names] of named)
+    for (const name of names) checkDomain(caller, name, rights.sees(alias, name));
 }
-
-/** The domains that the input names. */
-export const namedDomains = (spec: Declaration, input: object): string[] =>
-  hostedDomains(spec, input).map((name) => name.replace(/^[^/]*\//, ""));
 
 /** As the input names them: a batch names one of another hypervisor as `host/name`. */
 export function hostedDomains(spec: Declaration, input: object): string[] {
@@ -75,19 +101,36 @@ export function selectionOf(spec: Declaration, input: object): string | undefine
   return field && (input as Record<string, string | undefined>)[field];
 }
 
-/** The answer without the domains that are not the caller's. `total` is counted anew. */
-export function filterDomains<T>(caller: Caller, spec: Declaration, data: T): T {
+/**
+ * The answer without the domains that are not the caller's. `total` is counted anew. `host`: of domains of which the
+ * answer does not tell their hypervisor.
+ */
+export function filterDomains<T>(
+  caller: Caller,
+  spec: Declaration,
+  data: T,
+  rights: Pick<DomainRights, "sees"> = rightsByName(caller),
+  host = "",
+): T {
   if (!caller.domains) return data;
   const { lists } = domainFields(spec);
   if (lists.length === 0) return data;
   const filtered = { ...data } as Record<string, unknown>;
   for (const { list, field } of lists) {
     const items = filtered[list] as Record<string, string>[];
-    const own = items.filter((item) => maySee(caller, `${item[field]}`));
+    const own = items.filter((item) =>
+      rights.sees(hostIn(item) ?? hostIn(filtered) ?? host, `${item[field]}`),
+    );
     // a page of a longer list, from which its function has left out others' domains, keeps its total
     if (own.length < items.length) Object.assign(filtered, { [list]: own, total: own.length });
   }
   return filtered as T;
+}
+
+/** The hypervisor of a domain in a list: its `host`, or that of its path `host/name`. */
+function hostIn({ host, path }: Record<string, unknown>): string | undefined {
+  if (typeof host === "string") return host;
+  return typeof path === "string" ? /^([^/]+)\//.exec(path)?.[1] : undefined;
 }
 
 interface JsonSchema {
@@ -104,6 +147,7 @@ const schemaOf = (schema: z.ZodType, io: "input" | "output") =>
 /** The marks of fields, as a schema that is written down has them. */
 const DOMAIN = '"x-libvirt":"domain"';
 const SELECTION = '"x-hypersdk":"selection"';
+const TAGS = '"x-hypersdk":"tags"';
 
 function markedIn(input: z.ZodType, io: "input" | "output", mark = DOMAIN): string[] {
   return Object.entries(schemaOf(input, io).properties ?? {})

@@ -24,12 +24,16 @@ const record = () => {
       functions: list.optional(),
       hosts: list.optional(),
       domains: list.optional(),
+      select: z.string().min(1).optional(),
       created: z.iso.datetime(),
       /** Null for never. */
       expires: z.iso.datetime().nullable(),
     })
     .refine(({ role, functions }) => (role === undefined) !== (functions === undefined), {
       error: "must have a role or a list of functions",
+    })
+    .refine(({ domains, select }) => domains === undefined || select === undefined, {
+      error: "must have domains or select, and not both",
     });
 };
 
@@ -87,7 +91,7 @@ function load(path: string, { mode, uid }: Stats): Tokens {
 /** Digits of the hash that tell tokens of one name apart. */
 const FINGERPRINT_DIGITS = 16;
 
-function callerOf({ name, hash, role, functions, hosts, domains, expires }: Token): Caller {
+function callerOf({ name, hash, role, functions, hosts, domains, select, expires }: Token): Caller {
   return {
     kind: "token",
     name,
@@ -95,7 +99,8 @@ function callerOf({ name, hash, role, functions, hosts, domains, expires }: Toke
     role: role ?? null,
     functions: functions ?? null,
     hosts: hosts ?? null,
-    domains: domains ?? null,
+    domains: select === undefined ? (domains ?? null) : [],
+    ...(select !== undefined && { select }),
     expires,
   };
 }

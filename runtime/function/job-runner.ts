@@ -1,6 +1,6 @@
 /** How a worker runs the functions of this process, and removes what they made. */
 import { checkCall, checkHost } from "../access/caller.ts";
-import { checkDomains } from "../access/domain-scope.ts";
+import { checkDomains, checkFunction } from "../access/domain-scope.ts";
 import { presentRights } from "../access/submitter.ts";
 import { errorFields, HyperError, inputError, isLost, toHyperError } from "../core/errors.ts";
 import { log, logOf } from "../core/log.ts";
@@ -10,6 +10,7 @@ import { timestamp } from "../core/time.ts";
 import { checkAudit } from "../http/audit.ts";
 import { successBody } from "../http/envelope.ts";
 import { reportJob, reportSubmitted } from "../http/report-job.ts";
+import { rightsOf } from "../http/rights.ts";
 import { createContext } from "../hypervisor/context.ts";
 import type { Attempt } from "../jobs/attempt.ts";
 import { aliasHere, aliasOf, isHere } from "../jobs/host-key.ts";
@@ -73,9 +74,11 @@ async function run(attempt: Attempt): Promise<Answer> {
     checkHost(caller, host);
     const input = spec.input.safeParse(job.input);
     if (!input.success) throw inputError(input.error);
-    checkDomains(caller, path, spec, input.data);
+    checkFunction(caller, path, spec);
+    const rights = await rightsOf(caller);
+    await checkDomains(caller, rights, spec, input.data, host);
     const options = { host, signal, log: attempt.logger(logOf(job.id)), progress: attempt.report };
-    const data = await called.run(input.data, options, { caller, job: scope });
+    const data = await called.run(input.data, options, { caller, rights, job: scope });
     const { status = 200 } = spec;
     return { status, body: successBody(spec, input.data, data) };
   } catch (error) {

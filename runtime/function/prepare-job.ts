@@ -1,9 +1,10 @@
 /** Makes a job of a submission: the function is known, the input valid, and the caller may do it. */
 import { type Caller, checkCall, checkHost } from "../access/caller.ts";
-import { checkDomains } from "../access/domain-scope.ts";
+import { checkDomains, checkFunction } from "../access/domain-scope.ts";
 import { HyperError, inputError } from "../core/errors.ts";
 import { settings, uriOf } from "../core/settings.ts";
 import { newJob } from "../http/new-job.ts";
+import { rightsOf } from "../http/rights.ts";
 import { unknownKeys } from "../http/validation.ts";
 import type { NewJob } from "../jobs/job.ts";
 import { loadFunction } from "./load.ts";
@@ -31,8 +32,10 @@ export async function prepareJob(
   const parsed = spec.input.safeParse(submission.input);
   if (!parsed.success) throw withField(unknownKeys(spec, inputError(parsed.error)));
   const input = parsed.data;
-  checkDomains(caller, path, spec, input);
-  const job = await newJob({ path, spec, host, given: submission.input, input, caller });
+  checkFunction(caller, path, spec);
+  const rights = await rightsOf(caller);
+  await checkDomains(caller, rights, spec, input, host);
+  const job = await newJob({ path, spec, host, given: submission.input, input, caller, rights });
   const runAt = run_at === undefined ? {} : { runAt: new Date(run_at) };
   return { ...job, ...runAt, priority, key: submission.idempotency_key };
 }

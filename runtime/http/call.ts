@@ -1,6 +1,7 @@
 /** One call over HTTP, from its arrival to its answer. */
 import type { Context } from "hono";
 import type { Caller } from "../access/caller.ts";
+import type { DomainRights } from "../access/domain-rights.ts";
 import type { Declaration } from "../access/domain-scope.ts";
 import type { BytesIn } from "../core/bytes.ts";
 import { type Logger, log, logOf } from "../core/log.ts";
@@ -46,6 +47,12 @@ export class Call {
   address = "";
   /** Undefined until the call is authenticated. */
   caller: Caller | undefined;
+  /** Which domains are the caller's: none until the call is authorised. */
+  rights: DomainRights = {
+    sees: () => false,
+    lookUp: async () => {},
+    haveChanged: async () => false,
+  };
   /** Whose limits the call counts for; "" for a request that this process has made itself. */
   holder = "";
   /** The browser's session, for a function that anybody may call. */

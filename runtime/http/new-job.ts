@@ -1,5 +1,6 @@
 /** Makes a job of a call that was validated and is allowed. */
 import type { Caller } from "../access/caller.ts";
+import type { DomainRights } from "../access/domain-rights.ts";
 import { type Declaration, domainFields, selectionOf } from "../access/domain-scope.ts";
 import { movesBytes } from "../core/bytes.ts";
 import { HyperError } from "../core/errors.ts";
@@ -26,10 +27,12 @@ export interface JobCall {
   /** The validated input. */
   input: object;
   caller: Caller;
+  rights: DomainRights;
 }
 
 /** Throws `invalid_input` for a function that only reads: its answer is there sooner than a job. */
-export async function newJob({ path, spec, host, given, input, caller }: JobCall): Promise<NewJob> {
+export async function newJob(call: JobCall): Promise<NewJob> {
+  const { path, spec, host, given, input, caller } = call;
   if (spec.access === "read") {
     throw new HyperError("invalid_input", `function: ${path} only reads, so it is no job; call it`);
   }
@@ -56,7 +59,7 @@ export async function newJob({ path, spec, host, given, input, caller }: JobCall
       });
     }),
   );
-  for (const text of await selectedNow(spec, host, input, caller)) {
+  for (const text of await selectedNow(call)) {
     checkMachine(host, "select", text);
     named.push({ shared: false, ...(await find(host, text)) });
   }
@@ -99,10 +102,11 @@ async function find(host: string, text: string) {
  * What a query selects now, for the locks: the job selects anew when it begins. Where that cannot be known, or is nothing,
  * there is nothing to lock, and the job says so.
  */
-async function selectedNow(spec: JobDeclaration, host: string, input: object, caller: Caller) {
+async function selectedNow({ spec, host, input, caller, rights }: JobCall) {
   const query = selectionOf(spec, input);
   if (query === undefined) return [];
-  const ctx = createContext({ host, signal: AbortSignal.timeout(SELECT_TIMEOUT_MS) }, { caller });
+  const options = { host, signal: AbortSignal.timeout(SELECT_TIMEOUT_MS) };
+  const ctx = createContext(options, { caller, rights });
   return resolveSelection(ctx, query).then(
     ({ domains }) => domains,
     () => [],

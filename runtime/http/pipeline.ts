@@ -4,7 +4,12 @@
  */
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
-import { type Declaration, filterDomains } from "../access/domain-scope.ts";
+import {
+  checkDomains,
+  type Declaration,
+  domainFields,
+  filterDomains,
+} from "../access/domain-scope.ts";
 import { isBytesOut } from "../core/bytes.ts";
 import { HyperError } from "../core/errors.ts";
 import { methodsOf } from "../core/method.ts";
@@ -56,7 +61,7 @@ export function pipeline(spec: Answered, run: Run, connect?: Connect): Hono<Env>
       const { call } = c.env;
       if (connect && isUpgrade(c)) return openSocket(c, spec, connect);
       const about = eventShape(spec, call.input as object) ? streaming : spec;
-      const hosts = authorise(call, about);
+      const hosts = await authorise(call, about);
       return inBackground(c, spec, async () => {
         if (about === streaming) checkRoom(call);
         const data = await execute(call, about, hosts, run);
@@ -93,30 +98,41 @@ async function executeOn(
   requestedHosts: string[] | string | undefined,
   run: Run,
 ) {
-  const { caller, signal, log, input, body, session } = call;
+  const { caller, rights, signal, log, input, body, session } = call;
   const kind = spec.access === "read" ? "read" : "change";
   const places = call.arrival && new Admission(kind, signal);
   try {
     // a function for all hypervisors, or for a list, asks each through ctx.forHost
     const ofMany = Array.isArray(requestedHosts) || (requestedHosts === undefined && isOfAll(spec));
     if (spec.scope !== "server" && !ofMany) await places?.enter(host);
+    if (caller?.select !== undefined && !isOfAll(spec)) await lookUp(call, spec, host);
     const options = { host, signal, log, body };
     const admit = async (alias: string) => places?.enter(alias);
-    const data = await run(input as object, options, { caller, requestedHosts, admit, session });
+    const scope = { caller, rights, requestedHosts, admit, session };
+    const data = await run(input as object, options, scope);
     call.data = data;
     if (!caller?.domains || isBytesOut(data)) return data;
-    const own = (one: unknown) => filterDomains(caller, spec, one);
+    const about = spec.scope === "fleet" ? undefined : host; // there each list tells whose its domains are
+    const own = (one: unknown) => filterDomains(caller, spec, one, rights, about);
     return isEvents(data) ? mapEvents(data, own) : own(data);
   } finally {
     places?.leave();
   }
 }
 
+/** Of one hypervisor: the domains that the input names, or all of them where it names none and the answer lists some. */
+async function lookUp({ caller, rights, input }: Call, spec: Answered, host: string) {
+  if (!caller) return;
+  await checkDomains(caller, rights, spec, input as object, host);
+  const { fields, lists } = domainFields(spec);
+  if (fields.length === 0 && lists.length > 0) await rights.lookUp(host);
+}
+
 /** Connects the function to the guest first, so that a failure is an answer like any other. */
 async function openSocket(c: Context<Env>, spec: Answered, connect: Connect): Promise<Response> {
   const { call } = c.env;
   const { caller, host, input, log, signal } = call;
-  if (authorise(call, spec)) throw oneOnly(spec);
+  if (await authorise(call, spec)) throw oneOnly(spec);
   const headers = checkSocket(c);
   const abort = new AbortController();
   const places = new Admission("read", signal);
@@ -124,7 +140,8 @@ async function openSocket(c: Context<Env>, spec: Answered, connect: Connect): Pr
   signal.addEventListener("abort", giveUp, { once: true });
   try {
     await places.enter(host);
-    const end = await connect(input as object, { host, signal: abort.signal, log }, { caller });
+    const options = { host, signal: abort.signal, log };
+    const end = await connect(input as object, options, { caller, rights: call.rights });
     try {
       checkSocket(c); // others have opened meanwhile
     } catch (error) {

@@ -12,12 +12,12 @@ export async function respondAsync(
   spec: JobDeclaration,
   idempotencyKey?: string,
 ) {
-  const { path, host, caller } = call;
+  const { path, host, caller, rights } = call;
   if (!caller) throw new Error("a call that was not admitted");
   const input = call.input as object;
   const given: object = await c.req.json();
   const key = idempotencyKey && `Idempotency-Key ${idempotencyKey}`; // not one of /jobs/submit
-  const wanted = await newJob({ path, spec, host, given, input, caller });
+  const wanted = await newJob({ path, spec, host, given, input, caller, rights });
   const [job] = await submitJobs([{ ...wanted, key }]);
   if (!job) throw new Error("a job that was not stored");
   const { id, state } = job;

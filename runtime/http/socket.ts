@@ -91,7 +91,7 @@ export class Socket implements Viewer {
     this.#end = end;
     this.#abort = abort;
     openSockets.add(this);
-    this.#leave = whileAllowed(call.caller, ({ message }) => this.close(CLOSED.forbidden, message));
+    this.#leave = whileAllowed(call, ({ message }) => this.close(CLOSED.forbidden, message));
     watch();
   }
 

@@ -77,7 +77,7 @@ type Fail = (error: Error) => Promise<void>;
 
 /** Writes each event before it asks for the next. */
 async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail) {
-  const { signal, caller } = call;
+  const { signal } = call;
   let writing: number | undefined = performance.now();
   const quiet = onHeartbeat(async () => {
     if (writing === undefined) await out.write(COMMENT);
@@ -86,7 +86,7 @@ async function pump(out: SSEStreamingApi, source: Source, call: Call, fail: Fail
       call.abort();
     }
   });
-  const leave = whileAllowed(caller, async (why) => {
+  const leave = whileAllowed(call, async (why) => {
     if (writing === undefined) await fail(why);
     call.abort();
   });

@@ -1,6 +1,7 @@
 /** What a function's `run` may touch. Tests and scripts may replace any part of it. */
 import type { Duplex } from "node:stream";
 import { type Caller, checkDomain, checkHost, mayUse, PROCESS } from "../access/caller.ts";
+import { type DomainRights, rightsByName } from "../access/domain-rights.ts";
 import type { BytesIn } from "../core/bytes.ts";
 import { toHyperError } from "../core/errors.ts";
 import { type Logger, log } from "../core/log.ts";
@@ -63,8 +64,9 @@ export interface Context {
   log: Logger;
   /** Tells whoever waits for the call how far it is. */
   progress: Progress;
-  /** Who calls, and what they may do. */
+  /** Who calls, what they may do, and which domains are theirs. */
   caller: Caller;
+  rights: DomainRights;
   /** Throws `forbidden` for a domain that is not the caller's: for names that the function makes up. */
   checkDomain(name: string): void;
   /** The aliases of all hypervisors that they may use, and the same context on another of them. */
@@ -98,8 +100,9 @@ export type ContextOptions = Partial<
 
 /** What the server knows of a call; a script's call has none of it. */
 export interface CallScope extends Pick<Context, "job" | "session"> {
-  /** @default this process, which may do everything */
+  /** @default this process, which may do everything; without `rights`, a caller with a query has no domain */
   caller?: Caller | undefined;
+  rights?: DomainRights | undefined;
   requestedHosts?: string | string[] | undefined;
   /** Waits until the call may begin on a hypervisor. Throws `busy`. */
   admit?: (host: string) => Promise<void>;
@@ -114,7 +117,12 @@ export interface CallScope extends Pick<Context, "job" | "session"> {
 export function createContext(options: ContextOptions = {}, scope: CallScope = {}): Context {
   const { host = settings().default_host, progress = unwatched } = options;
   const { signal = new AbortController().signal } = options;
-  const { caller = PROCESS, admit, cancellable = true, ...known } = scope;
+  const { caller = PROCESS, rights = rightsByName(caller), ...rest } = scope;
+  const { admit, cancellable = true, ...known } = rest;
+  const owned = (alias: string) => ({
+    ...{ caller, rights },
+    checkDomain: (name: string) => checkDomain(caller, name, rights.sees(alias, name)),
+  });
   const callLog = options.log ?? log;
   const variables = known.job && { variables: { [JOB_VARIABLE]: known.job.id } };
   const common = { ...(cancellable && { signal }), log: callLog, ...variables };
@@ -141,8 +149,7 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
         return transport.openTerminal(["virsh", "-c", transport.uri, ...words], given);
       },
       ...{ host: alias, uri: uriOf(alias), signal, log: callLog, progress },
-      ...{ caller, ...known },
-      checkDomain: (name) => checkDomain(caller, name),
+      ...{ ...known, ...owned(alias) },
       get hosts() {
         return Object.keys(settings().hosts).filter((alias) => mayUse(caller, alias));
       },
@@ -154,23 +161,17 @@ export function createContext(options: ContextOptions = {}, scope: CallScope = {
     checkHost(caller, alias);
     return at(alias, async () => admit?.(alias));
   };
-  const replaced = Object.fromEntries(
-    Object.entries(options).filter(([, part]) => part !== undefined),
-  );
+  const given = Object.entries(options).filter(([, part]) => part !== undefined);
+  const replaced = Object.fromEntries(given);
   // a test that brings its own virsh needs no configured hypervisor
   if (options.virsh) {
-    const own = { signal, log: callLog, progress, caller, hosts: [host], forHost, overwrite };
-    const check = { checkDomain: (name: string) => checkDomain(caller, name) };
-    return { ...own, ...check, ...replaced, host } as unknown as Context;
+    const own = { ...owned(host), signal, log: callLog, progress, hosts: [host], forHost };
+    const overwrite = async () => false;
+    return { ...own, overwrite, ...replaced, host } as unknown as Context;
   }
-  return Object.assign(
-    at(host, async () => {}),
-    replaced,
-  );
+  const context = at(host, async () => {});
+  return Object.assign(context, replaced);
 }
-
-/** Of a test that brings its own virsh. */
-const overwrite = async () => false;
 
 const EXEC_TIMEOUT_MS = 30_000;
 

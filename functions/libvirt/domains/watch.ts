@@ -1,6 +1,5 @@
 /** GET /libvirt/domains/watch: all domains, with what they do, as they change. */
 import * as z from "zod";
-import { maySee } from "#runtime/access/caller.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { LiveEvent } from "#runtime/libvirt/live/shapes.ts";
 import { watchDomains } from "#runtime/libvirt/live/watch.ts";
@@ -22,9 +21,12 @@ export default defineFunction({
   message: null,
   examples: [{ name: ["my-vm"] }],
 
-  async run({ name }, { caller, signal, ...ctx }) {
+  async run({ name }, { rights, signal, ...ctx }) {
     const { requestedHosts = ctx.hosts } = ctx;
-    const sees = (domain: string) => maySee(caller, domain) && (name?.includes(domain) ?? true);
-    return watchDomains([requestedHosts].flat(), sees, signal);
+    const hosts = [requestedHosts].flat();
+    await Promise.allSettled(hosts.map((host) => rights.lookUp(host))); // of one that is lost none is seen
+    const sees = (host: string, domain: string) =>
+      rights.sees(host, domain) && (name?.includes(domain) ?? true);
+    return watchDomains(hosts, sees, signal);
   },
 });

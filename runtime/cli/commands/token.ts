@@ -7,6 +7,7 @@ interface Limits {
   function?: string[];
   host?: string[];
   domain?: string[];
+  select?: string;
   expires: string;
 }
 
@@ -35,6 +36,10 @@ export function token(program: Command) {
       "domains that it may touch, such as web-*; all unless given",
       collect,
     )
+    .option(
+      "--select <query>",
+      'in the place of --domain: those that match when it acts, such as "tag:prod AND host:kvm*"',
+    )
     .option("--expires <when>", "90d, 12h, 2027-01-31, never", "90d")
     .action(create);
   group
@@ -50,17 +55,23 @@ export function token(program: Command) {
 }
 
 async function create(name: string, { role, expires, ...limits }: Limits) {
-  const [{ createToken }, { readExpiry }, { UsageError }] = await Promise.all([
+  const [{ createToken }, { readExpiry }, { parseRights }, { UsageError }] = await Promise.all([
     import("../../access/token-editor.ts"),
     import("../../access/expiry.ts"),
+    import("../../libvirt/inventory/selected-domains.ts"),
     import("../report.ts"),
   ]);
   const { function: functions, host: hosts, domain: domains } = limits;
   if ((role === undefined) === (functions === undefined)) {
     throw new UsageError("token create: --role, or --function once or more");
   }
+  const { select } = limits;
+  if (domains && select !== undefined)
+    throw new UsageError("token create: --domain or --select, and not both");
+  if (select !== undefined) parseRights(select);
   const until = readExpiry(expires);
-  console.log(await createToken({ name, role, functions, hosts, domains, expires: until }));
+  const rights = { role, functions, hosts, domains, select };
+  console.log(await createToken({ name, ...rights, expires: until }));
   console.error(
     `hypersdk: save it now, it is not shown again; it ${until ? `expires ${until}` : "never expires"}`,
   );
@@ -72,12 +83,13 @@ async function list({ json }: { json?: boolean }) {
     import("../../access/tokens.ts"),
     import("../output.ts"),
   ]);
-  const rows = listTokens().map(({ hash, role, functions, hosts, domains, ...one }) => ({
+  const rows = listTokens().map(({ hash, role, functions, hosts, domains, select, ...one }) => ({
     name: one.name,
     role: role ?? null,
     functions: functions ?? null,
     hosts: hosts ?? null,
     domains: domains ?? null,
+    select: select ?? null,
     expires: one.expires,
     expired: expired(one),
   }));

@@ -3,8 +3,10 @@
  * program sees them in `virsh dumpxml`.
  */
 import * as z from "zod";
+import { chunks } from "../../core/chunks.ts";
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import type { Outcome } from "../../hypervisor/outcomes.ts";
 import { affectFlags, domainState } from "../domain/domain.ts";
 import { children, type Element, parseXml, xml } from "../xml.ts";
 
@@ -26,7 +28,8 @@ export const Tags = z
   .array(Tag)
   .min(1, "must name at least one tag")
   .max(MAX_TAGS, `must name at most ${MAX_TAGS} tags`)
-  .describe("tags, each once in the answer");
+  // the mark refuses a change of tags to callers whose domains a query selects
+  .meta({ "x-hypersdk": "tags", description: "tags, each once in the answer" });
 
 type Change = (tags: string[]) => string[];
 
@@ -125,11 +128,32 @@ function write(uuid: string, side: string, tags: string[]): string[] {
 }
 
 async function readSides(ctx: Context, uuid: string, sides: string[]): Promise<string[][]> {
-  const read = ["metadata", "--domain", uuid, "--uri", TAGS_NAMESPACE];
+  const read = readingTags(uuid);
   const answers = await ctx.virsh.settled(sides.map((side) => [...read, side]));
   return answers.map((answer) => {
-    if (typeof answer === "string") return tagsOf(parseXml(answer, "tags"));
-    if (answer.code === "not_found") return []; // the domain is there: its dominfo was read before
-    throw answer;
+    const tags = tagsTold(answer); // the domain is there: its dominfo was read before
+    if (tags instanceof HyperError) throw tags;
+    return tags;
   });
 }
+
+const readingTags = (ref: string) => ["metadata", "--domain", ref, "--uri", TAGS_NAMESPACE];
+
+function tagsTold(answer: Outcome): string[] | HyperError {
+  if (typeof answer === "string") return tagsOf(parseXml(answer, "tags"));
+  return answer.code === "not_found" ? [] : answer;
+}
+
+/**
+ * The tags of domains as they are now, in their order, or why one's cannot be read: libvirtd answers without QEMU. A
+ * domain that does not exist has none. `refs`: the words for `--domain`.
+ */
+export async function readTags(ctx: Context, refs: string[]): Promise<(string[] | HyperError)[]> {
+  const told: Outcome[] = [];
+  for (const some of chunks(refs, DOMAINS_PER_CALL))
+    told.push(...(await ctx.virsh.settled(some.map(readingTags))));
+  return told.map(tagsTold);
+}
+
+/** So many share a time limit. */
+const DOMAINS_PER_CALL = 200;

@@ -14,14 +14,14 @@ const nothing = (): Pending => ({ changed: new Set(), gone: new Set() });
 
 class Watch implements Watcher, EventSource<LiveEvent> {
   #samplers: Sampler[];
-  #sees: (name: string) => boolean;
+  #sees: (host: string, name: string) => boolean;
   #pending = new Map<Sampler, Pending>();
   /** Samplers whose whole list was not told yet. */
   #owing: Set<Sampler>;
   #isOver = false;
   #wake: (() => void) | undefined;
 
-  constructor(hosts: string[], sees: (name: string) => boolean) {
+  constructor(hosts: string[], sees: (host: string, name: string) => boolean) {
     this.#sees = sees;
     this.#samplers = hosts.map(samplerOf);
     this.#owing = new Set(this.#samplers);
@@ -79,8 +79,8 @@ class Watch implements Watcher, EventSource<LiveEvent> {
       const rows = whole
         ? [...table.rows.values()]
         : [...changed].flatMap((name) => table.rows.get(name) ?? []);
-      const domains = rows.filter(({ name }: LiveDomain) => this.#sees(name));
-      const left = whole ? [] : [...gone].filter(this.#sees);
+      const domains = rows.filter(({ name }: LiveDomain) => this.#sees(host, name));
+      const left = whole ? [] : [...gone].filter((name) => this.#sees(host, name));
       const isWord = changed.size + gone.size === 0; // that it can be read again, or cannot
       if (whole || isWord || domains.length + left.length > 0)
         return { host, whole, domains, gone: left, error };
@@ -92,7 +92,7 @@ class Watch implements Watcher, EventSource<LiveEvent> {
 /** Ends with the signal, or when the loop over it ends. */
 export function watchDomains(
   hosts: string[],
-  sees: (name: string) => boolean,
+  sees: (host: string, name: string) => boolean,
   signal: AbortSignal,
 ) {
   const watch = new Watch(hosts, sees);

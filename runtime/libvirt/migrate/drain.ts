@@ -1,7 +1,6 @@
 /** Moves everything off a hypervisor: each domain to the first of the others that can take it, in turn. */
 import pLimit from "p-limit";
 import * as z from "zod";
-import { maySee } from "../../access/caller.ts";
 import { errorFields, HyperError, toHyperError } from "../../core/errors.ts";
 import { inParts, type Progress, unwatched } from "../../core/progress.ts";
 import type { Context } from "../../hypervisor/context.ts";
@@ -56,7 +55,8 @@ async function drainOne(
 ): Promise<Drained> {
   let live = false;
   try {
-    if (!maySee(ctx.caller, name)) throw new HyperError("forbidden", "it is not the caller's");
+    if (!ctx.rights.sees(ctx.host, name))
+      throw new HyperError("forbidden", "it is not the caller's");
     throwIfCancelled(ctx);
     await assertFree(ctx, wish, { host: ctx.host, name });
     live = domainState(await ctx.virsh(["dominfo", "--domain", uuid])).live;

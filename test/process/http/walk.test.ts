@@ -174,7 +174,7 @@ test("GET /whoami", async () => {
   const paths = loaded.map(({ path }) => path);
   expect(body.data).toEqual({
     ...{ kind: "token", name: "elsewhere", access: "admin", hosts: ["other"] },
-    ...{ functions: paths, domains: null, expires: null, session: false },
+    ...{ functions: paths, domains: null, select: null, expires: null, session: false },
   });
   const { functions } = (await ask("/whoami", "GET", tokens.read)).body.data;
   const reads = loaded.filter(({ function: one }) => one?.spec.access === "read");

@@ -375,6 +375,7 @@ describe("a function that serves itself", () => {
 });
 
 describe("tokens of the command line", () => {
+  type Named = { name: string };
   const main = join(FUNCTIONS, "../runtime/cli/main.ts");
   const access = guarded(TEST);
   afterAll(access.remove);
@@ -416,11 +417,23 @@ describe("tokens of the command line", () => {
     [["create", "x", "--role", "read", "--function", "/health"], /--role/],
     [["create", "x", "--role", "read", "--expires", "soon"], /expires: must be as 90d/],
     [["create", "x", "--role", "read", "--expires", "2020-01-01"], /later than now/],
+    [["create", "x", "--role", "read", "--domain", "a", "--select", "tag:a"], /not both/],
+    [["create", "x", "--role", "read", "--select", "name:web*"], /only tag: and host:/],
+    [["create", "x", "--role", "read", "--select", "NOT tag:prod"], /without a tag/],
+    [["create", "x", "--role", "read", "--select", "tag:("], /select|position/],
     [["create"], /name/],
     [["make"], /make/],
   ])("used wrongly: %j", (args, text) => {
     const { exitCode, err } = run(...args);
     expect([exitCode, err]).toEqual([2, expect.stringMatching(text)]);
+  });
+
+  test("with a query", async () => {
+    const made = run("create", "tagged", "--role", "read", "--select", "tag:prod AND host:kvm*");
+    expect(made.exitCode, made.err).toBe(0);
+    const listed = JSON.parse(run("list").out).find(({ name }: Named) => name === "tagged");
+    expect(listed).toMatchObject({ select: "tag:prod AND host:kvm*", domains: null });
+    expect(run("revoke", "tagged").exitCode).toBe(0);
   });
 
   test("several at once lose nothing", { timeout: slow(30_000) }, async () => {

@@ -56,3 +56,16 @@ test.each<[string, Caller, FleetEvent, "all" | "nothing" | "without who"]>([
     expect(viewFor({ ...caller })(event)).toBe(seen);
   }
 });
+
+test("of a caller with a query, on each hypervisor the domains that it selects there", () => {
+  const caller: Caller = { ...reader, domains: [], select: "tag:prod" };
+  expect(viewFor(caller)(domain)).toBeUndefined(); // nothing was looked up
+  const rights = { sees: (host: string, name: string) => host === "kvm1" && name === "web-1" };
+  const view = viewFor(caller, rights);
+  expect(view(domain)).toBe(domain);
+  expect(view({ ...domain, host: "kvm2" } as FleetEvent)).toBeUndefined();
+  expect(view(call("web-1"))).toMatchObject({ domains: ["web-1"], detail: null });
+  for (const other of [call("web-1", "db-1"), call(), pool, job as FleetEvent])
+    expect(view(other)).toBeUndefined();
+  expect(view({ ...call("web-1"), host: null } as FleetEvent)).toBeUndefined();
+});

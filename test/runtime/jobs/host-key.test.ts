@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import * as z from "zod";
 import { PROCESS } from "../../../runtime/access/caller.ts";
+import { rightsByName } from "../../../runtime/access/domain-rights.ts";
 import { settings } from "../../../runtime/core/settings.ts";
 import { targeted } from "../../../runtime/function/targets.ts";
 import { newJob } from "../../../runtime/http/new-job.ts";
@@ -63,8 +64,9 @@ test("a job that names domains of this machine's hypervisor is a job for this ma
     ...{ method: "POST" as const, access: "operate" as const, output: z.object({}) },
     input: targeted({}),
   };
+  const by = { caller: PROCESS, rights: rightsByName(PROCESS) };
   const job = (host: string, domains: string[]) =>
-    newJob({ path: "/x", spec, host, given: { domains }, input: { domains }, caller: PROCESS });
+    newJob({ path: "/x", spec, host, given: { domains }, input: { domains }, ...by });
   const own = await job("local", ["a", "kvm1/b"]);
   expect(own.host).toBe("local/web1");
   expect(own.locks.exclusive).toEqual(["local/web1/a", "kvm1/b"]);

@@ -14,7 +14,7 @@ observer.virsh = (trip) => {
 };
 afterAll(() => closeHypervisors());
 
-const watcher = (sees = (_name: string) => true) => {
+const watcher = (sees = (_host: string, _name: string) => true) => {
   const end = new AbortController();
   const source = watchDomains(["local"], sees, end.signal)[Symbol.asyncIterator]();
   return { next: source.next.bind(source), end: () => end.abort() };
@@ -27,7 +27,7 @@ const during = async (ms: number) => {
 };
 
 test("the whole list comes first, and only what one may see", async () => {
-  const [all, none] = [watcher(), watcher((name) => name !== "test")];
+  const [all, none] = [watcher(), watcher((_host, name) => name !== "test")];
   expect((await all.next()).value).toMatchObject({
     event: "domains",
     data: {

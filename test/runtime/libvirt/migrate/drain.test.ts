@@ -1,6 +1,7 @@
 /** A drain judges every wish, also where it would do nothing. */
 import { expect, test } from "vitest";
 import { PROCESS } from "../../../../runtime/access/caller.ts";
+import { rightsByName } from "../../../../runtime/access/domain-rights.ts";
 import { log } from "../../../../runtime/core/log.ts";
 import { unwatched } from "../../../../runtime/core/progress.ts";
 import { drain } from "../../../../runtime/libvirt/migrate/drain.ts";
@@ -13,7 +14,15 @@ test.each([true, false])("what excludes each other is refused, dry_run: %s", asy
     verb === "list" ? `${UUID} vm\n` : `Name: vm\nUUID: ${UUID}\nState: running\nPersistent: yes\n`,
   );
   const { signal } = new AbortController();
-  const ctx = { ...fake, host: "a", signal, log, progress: unwatched, caller: PROCESS };
+  const ctx = {
+    ...fake,
+    host: "a",
+    signal,
+    log,
+    progress: unwatched,
+    caller: PROCESS,
+    rights: rightsByName(PROCESS),
+  };
   const results = await drain(ctx as never, {
     ...{ to: ["b"], concurrency: 1, live: true, copy_storage: "all", postcopy_after: 5, dry_run },
     ...{ persistent: true, undefine_source: true, tls: false, auto_converge: false },
