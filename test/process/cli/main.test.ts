@@ -129,7 +129,9 @@ test("a broken configuration is named", async () => {
   const env = { HYPERSDK_CONFIG: file };
   const { code, stderr } = await hypersdk(["call", "libvirt/networks"], { env });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^hypersdk: .*broken\.toml: unknown key "hots" \(allowed: host, port, .*\)\n$/);
+  expect(stderr).toMatch(
+    /^hypersdk: .*broken\.toml: unknown key "hots" \(allowed: host, port, .*\)\n$/,
+  );
   expect(await hypersdk(["call", "libvirt/networks", "--help"], { env })).toMatchObject({
     code: 0,
   });
