@@ -3,6 +3,7 @@ import * as z from "zod";
 import { displays, isInteractive, SerialDevice, serialDevices } from "#runtime/console/devices.ts";
 import { consolePath } from "#runtime/console/paths.ts";
 import { probe } from "#runtime/console/probe.ts";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readKnown, reasonsFor } from "#runtime/libvirt/definitions.ts";
 import { Graphics, readGraphics } from "#runtime/libvirt/domain/console.ts";
@@ -30,7 +31,7 @@ export default defineFunction({
     reasons: z.record(z.string(), z.string()).describe("why a list is old or empty, by field"),
   }),
   message: ({ name, screens, serials }) =>
-    `Domain ${name} has ${screens.length} screens and ${serials.length} serial consoles`,
+    `Domain ${name} has ${plural(screens.length, "screen")} and ${plural(serials.length, "serial console")}`,
   examples: [{ name: "my-vm" }],
 
   async run({ name }, ctx) {

@@ -1,6 +1,7 @@
 /** GET /console/screenshot?name=: a picture of a running domain's screen. */
 import * as z from "zod";
 import { HyperError } from "#runtime/core/errors.ts";
+import { plural } from "#runtime/core/plural.ts";
 import { defineFunction } from "#runtime/function/define.ts";
 import { readDefinition } from "#runtime/libvirt/definitions.ts";
 import { domainRef } from "#runtime/libvirt/domain/domain.ts";
@@ -30,7 +31,7 @@ export default defineFunction({
       const { text } = await readDefinition(ctx, ref);
       const { length } = children(parseXml(text, "domain"), "devices", "video");
       if (screen < length) throw error;
-      const has = length === 0 ? "no screen" : `${length} screens, the first is 0`;
+      const has = length === 0 ? "no screen" : `${plural(length, "screen")}, the first is 0`;
       throw new HyperError("not_found", `screen: domain ${name} has ${has}`, { cause: error });
     }
   },

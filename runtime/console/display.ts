@@ -1,6 +1,7 @@
 /** A WebSocket to a VNC display: bytes between both, no faster than the slower of them takes them. */
 import type { Duplex } from "node:stream";
 import { HyperError } from "../core/errors.ts";
+import { plural } from "../core/plural.ts";
 import { CLOSED, type SocketEnd, type Viewer } from "../core/socket.ts";
 import type { Context } from "../hypervisor/context.ts";
 import { readDefinition } from "../libvirt/definitions.ts";
@@ -50,7 +51,7 @@ export async function displayOf(ctx: Context, { name, screen: given }: Omit<Want
     );
   const display = all[screen];
   if (!display) {
-    const has = all.length === 0 ? "no screen" : `${all.length} screens, the first is 0`;
+    const has = all.length === 0 ? "no screen" : `${plural(all.length, "screen")}, the first is 0`;
     throw new HyperError("not_found", `screen: domain ${name} has ${has}`);
   }
   if (display.type !== "vnc") {

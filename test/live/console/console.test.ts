@@ -77,7 +77,7 @@ describe.each([
     const answered = await of().post("/libvirt/domain/send-key", { name: "echo", keys: [999] });
     expectError(answered, 400, "invalid_input", /^keys: codeset linux has no key 999/);
     const second = await of().get("/console/screenshot?name=echo&screen=3");
-    expectError(second, 404, "not_found", /^screen: domain echo has 1 screens, the first is 0/);
+    expectError(second, 404, "not_found", /^screen: domain echo has 1 screen, the first is 0/);
     const nobody = await of().post("/console/ticket", { name: "nobody", kind: "vnc" });
     expectError(nobody, 404, "not_found", /nobody/);
     one.socket.close();

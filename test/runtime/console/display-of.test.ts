@@ -27,7 +27,7 @@ test.each([
   ["one of SPICE alone", SPICE, undefined, "unsupported", /screen 0 of domain web is spice; only/],
   ["one of SPICE that is named", VNC + SPICE, 1, "unsupported", /screen 1 of domain web is spice/],
   ["none", "", undefined, "not_found", /domain web has no screen/],
-  ["one that is not there", VNC, 3, "not_found", /has 1 screens, the first is 0/],
+  ["one that is not there", VNC, 3, "not_found", /has 1 screen, the first is 0/],
   ["one without a port", `<graphics type='vnc' port='-1'/>`, 0, "unsupported", /does not listen/],
 ] as const)("%s", async (_what, devices, screen, code, text) => {
   const refused = { code, message: expect.stringMatching(text) };
