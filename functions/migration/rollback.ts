@@ -54,8 +54,6 @@ export default defineFunction({
       throw new HyperError("not_found", text);
     }
     const origin = ctx.forHost(backup_id);
-    await ctx.rights.lookUp(backup_id, [vm_id]);
-    origin.checkDomain(vm_id);
     const back = await goBack(ctx, vm_id, origin);
     const told = { vm_id, backup_id, action: "returned" as const, host: backup_id };
     return { ...told, state: "shut off", ...back };

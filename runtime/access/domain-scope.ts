@@ -127,6 +127,18 @@ export function filterDomains<T>(
   return filtered as T;
 }
 
+/** What a caller may have of an answer. `host`: the call's hypervisor; lists over several tell whose their domains are. */
+export function ownPart<T>(
+  caller: Caller | undefined,
+  rights: DomainRights,
+  spec: Declaration,
+  data: T,
+  host: string,
+): T {
+  if (!caller?.domains) return data;
+  return filterDomains(caller, spec, data, rights, spec.scope === "fleet" ? undefined : host);
+}
+
 /** The hypervisor of a domain in a list: its `host`, or that of its path `host/name`. */
 function hostIn({ host, path }: Record<string, unknown>): string | undefined {
   if (typeof host === "string") return host;

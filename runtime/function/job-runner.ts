@@ -1,6 +1,6 @@
 /** How a worker runs the functions of this process, and removes what they made. */
 import { checkCall, checkHost } from "../access/caller.ts";
-import { checkDomains, checkFunction } from "../access/domain-scope.ts";
+import { checkDomains, checkFunction, ownPart } from "../access/domain-scope.ts";
 import { presentRights } from "../access/submitter.ts";
 import { errorFields, HyperError, inputError, isLost, toHyperError } from "../core/errors.ts";
 import { log, logOf } from "../core/log.ts";
@@ -80,7 +80,8 @@ async function run(attempt: Attempt): Promise<Answer> {
     const options = { host, signal, log: attempt.logger(logOf(job.id)), progress: attempt.report };
     const data = await called.run(input.data, options, { caller, rights, job: scope });
     const { status = 200 } = spec;
-    return { status, body: successBody(spec, input.data, data) };
+    const own = ownPart(caller, rights, spec, data, host);
+    return { status, body: successBody(spec, input.data, own) };
   } catch (error) {
     return failed(toHyperError(error), error);
   }

@@ -1,5 +1,5 @@
 /** Makes a job of a call that was validated and is allowed. */
-import type { Caller } from "../access/caller.ts";
+import { type Caller, checkHost } from "../access/caller.ts";
 import type { DomainRights } from "../access/domain-rights.ts";
 import { type Declaration, domainFields, selectionOf } from "../access/domain-scope.ts";
 import { movesBytes } from "../core/bytes.ts";
@@ -55,13 +55,13 @@ export async function newJob(call: JobCall): Promise<NewJob> {
       const names = [(input as Record<string, unknown>)[field]].flat();
       return names.filter(isText).map(async (text) => {
         checkMachine(host, field, text);
-        return { shared, ...(await find(host, text)) };
+        return { shared, ...(await find(caller, host, text)) };
       });
     }),
   );
   for (const text of await selectedNow(call)) {
     checkMachine(host, "select", text);
-    named.push({ shared: false, ...(await find(host, text)) });
+    named.push({ shared: false, ...(await find(caller, host, text)) });
   }
   const elsewhere = await Promise.all(
     (spec.job?.elsewhere?.(input) ?? []).map(
@@ -89,8 +89,9 @@ function checkMachine(host: string, field: string, text: string) {
 }
 
 /** A batch names a domain of another hypervisor as `host/name`. */
-async function find(host: string, text: string) {
+async function find(caller: Caller, host: string, text: string) {
   const [name = "", alias = host] = text.split("/").reverse();
+  checkHost(caller, alias);
   const found = await nameOf(alias, name);
   return {
     name: text.includes("/") ? `${alias}/${found}` : found,
@@ -113,14 +114,14 @@ async function selectedNow({ spec, host, input, caller, rights }: JobCall) {
   );
 }
 
-/** What virsh takes for a domain beside its name: its UUID, and its number while it runs. */
-const UUID_OR_NUMBER = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)$/i;
+/** What functions take for a domain beside its name. A number is a name: no function takes an ID. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const LOOK_TIMEOUT_MS = 3000;
 const SELECT_TIMEOUT_MS = 10_000;
 
 /** Locks are by name, so that a domain is the same one however a call names it. */
 async function nameOf(host: string, name: string): Promise<string> {
-  if (!UUID_OR_NUMBER.test(name)) return name;
+  if (!UUID.test(name)) return name;
   const { virsh } = createContext({ host });
   const found = virsh(["domname", "--domain", name], { timeout: LOOK_TIMEOUT_MS });
   return found.then(

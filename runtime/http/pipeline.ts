@@ -4,12 +4,7 @@
  */
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
-import {
-  checkDomains,
-  type Declaration,
-  domainFields,
-  filterDomains,
-} from "../access/domain-scope.ts";
+import { checkDomains, type Declaration, domainFields, ownPart } from "../access/domain-scope.ts";
 import { isBytesOut } from "../core/bytes.ts";
 import { HyperError } from "../core/errors.ts";
 import { methodsOf } from "../core/method.ts";
@@ -111,9 +106,8 @@ async function executeOn(
     const scope = { caller, rights, requestedHosts, admit, session };
     const data = await run(input as object, options, scope);
     call.data = data;
-    if (!caller?.domains || isBytesOut(data)) return data;
-    const about = spec.scope === "fleet" ? undefined : host; // there each list tells whose its domains are
-    const own = (one: unknown) => filterDomains(caller, spec, one, rights, about);
+    if (isBytesOut(data)) return data;
+    const own = (one: unknown) => ownPart(caller, rights, spec, one, host);
     return isEvents(data) ? mapEvents(data, own) : own(data);
   } finally {
     places?.leave();

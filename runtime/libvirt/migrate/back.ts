@@ -3,7 +3,7 @@ import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { stateAndReason } from "../arrival.ts";
 import { readDisks } from "../disk.ts";
-import { domainRef, domainState } from "../domain/domain.ts";
+import { domainRef, domainState, nameIn } from "../domain/domain.ts";
 import { findImage } from "../storage/locate.ts";
 import { keyValues, lines } from "../virsh-output.ts";
 import { parseXml } from "../xml.ts";
@@ -19,6 +19,9 @@ export async function goBack(ctx: Context, name: string, origin: Context) {
   const there = await stateAndReason(origin, uuid);
   if (there === undefined)
     throw new HyperError("not_found", `backup_id: ${origin.host} has domain ${name} no more`);
+  const itsName = nameIn(await origin.virsh(["dominfo", "--domain", uuid])) ?? name;
+  await ctx.rights.lookUp(origin.host, [itsName]);
+  origin.checkDomain(itsName); // it may have been renamed there
   if (!there.startsWith("shut off"))
     throw new HyperError("in_use", `backup_id: domain ${name} is ${there} on ${origin.host}`);
   if (domainState(info).live) {

@@ -169,8 +169,8 @@ test("a worker that stood still for long leaves alone what another one has taken
   await sleep(4000); // it hears that the job is no longer its own
   expect((await volumes()).includes("copy.raw")).toBe(true);
   rmSync(HOLD);
-  const { state, attempts } = await other.ended(id);
-  expect([state, attempts]).toEqual(["completed", 2]);
+  const { state, attempts, error } = await other.ended(id);
+  expect([state, attempts, error]).toEqual(["completed", 2, null]);
   expect(await names()).toEqual(["copy", "small"]);
   expect(await same(at("copy.raw"), at("small.raw"))).toBe(true);
   await expectNothingHeld(database.rows);
