@@ -1,6 +1,7 @@
-/** A lock that processes of one machine agree on, of the folder of the file that they change. */
-import { type ChildProcess, spawn } from "node:child_process";
+/** A lock that processes of one machine agree on, of a file beside the one that they change. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, constants, fchownSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { HyperError } from "./errors.ts";
@@ -12,33 +13,37 @@ const LATE = 75;
 
 /**
  * Works on a file that no other process changes meanwhile; its folder must be there. The kernel releases the lock with the
- * process that holds it, however that ends. Throws `busy`; `what` is what others may be changing.
+ * process that has it, however that ends; the file of the lock stays. Throws `busy`; `what` is what others may be changing.
  */
 export async function withFileLock<T>(
   path: string,
   what: string,
   work: () => T | Promise<T>,
 ): Promise<T> {
-  const holder = await hold(dirname(path), what);
+  const file = openLock(path);
   try {
+    await lock(file, what);
     return await work();
   } finally {
-    holder.stdin?.end();
-    await once(holder, "close");
+    closeSync(file);
   }
 }
 
-/** Resolves to the process that has the lock, until its input ends. */
-async function hold(folder: string, what: string): Promise<ChildProcess> {
-  const place = `${folder}/.`; // flock would make a file in the place of a folder that is not there
-  const words = ["-w", `${TIMEOUT_S}`, "-E", `${LATE}`, place, "sh", "-c", "echo; cat"];
-  const child = spawn("flock", words, { stdio: "pipe" });
-  const said = text(child.stderr);
-  const ended = new Promise<string | number | null>((resolve) => {
-    child.once("error", ({ message }) => resolve(message)).once("exit", resolve);
-  });
-  const end = await Promise.race([once(child.stdout, "data").then(() => undefined), ended]);
-  if (end === undefined) return child;
-  if (end === LATE) throw new HyperError("busy", `${what} are being changed by another process`);
-  throw new Error(`flock ${place}: ${typeof end === "string" ? end : (await said).trim()}`);
+/** Nobody else may open it, and so hold up those who may change the file. */
+function openLock(path: string): number {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  const file = openSync(`${path}.lock`, flags, 0o600);
+  const { uid, gid } = statSync(dirname(path));
+  if (process.getuid?.() === 0) fchownSync(file, uid, gid); // the server may be another user
+  return file;
+}
+
+/** The lock is one of the open file, which flock shares with this process. */
+async function lock(file: number, what: string) {
+  const words = ["-w", `${TIMEOUT_S}`, "-E", `${LATE}`, "3"];
+  const child = spawn("flock", words, { stdio: ["ignore", "ignore", "pipe", file] });
+  const said = child.stderr ? text(child.stderr) : "";
+  const [code] = await once(child, "close"); // throws where there is no flock
+  if (code === LATE) throw new HyperError("busy", `${what} are being changed by another process`);
+  if (code !== 0) throw new Error(`flock: ${await said}`.trim());
 }

@@ -1,8 +1,6 @@
 /** Secrets of receivers: shown as "***", and kept where that is given back. */
 import { HyperError } from "../core/errors.ts";
-import type { ReceiverName, ReceiverSettings } from "./receivers.ts";
-
-const HIDDEN = "***";
+import { HIDDEN, type ReceiverName, type ReceiverSettings } from "./receivers.ts";
 
 /** Whole values. Of a webhook the values of its headers are, and the query of its URL. */
 const SECRETS = ["password", "webhook_url", "token", "secret"];

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { TYPES } from "./message.ts";
 
 /** As the settings are shown: where it is given back, the stored one stays. */
-const HIDDEN = "***";
+export const HIDDEN = "***";
 const isHttp = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 const target = (fits: (text: string) => boolean) =>
   z

@@ -30,6 +30,8 @@ export class Source {
   #reading: Promise<void> | undefined;
   /** While it waits after a failure. */
   #pause: AbortController | undefined;
+  /** While it tries, it is to try once more. */
+  #isAsked = false;
   /** Nothing more is tried. */
   #over = false;
   /** Whether everything is heard now. */
@@ -49,13 +51,14 @@ export class Source {
     return this.#settled.promise;
   }
 
-  /** Tries again without a pause; `settled` is then about this attempt, or the one that runs. */
+  /** Tries again without a pause: at once, or when the attempt that runs has failed. `settled` is then about the last one. */
   retry() {
     if (this.live || this.#over) return;
     const before = this.#settled;
     this.#settled = Promise.withResolvers();
     void this.#settled.promise.then(before.resolve);
-    this.#pause?.abort();
+    if (this.#pause) this.#pause.abort();
+    else this.#isAsked = true;
   }
 
   close() {
@@ -73,6 +76,10 @@ export class Source {
       if (wasLive) failures = 0;
       this.live = false;
       if (signal.aborted) break;
+      if (this.#isAsked) {
+        this.#isAsked = false;
+        continue;
+      }
       if (wasLive && why.code === "timed_out") continue; // its day is over: a `resync` tells of the next one
       log.info({ host: this.host, group: this.group, why: why.message }, "events are not heard");
       this.#settled.resolve();
@@ -104,6 +111,7 @@ export class Source {
     const known = this.group === "domains" && lost.delete(this.host);
     if (known) publish(hypervisorEvent(this.host, "found", null));
     this.live = true;
+    this.#isAsked = false;
     const detail = known
       ? "its events were not heard meanwhile"
       : "its events are heard from now on";

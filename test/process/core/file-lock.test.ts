@@ -1,7 +1,7 @@
 /** Changes of one file by several processes. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -31,7 +31,7 @@ async function holder(ms: number) {
   return child;
 }
 
-test("changes at once are made one after the other, and leave no file", async () => {
+test("changes at once are made one after the other, and nobody else may open the lock", async () => {
   const path = join(folder, "count");
   writeFileSync(path, "0");
   const add = () =>
@@ -44,7 +44,8 @@ test("changes at once are made one after the other, and leave no file", async ()
   expect((await Promise.all(Array.from({ length: 8 }, add))).sort()).toEqual(
     Array.from({ length: 8 }, (_, n) => n),
   );
-  expect(readdirSync(folder)).toEqual(["count"]);
+  expect(readdirSync(folder).sort()).toEqual(["count", "count.lock"]);
+  expect(statSync(`${path}.lock`).mode & 0o777).toBe(0o600);
 });
 
 test("another process that holds it for long is told of", async () => {
@@ -74,6 +75,6 @@ test("what the work throws is thrown, and the lock is free again", async () => {
 
 test("a folder that is not there is named", async () => {
   await expect(withFileLock(join(folder, "none/file"), "tokens", () => 1)).rejects.toThrow(
-    /^flock .*No such file or directory$/,
+    /ENOENT.*none\/file\.lock/,
   );
 });
