@@ -242,6 +242,32 @@ test("the view of a domain shows a snapshot that was taken in the page, and what
   watched.wasQuiet(UNSIGNED);
 });
 
+test("a read of a domain that takes long is waited for, and what it shows is read again later", async () => {
+  await machine("web");
+  const watched = await opened(admin);
+  const { page } = watched;
+  await page.clock.install();
+  await page.reload();
+  await shows(watched, "web", "shut off");
+  let reads = 0;
+  const answer = Promise.withResolvers<void>();
+  await page.route(/\/libvirt\/domain\?/, async (route) => {
+    reads++;
+    await answer.promise;
+    await route.continue();
+  });
+  await goTo(watched, "#/domain/local/web");
+  await until("the domain is being read", () => reads === 1, 10);
+  await page.clock.fastForward(11_000);
+  await page.waitForTimeout(slow(1000));
+  expect(reads).toBe(1);
+  answer.resolve();
+  await page.getByRole("heading", { name: "Disks" }).waitFor();
+  await page.clock.fastForward(11_000);
+  await until("the domain is read again", () => reads === 2, 10);
+  watched.wasQuiet(UNSIGNED);
+});
+
 test("a clone that is begun in the page shows how far it is, and is cancelled", async () => {
   await machine("base", { disks: [await image("base.raw")] });
   writeFileSync("/run/slow", "");

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 test(
-  "eight windows are open at once, hear what changes, and go on when those that held the streams have closed",
+  "eight windows are open at once, hear what changes, and go on when those that held the streams have closed, or the network is back",
   async () => {
     await machine("web");
     const { page: first, context, wasQuiet, close } = await watchedPage(browser, `${server.url}/`);
@@ -58,7 +58,12 @@ test(
     await late.goto(`${server.url}/#/domains`);
     await badge(late, "paused");
     await late.getByRole("button", { name: "Resume" }).click();
-    await Promise.all([...shown.slice(0, 4), late].map((page) => badge(page, "running")));
+    const left = [...shown.slice(0, 4), late];
+    await Promise.all(left.map((page) => badge(page, "running")));
+    // each of them takes over at the same moment
+    await Promise.all(left.map((page) => page.evaluate("dispatchEvent(new Event('online')); 0")));
+    await virsh("suspend", "web");
+    await Promise.all(left.map((page) => badge(page, "paused")));
     wasQuiet();
     await close();
   },

@@ -4,6 +4,7 @@ import { Reading } from "../parts/reading.tsx";
 import { call } from "../state/client.ts";
 import { useRead } from "../state/use-read.ts";
 import { can } from "../state/who.ts";
+import { LOOK_MS } from "./use-news.ts";
 
 interface Props {
   host: string;
@@ -18,6 +19,7 @@ export function Definition({ host, name, news }: Props) {
     async (signal) =>
       isOpen ? call("GET /libvirt/domain/definition", { name }, { host, signal }) : null,
     [host, name, news, isOpen],
+    LOOK_MS,
   );
   if (!can("/libvirt/domain/definition")) return null;
   return (

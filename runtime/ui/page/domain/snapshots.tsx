@@ -11,6 +11,7 @@ import { when } from "../state/format.ts";
 import { useRead } from "../state/use-read.ts";
 import { can } from "../state/who.ts";
 import { domainKey } from "./acts.ts";
+import { LOOK_MS } from "./use-news.ts";
 
 interface Props {
   host: string;
@@ -24,6 +25,7 @@ export function Snapshots({ host, name, news }: Props) {
   const snapshots = useRead(
     (signal) => call("GET /libvirt/snapshots", { name }, { host, signal }),
     [host, name, news],
+    LOOK_MS,
   );
   if (!can("/libvirt/snapshots")) return null;
   return (

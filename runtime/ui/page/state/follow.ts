@@ -1,5 +1,6 @@
 /** A stream of the server, followed while somebody sees the page: a hidden one costs the server nothing. */
 import { RemoteError } from "../../../client/client.ts";
+import { BASE } from "./client.ts";
 import { nowLost } from "./lost.ts";
 import { share } from "./share.ts";
 
@@ -37,7 +38,8 @@ export function follow<T>(
       nowLost(key, isLost);
       if ("refusal" in word) failed(word.refusal);
     };
-    void share(name, mine.signal, (signal, tell) => hold(open, signal, tell), hear);
+    const shared = `${BASE} ${name}`; // another server may have the same origin
+    void share(shared, mine.signal, (signal, tell) => hold(open, signal, tell), hear);
   };
   const stop = () => {
     end?.abort();

@@ -8,7 +8,7 @@ import { Facts } from "../domain/facts.tsx";
 import { Interfaces } from "../domain/interfaces.tsx";
 import { Plots } from "../domain/plots.tsx";
 import { Snapshots } from "../domain/snapshots.tsx";
-import { useNews } from "../domain/use-news.ts";
+import { LOOK_MS, useNews } from "../domain/use-news.ts";
 import { Reading } from "../parts/reading.tsx";
 import { StateBadge } from "../parts/state-badge.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
@@ -34,6 +34,7 @@ export function DomainView({ host, name }: Props) {
     async (signal) =>
       isGone ? undefined : call("GET /libvirt/domain", { name }, { host, signal }),
     [host, name, isGone, news],
+    LOOK_MS,
   );
   const now = (data: { state: string }) => state ?? data.state;
   const trail = (
