@@ -115,10 +115,9 @@ export class Connection {
     this.#idle.unref();
   }
 
-  /** Ends a process group there. */
+  /** Ends a process group there, if its shell answers in time. */
   async kill(group: RemoteGroup) {
-    const shell = await this.#live?.shell.get().catch(() => {});
-    await shell?.run(`{ ${killCommand(group)}; } 2>/dev/null`).catch(() => {});
+    await this.#live?.shell.run(`{ ${killCommand(group)}; } 2>/dev/null`).catch(() => {});
   }
 
   /** Ends the programs there, and the connection. Those that are idle end with their input; others may hang. */
