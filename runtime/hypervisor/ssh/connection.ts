@@ -13,7 +13,7 @@ import { openChannel, roundTrip } from "./open-channel.ts";
 import type { OwnShell } from "./own-shell.ts";
 import { killCommand, type RemoteGroup, type RemoteShell } from "./shell.ts";
 import { loginLimit, startLimit } from "./sshd-limits.ts";
-import { type SshTarget, sshTarget } from "./target.ts";
+import { sshTarget } from "./target.ts";
 
 /** Without the channel of the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
 const MAX_CHANNELS = 9;
@@ -80,7 +80,7 @@ export class Connection {
       throw error;
     });
     const { target, hasStarted } = connected;
-    const limit = startLimit(`${target.host}:${target.port}`, this.#settings.logins);
+    const limit = startLimit(target, this.#settings.logins);
     const timeout = Math.max(this.#settings.timeout * 1000, hasStarted ? START_TIMEOUT_MS : 0);
     return limit(async () => {
       const channel = await this.#openChannel(connected, leave, command, pty);
@@ -161,7 +161,7 @@ export class Connection {
     const began = performance.now();
     try {
       const target = await sshTarget(this.#uri, this.alias, this.#closing.signal);
-      const limit = loginLimit(firstHop(target), this.#settings.logins);
+      const limit = loginLimit(target, this.#settings.logins);
       const before = this.#shell?.group;
       const left = [...this.running, ...(before ? [before] : [])];
       const timeout = this.#settings.timeout * 1000;
@@ -187,9 +187,4 @@ export class Connection {
       throw error;
     }
   }
-}
-
-/** The sshd of the first hop. */
-function firstHop({ jump, host, port }: SshTarget): string {
-  return jump ? firstHop(jump) : `${host}:${port}`;
 }
