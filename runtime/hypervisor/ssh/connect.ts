@@ -10,6 +10,8 @@ export interface Connected extends Login {
   shell: OwnShell;
   /** Whether a program was ever started on it. */
   hasStarted: boolean;
+  /** Why it was given up: the first program did not start. */
+  failure?: HyperError;
 }
 
 /** `timeout` (milliseconds) bounds each hop, and the end of what was left. Throws `unreachable`. */

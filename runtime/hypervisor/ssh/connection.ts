@@ -92,11 +92,7 @@ export class Connection {
       } catch (cause) {
         channel.close();
         const error = this.#unreachable((cause as Error).message, cause);
-        if (!connected.hasStarted) {
-          this.#backOff.failed(error);
-          connected.end();
-        }
-        throw error;
+        throw connected.hasStarted ? error : this.#giveUp(connected, error);
       }
     });
   }
@@ -145,12 +141,22 @@ export class Connection {
       return channel;
     } catch (error) {
       leave();
+      if (connected.failure) throw connected.failure;
       const { message } = error as Error;
       const why = /open failure|Unable to exec/i.test(message)
         ? `sshd opens no further channel (${message}); its MaxSessions must be at least 10`
         : `the SSH connection was lost (${message})`;
       throw this.#unreachable(why, error);
     }
+  }
+
+  /** Ends a connection on which nothing starts. The first failure is the reason for all who wait on it. */
+  #giveUp(connected: Connected, error: HyperError): HyperError {
+    if (connected.failure) return connected.failure;
+    connected.failure = error;
+    this.#backOff.failed(error);
+    connected.end();
+    return error;
   }
 
   #unreachable(why: string, cause: unknown) {

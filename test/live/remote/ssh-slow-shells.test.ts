@@ -1,4 +1,4 @@
-/** Login shells whose profile takes too long: nobody waits for them without end. */
+/** Login shells whose profile takes too long: nobody waits for them without end, and each connection fails once. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -102,4 +102,16 @@ test("a connection is given up that cannot end what the one before has left", {
   await expect(echo()).rejects.toThrow(/within .* \(tried once; the next attempt is in \d+ s\)/);
   mend();
   await until("it is back", () => echo().then(Boolean, () => false), 10);
+});
+
+test("a connection on which nothing starts fails once, for one reason", async () => {
+  hang();
+  const calls = Array.from({ length: 7 }, () => openSession());
+  for (const { reason } of (await Promise.allSettled(calls)) as PromiseRejectedResult[]) {
+    expect(reason).toMatchObject({ code: "unreachable", message: expect.stringMatching(LATE) });
+  }
+  await until("it is closed", () => !kvm1.connected);
+  await expect(openSession()).rejects.toThrow(
+    /within .* \(tried once; the next attempt is in 1 s\)/,
+  );
 });
