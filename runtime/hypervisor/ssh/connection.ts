@@ -17,7 +17,7 @@ import { sshTarget } from "./target.ts";
 
 /** Without the channel of the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
 const MAX_CHANNELS = 9;
-/** Until a program is about to run; the first one on a connection has the timeout of a login. */
+/** Until a program is about to run, at least; while none has run on a connection, the timeout of a login alone counts. */
 const START_TIMEOUT_MS = 10_000;
 /** Until a connection is closed although the programs there have not ended. */
 const CLOSE_WAIT_MS = 1000;
@@ -79,10 +79,11 @@ export class Connection {
       leave();
       throw error;
     });
-    const { target, hasStarted } = connected;
+    const { target } = connected;
     const limit = startLimit(target, this.#settings.logins);
-    const timeout = Math.max(this.#settings.timeout * 1000, hasStarted ? START_TIMEOUT_MS : 0);
     return limit(async () => {
+      const least = connected.hasStarted ? START_TIMEOUT_MS : 0; // as it is after the wait for the limit
+      const timeout = Math.max(this.#settings.timeout * 1000, least);
       const channel = await this.#openChannel(connected, leave, command, pty);
       try {
         const begun = await begin(channel, timeout, explainSlowShell(target, timeout));
