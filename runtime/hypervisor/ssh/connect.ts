@@ -10,9 +10,11 @@ export interface Connected extends Login {
   shell: OwnShell;
   /** Whether a program was ever started on it. */
   hasStarted: boolean;
+  /** Why it was given up: the first program did not start. */
+  failure?: HyperError;
 }
 
-/** `timeout` (milliseconds) bounds each hop. Throws `unreachable`. */
+/** `timeout` (milliseconds) bounds each hop, and the end of what was left. Throws `unreachable`. */
 export async function connect(
   target: SshTarget,
   alias: string,
@@ -23,7 +25,7 @@ export async function connect(
   const made = await login(target, alias, timeout);
   const shell = new OwnShell(made, target, timeout);
   try {
-    if (left.length > 0) await (await shell.get()).run(left.map(killLeftover).join("\n"));
+    if (left.length > 0) await shell.run(left.map(killLeftover).join("\n"));
     return { ...made, target, shell, hasStarted: false };
   } catch (cause) {
     made.end();

@@ -13,11 +13,11 @@ import { openChannel, roundTrip } from "./open-channel.ts";
 import type { OwnShell } from "./own-shell.ts";
 import { killCommand, type RemoteGroup, type RemoteShell } from "./shell.ts";
 import { loginLimit, startLimit } from "./sshd-limits.ts";
-import { type SshTarget, sshTarget } from "./target.ts";
+import { sshTarget } from "./target.ts";
 
 /** Without the channel of the shell: sshd allows 10 (MaxSessions), and one that is being closed still counts. */
 const MAX_CHANNELS = 9;
-/** Until a program is about to run; the first one on a connection has the timeout of a login. */
+/** Until a program is about to run, at least; while none has run on a connection, the timeout of a login alone counts. */
 const START_TIMEOUT_MS = 10_000;
 /** Until a connection is closed although the programs there have not ended. */
 const CLOSE_WAIT_MS = 1000;
@@ -79,10 +79,11 @@ export class Connection {
       leave();
       throw error;
     });
-    const { target, hasStarted } = connected;
-    const limit = startLimit(`${target.host}:${target.port}`, this.#settings.logins);
-    const timeout = Math.max(this.#settings.timeout * 1000, hasStarted ? START_TIMEOUT_MS : 0);
+    const { target } = connected;
+    const limit = startLimit(target, this.#settings.logins);
     return limit(async () => {
+      const least = connected.hasStarted ? START_TIMEOUT_MS : 0; // as it is after the wait for the limit
+      const timeout = Math.max(this.#settings.timeout * 1000, least);
       const channel = await this.#openChannel(connected, leave, command, pty);
       try {
         const begun = await begin(channel, timeout, explainSlowShell(target, timeout));
@@ -92,11 +93,7 @@ export class Connection {
       } catch (cause) {
         channel.close();
         const error = this.#unreachable((cause as Error).message, cause);
-        if (!connected.hasStarted) {
-          this.#backOff.failed(error);
-          connected.end();
-        }
-        throw error;
+        throw connected.hasStarted ? error : this.#giveUp(connected, error);
       }
     });
   }
@@ -115,10 +112,9 @@ export class Connection {
     this.#idle.unref();
   }
 
-  /** Ends a process group there. */
+  /** Ends a process group there, if its shell answers in time. */
   async kill(group: RemoteGroup) {
-    const shell = await this.#live?.shell.get().catch(() => {});
-    await shell?.run(`{ ${killCommand(group)}; } 2>/dev/null`).catch(() => {});
+    await this.#live?.shell.run(`{ ${killCommand(group)}; } 2>/dev/null`).catch(() => {});
   }
 
   /** Ends the programs there, and the connection. Those that are idle end with their input; others may hang. */
@@ -146,12 +142,22 @@ export class Connection {
       return channel;
     } catch (error) {
       leave();
+      if (connected.failure) throw connected.failure;
       const { message } = error as Error;
       const why = /open failure|Unable to exec/i.test(message)
         ? `sshd opens no further channel (${message}); its MaxSessions must be at least 10`
         : `the SSH connection was lost (${message})`;
       throw this.#unreachable(why, error);
     }
+  }
+
+  /** Ends a connection on which nothing starts. The first failure is the reason for all who wait on it. */
+  #giveUp(connected: Connected, error: HyperError): HyperError {
+    if (connected.failure) return connected.failure;
+    connected.failure = error;
+    this.#backOff.failed(error);
+    connected.end();
+    return error;
   }
 
   #unreachable(why: string, cause: unknown) {
@@ -162,7 +168,7 @@ export class Connection {
     const began = performance.now();
     try {
       const target = await sshTarget(this.#uri, this.alias, this.#closing.signal);
-      const limit = loginLimit(firstHop(target), this.#settings.logins);
+      const limit = loginLimit(target, this.#settings.logins);
       const before = this.#shell?.group;
       const left = [...this.running, ...(before ? [before] : [])];
       const timeout = this.#settings.timeout * 1000;
@@ -188,9 +194,4 @@ export class Connection {
       throw error;
     }
   }
-}
-
-/** The sshd of the first hop. */
-function firstHop({ jump, host, port }: SshTarget): string {
-  return jump ? firstHop(jump) : `${host}:${port}`;
 }

@@ -18,7 +18,7 @@ export class OwnShell {
   /** Of the one opened last. */
   group: RemoteGroup | undefined;
 
-  /** `timeout`: milliseconds until it must answer. */
+  /** `timeout`: milliseconds that a caller waits for it at most. */
   constructor(login: Login, target: SshTarget, timeout: number) {
     this.#login = login;
     this.#target = target;
@@ -29,27 +29,37 @@ export class OwnShell {
     return this.#current !== undefined;
   }
 
-  /** The shell, opened if there is none. Throws `unreachable`. */
+  /**
+   * The shell, opened if there is none. Throws `unreachable`. A shell that is late is left to the next caller: closed or
+   * not, sshd counts its channel until the profile has ended, and a second one could be one too many (MaxSessions).
+   */
   get(): Promise<RemoteShell> {
     this.#current ??= this.#open().catch((error) => {
       this.#current = undefined;
       throw error;
     });
-    return this.#current;
+    return this.#inTime(this.#current);
+  }
+
+  /** Runs commands that end at once, and resolves to what they print. Throws `unreachable`. */
+  run(commands: string): Promise<string> {
+    return this.#inTime(this.get().then((shell) => shell.run(commands)));
+  }
+
+  /** sshd answers nothing, not even that a channel is closed, while a profile hangs there. */
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = explainSlowShell(this.#target, this.#timeout);
+      const timer = setTimeout(() => reject(new HyperError("unreachable", late)), this.#timeout);
+      work.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
   }
 
   async #open(): Promise<RemoteShell> {
     const id = `hypersdk-${randomBytes(9).toString("hex")}`;
-    let isLate = false;
     try {
       const channel = await openChannel(this.#login, `exec env HYPERSDK_ID=${id} sh`);
-      const close = () => {
-        isLate = true;
-        channel.close();
-      };
-      const timer = setTimeout(close, this.#timeout);
-      const opening = RemoteShell.open(channel, id).finally(() => clearTimeout(timer));
-      const shell = await opening.catch((error) => {
+      const shell = await RemoteShell.open(channel, id).catch((error) => {
         channel.close();
         throw error;
       });
@@ -60,8 +70,7 @@ export class OwnShell {
       return shell;
     } catch (cause) {
       const { message } = cause as Error;
-      const late = explainSlowShell(this.#target, this.#timeout);
-      throw new HyperError("unreachable", isLate ? late : `no shell there: ${message}`, { cause });
+      throw new HyperError("unreachable", `no shell there: ${message}`, { cause });
     }
   }
 }

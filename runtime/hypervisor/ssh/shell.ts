@@ -1,6 +1,6 @@
 /**
- * A plain `sh` on the remote side, kept open beside the sessions: it ends processes there, and keeps texts in files
- * that only its user can read.
+ * A plain `sh` on the remote side, on a channel of its own: it ends processes there, and keeps texts in files that only
+ * its user can read.
  */
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
