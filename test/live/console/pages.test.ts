@@ -234,7 +234,9 @@ test("what goes wrong is told in sentences, without the words for programs", asy
 /** A serial line tells a guest no size: it sends the cursor to a far corner, and asks the terminal where that is. */
 const ASK = `s() { stty raw -echo min 20 time 10; printf '\\033[999;999H\\033[6n'; a=$(dd bs=20 count=1 2>/dev/null); stty sane; a=\${a#*[}; a=\${a%R*}; stty rows \${a%;*} cols \${a#*;}; clear; echo size $(stty size).; }`;
 
-test("a shell at the serial page: a window of another size is seen by stty and top", async () => {
+test("a shell at the serial page: a window of another size is seen by stty and top", {
+  timeout: slow(240_000),
+}, async () => {
   await define(await tinyGuestXml({ name: "shell", cmdline: "rdinit=/bin/busybox -- sh" }));
   await virsh("start", "shell");
   const page = await opened(`${server.url}/console/serial?name=shell`);
