@@ -31,7 +31,7 @@ export async function copyDisk(
   const { target, image, pool } = copy;
   const { volume, path } = image;
   const bytes = volume
-    ? await volumeBytes(source, volume.pool, volume.name)
+    ? await volumeBytes(source, volume.pool, volume.name, { isLookedAt: true })
     : await quietFile(source, path, `disk ${target}`);
   const phase = `copying disk ${target}`;
   progress({ phase: `waiting to copy disk ${target}`, percent: 0 });
