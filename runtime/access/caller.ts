@@ -100,7 +100,7 @@ export function checkDomain(caller: Caller, name: string, isOwn: boolean) {
 export const describeLimit = ({ domains, select }: Caller) =>
   select === undefined ? `${domains?.join(", ")}` : `the domains that exist and match ${select}`;
 
-/** `missing` is for programs: `access:admin`, `function:/libvirt/clone`, `host:kvm1`, `domain:db1`. */
+/** `missing` is for programs: `access:admin`, `function:/libvirt/clone`, `host:kvm1`, `domain:db1`, `image:b.qcow2`. */
 export function forbidden(caller: Caller, missing: string, text: string): HyperError {
   return new HyperError("forbidden", `${describeCaller(caller)} ${text}`, { details: { missing } });
 }

@@ -9,6 +9,12 @@ export interface DomainRights {
    * where patterns of names decide. Throws `forbidden`, and the reason why it cannot be known.
    */
   lookUp(host: string, names?: string[]): Promise<void>;
+  /**
+   * Throws `forbidden` unless the domain is selected still, and the reason where that cannot be known: for what is to be
+   * done some time after the look-up. `ref`: the word for `--domain`, where the name alone may be another's by now.
+   * Nothing is read where patterns of names decide.
+   */
+  checkAgain(host: string, name: string, ref?: string): Promise<void>;
   /** Whether other domains are selected by now than when they were looked up. */
   haveChanged(): Promise<boolean>;
 }
@@ -17,5 +23,6 @@ export interface DomainRights {
 export const rightsByName = (caller: Caller): DomainRights => ({
   sees: (_host, name) => maySee(caller, name),
   lookUp: async () => {},
+  checkAgain: async () => {},
   haveChanged: async () => false,
 });

@@ -161,7 +161,10 @@ export async function batch(
   if (repeated) throw new HyperError("invalid_input", twice);
   const run = async (text: string) => {
     const { ctx: hostCtx, work } = workFor(text);
-    return work(await domainRef(hostCtx, nameOf(text)), nameOf(text));
+    const name = nameOf(text);
+    const domain = await domainRef(hostCtx, name);
+    await ctx.rights.checkAgain(hostCtx.host, name, domain); // those before it may have taken hours
+    return work(domain, name);
   };
   const answer = await batchNames(ctx, operation, names, run, mayFollow);
   return selected ? { ...answer, selected } : answer;

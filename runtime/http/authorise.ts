@@ -1,9 +1,15 @@
 /** The step of a request that looks at what it is about: the hypervisors that it names, and the domains of its input. */
 import { checkHost, mayUse } from "../access/caller.ts";
-import { checkDomains, checkFunction, type Declaration } from "../access/domain-scope.ts";
+import {
+  checkDomains,
+  checkFunction,
+  type Declaration,
+  domainFields,
+} from "../access/domain-scope.ts";
 import { uriOf } from "../core/settings.ts";
 import type { Call } from "./call.ts";
 import { isOfAll, oneHypervisorOnly, oneOnly, severalHosts } from "./fleet.ts";
+import type { Admission } from "./limits.ts";
 import { rightsOf } from "./rights.ts";
 
 /**
@@ -27,6 +33,26 @@ export async function authorise(
   const isLater = caller.select !== undefined && hosts && spec.scope !== "fleet";
   if (!isLater) await checkDomains(caller, call.rights, spec, input as object, hosts?.[0] ?? host);
   return hosts;
+}
+
+/**
+ * Looks up, on one hypervisor, the domains that the input names, or all of them where it names none and the answer
+ * lists some. Throws `forbidden`.
+ */
+export async function lookUp(call: Call, spec: Declaration, host: string) {
+  const { caller, rights, input } = call;
+  if (!caller) return;
+  await checkDomains(caller, rights, spec, input as object, host);
+  const { fields, lists } = domainFields(spec);
+  if (fields.length === 0 && lists.length > 0) await rights.lookUp(host);
+}
+
+/** Waits for a place of the hypervisor. After a wait, tags that were read before it do not count. */
+export async function enter(call: Call, places: Admission | undefined, host: string) {
+  const turn = places?.enter(host);
+  if (!turn) return;
+  await turn;
+  if (call.caller) call.rights = await rightsOf(call.caller);
 }
 
 function severalOf(

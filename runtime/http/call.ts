@@ -51,6 +51,7 @@ export class Call {
   rights: DomainRights = {
     sees: () => false,
     lookUp: async () => {},
+    checkAgain: async () => {},
     haveChanged: async () => false,
   };
   /** Whose limits the call counts for; "" for a request that this process has made itself. */

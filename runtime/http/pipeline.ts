@@ -4,7 +4,7 @@
  */
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
-import { checkDomains, type Declaration, domainFields, ownPart } from "../access/domain-scope.ts";
+import { type Declaration, ownPart } from "../access/domain-scope.ts";
 import { isBytesOut } from "../core/bytes.ts";
 import { HyperError } from "../core/errors.ts";
 import { methodsOf } from "../core/method.ts";
@@ -12,7 +12,7 @@ import type { SocketEnd } from "../core/socket.ts";
 import { eventShape, isEvents, mapEvents } from "../core/stream.ts";
 import type { CallScope, ContextOptions } from "../hypervisor/context.ts";
 import { admission } from "./admission.ts";
-import { authorise } from "./authorise.ts";
+import { authorise, enter, lookUp } from "./authorise.ts";
 import { inBackground } from "./background.ts";
 import { sentBytes } from "./bytes-out.ts";
 import type { Call, Env } from "./call.ts";
@@ -93,13 +93,14 @@ async function executeOn(
   requestedHosts: string[] | string | undefined,
   run: Run,
 ) {
-  const { caller, rights, signal, log, input, body, session } = call;
+  const { caller, signal, log, input, body, session } = call;
   const kind = spec.access === "read" ? "read" : "change";
   const places = call.arrival && new Admission(kind, signal);
   try {
     // a function for all hypervisors, or for a list, asks each through ctx.forHost
     const ofMany = Array.isArray(requestedHosts) || (requestedHosts === undefined && isOfAll(spec));
-    if (spec.scope !== "server" && !ofMany) await places?.enter(host);
+    if (spec.scope !== "server" && !ofMany) await enter(call, places, host);
+    const { rights } = call; // a call on several replaces them for each
     if (caller?.select !== undefined && !isOfAll(spec)) await lookUp(call, spec, host);
     const options = { host, signal, log, body };
     const admit = async (alias: string) => places?.enter(alias);
@@ -114,14 +115,6 @@ async function executeOn(
   }
 }
 
-/** Of one hypervisor: the domains that the input names, or all of them where it names none and the answer lists some. */
-async function lookUp({ caller, rights, input }: Call, spec: Answered, host: string) {
-  if (!caller) return;
-  await checkDomains(caller, rights, spec, input as object, host);
-  const { fields, lists } = domainFields(spec);
-  if (fields.length === 0 && lists.length > 0) await rights.lookUp(host);
-}
-
 /** Connects the function to the guest first, so that a failure is an answer like any other. */
 async function openSocket(c: Context<Env>, spec: Answered, connect: Connect): Promise<Response> {
   const { call } = c.env;
@@ -133,7 +126,8 @@ async function openSocket(c: Context<Env>, spec: Answered, connect: Connect): Pr
   const giveUp = () => abort.abort();
   signal.addEventListener("abort", giveUp, { once: true });
   try {
-    await places.enter(host);
+    await enter(call, places, host);
+    if (caller?.select !== undefined) await lookUp(call, spec, host);
     const options = { host, signal: abort.signal, log };
     const end = await connect(input as object, options, { caller, rights: call.rights });
     try {

@@ -35,7 +35,7 @@ export default defineFunction({
       const text = `name: ${name} is below ${children.join(", ")}, which would break without it`;
       throw new HyperError("in_use", text, { details: { children } });
     }
-    if (storage.unknown.length > 0) throw mayBeInUse(`name: ${name}`, storage.unknown);
+    if (storage.unknown.length > 0) throw mayBeInUse(ctx, `name: ${name}`, storage.unknown);
     await deleteVolume(ctx, storage, volume);
     return asIso(volume);
   },

@@ -45,7 +45,7 @@ export default defineFunction({
       throw new HyperError("in_use", text, { details: { children } });
     }
     if (uses.length === 0 && storage.unknown.length > 0)
-      throw mayBeInUse(`volume ${volume}`, storage.unknown);
+      throw mayBeInUse(ctx, `volume ${volume}`, storage.unknown);
     const running = uses.find((use) => use.running);
     if (running && smaller) {
       const text = `volume ${volume} cannot shrink while ${running.domain} runs on it`;

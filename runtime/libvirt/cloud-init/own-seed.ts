@@ -2,6 +2,7 @@
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { readChanged } from "../definitions.ts";
+import { foreignImage, shownTo } from "../shown-domains.ts";
 import type { Storage } from "../storage/usage.ts";
 import { lines } from "../virsh-output.ts";
 import { parseXml, textOf } from "../xml.ts";
@@ -28,7 +29,9 @@ export async function assertOwnSeeds(ctx: Context, storage: Storage, images: Pla
     const named = domainOfSeed(image.name) ?? domainOfSeed(resolved(image.path));
     if (owners.length === 0 && named === undefined) continue;
     const users = [...owners, ...storage.disksUsing(image)].map(({ domain }) => domain);
-    for (const domain of users.length > 0 ? users : [`${named}`]) ctx.checkDomain(domain);
+    const domains = users.length > 0 ? users : [`${named}`];
+    await ctx.rights.lookUp(ctx.host, [...new Set(domains)]); // nobody has named them
+    if (shownTo(ctx, domains).length < domains.length) throw foreignImage(ctx, image.name);
   }
 }
 

@@ -56,7 +56,8 @@ async function planDisk(planning: Planning, wish: DiskWish, spot: Spot): Promise
   const { ctx, storage } = planning;
   const { field, target, bus } = spot;
   const at = `${field}.${wish.path === undefined ? "volume" : "path"}`;
-  const judge: Parameters<typeof readImageVolume>[3] = (place) => assertFree(storage, place, at);
+  const judge: Parameters<typeof readImageVolume>[3] = (place) =>
+    assertFree(ctx, storage, place, at);
   const disk = { field, target, bus, device: "disk" as const };
   if (wish.path !== undefined) {
     const image = await readImageFile(ctx, at, wish.path, wish.format, judge);

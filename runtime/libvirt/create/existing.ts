@@ -1,6 +1,7 @@
 /** Images that are there already: whether a new domain may have them, or a copy of them. */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { nameFor, shownTo } from "../shown-domains.ts";
 import { mayRead, needsRoot } from "../storage/image-access.ts";
 import { allowedPath, inspectFile, SourceFormat } from "../storage/import-image.ts";
 import { assertCopyable } from "../storage/isolation-chain.ts";
@@ -75,19 +76,19 @@ interface Used {
 type Place = Parameters<Storage["disksUsing"]>[0];
 
 /** Throws `in_use` unless a new domain can have this image for itself. */
-export function assertFree(storage: Storage, place: Place, field: string) {
+export function assertFree(ctx: Context, storage: Storage, place: Place, field: string) {
   const name = `${field}: ${place.path}`;
   const [use] = storage.disksUsing(place);
   if (use) {
-    const details = { domains: [use.domain] };
-    throw new HyperError("in_use", `${name} is used by domain ${use.domain}`, { details });
+    const details = { domains: shownTo(ctx, [use.domain]) };
+    throw new HyperError("in_use", `${name} is used by ${nameFor(ctx, use.domain)}`, { details });
   }
   const children = [...storage.overlaysOf(place), ...storage.dataUsersOf(place)];
   if (children.length > 0) {
     const text = `${name} is below ${children.join(", ")}, which would break if the domain wrote to it; linked: true makes another overlay on it as an image`;
     throw new HyperError("in_use", text, { details: { children } });
   }
-  if (storage.unknown.length > 0) throw mayBeInUse(name, storage.unknown);
+  if (storage.unknown.length > 0) throw mayBeInUse(ctx, name, storage.unknown);
 }
 
 /** Throws `in_use` if another domain, made at the same time, has an image that this domain has for itself. */
@@ -98,19 +99,25 @@ export async function assertOwnImages(ctx: Context, domain: string, disks: Used[
   for (const { field, path } of existing) {
     const use = others.find((other) => other.path === path);
     if (!use) continue;
-    const details = { domains: [use.domain] };
-    const text = `${field}: ${path} is used by domain ${use.domain}`;
+    const details = { domains: shownTo(ctx, [use.domain]) };
+    const text = `${field}: ${path} is used by ${nameFor(ctx, use.domain)}`;
     throw new HyperError("in_use", text, { details });
   }
 }
 
 /** Throws `in_use` for an image that changes while it is copied, or below its overlay. */
-export function assertAtRest(storage: Storage, place: Place, field: string, linked: boolean) {
+export function assertAtRest(
+  ctx: Context,
+  storage: Storage,
+  place: Place,
+  field: string,
+  linked: boolean,
+) {
   const writers = storage.disksUsing(place).filter(({ shared, below }) => !shared && !below);
   const writer = writers.find(({ running }) => running || linked);
   if (!writer) return;
   const { domain, running } = writer;
   const harm = linked ? "an overlay on it would break" : "a copy may be torn";
-  const text = `${field}: ${place.path} is used by ${running ? "the running domain" : "domain"} ${domain}, so ${harm}`;
-  throw new HyperError("in_use", text, { details: { domains: [domain] } });
+  const text = `${field}: ${place.path} is used by ${nameFor(ctx, domain, running ? "the running domain" : "domain")}, so ${harm}`;
+  throw new HyperError("in_use", text, { details: { domains: shownTo(ctx, [domain]) } });
 }

@@ -63,7 +63,7 @@ async function planSource(
   const field = `${disk}.image`;
   const source = await readDiskPool(ctx, `${disk}.image_pool`, pool);
   const volume = await readImageVolume(ctx, field, { pool: source.name, name: image }, (place) =>
-    assertAtRest(storage, place, field, linked),
+    assertAtRest(ctx, storage, place, field, linked),
   );
   // a copy is made where nothing else can be opened, but an overlay has what is below opened by QEMU
   const below = { readOnly: true, shareable: false };

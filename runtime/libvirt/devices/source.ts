@@ -58,7 +58,14 @@ export async function findSource(
   const storage = await readStorage(ctx);
   // QEMU locks an image in use, so that it could not be looked at
   const judge = (place: { path: string }) =>
-    assertNotUsed(storage, domain, { pool: undefined, name: place.path, ...place }, sharing, field);
+    assertNotUsed(
+      ctx,
+      storage,
+      domain,
+      { pool: undefined, name: place.path, ...place },
+      sharing,
+      field,
+    );
   const source = volume
     ? await ofVolume(ctx, pool, volume, format)
     : await ofFile(ctx, `${path}`, format, judge);

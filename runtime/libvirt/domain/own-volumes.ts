@@ -2,7 +2,9 @@
 import type { Context } from "../../hypervisor/context.ts";
 import type { SeedMark } from "../cloud-init/attach-seed.ts";
 import { pathExists } from "../program.ts";
+import { nameFor } from "../shown-domains.ts";
 import type { Kept } from "../storage/delete-volume.ts";
+import { whyUnknown } from "../storage/look.ts";
 import { type LooseFile, NO_POOL, readLooseFiles } from "../storage/loose-files.ts";
 import { realPaths } from "../storage/real-paths.ts";
 import type { Storage } from "../storage/usage.ts";
@@ -62,7 +64,7 @@ export async function ownVolumes(
   const idle = seed && storage.images.find((image) => isNamed(image, seed));
   if (idle && !uses.some((use) => imageOf(use) === idle)) kept.set(idle.path, IDLE_SEED);
   for (const path of kept.keys()) candidates.delete(path);
-  keepUsed(storage, domain, { candidates, kept }, gone);
+  keepUsed(ctx, storage, domain, { candidates, kept }, gone);
   return {
     remove: [...candidates.values()],
     kept: [...kept].map(([path, reason]) => ({ path, reason })),
@@ -108,6 +110,7 @@ const BELOW = "it is below the domain's disk, not the disk itself";
 
 /** Moves what others use from the candidates to the kept, and then what stands below that. */
 function keepUsed(
+  ctx: Context,
   storage: Storage,
   domain: string,
   { candidates, kept }: { candidates: Map<string, Image>; kept: Map<string, string> },
@@ -117,7 +120,7 @@ function keepUsed(
     before = candidates.size;
     for (const [path, image] of candidates) {
       const stays = (other: string) => !gone.has(other) && !candidates.has(other);
-      const reason = reasonToKeep(storage, domain, image, stays);
+      const reason = reasonToKeep(ctx, storage, domain, image, stays);
       if (!reason) continue;
       candidates.delete(path);
       kept.set(path, reason);
@@ -126,6 +129,7 @@ function keepUsed(
 }
 
 function reasonToKeep(
+  ctx: Context,
   storage: Storage,
   domain: string,
   image: Image,
@@ -133,7 +137,7 @@ function reasonToKeep(
 ): string | undefined {
   const isOther = (one: { domain: string }) => one.domain !== domain && stays(one.domain);
   const use = storage.disksUsing(image).find(isOther);
-  if (use) return `domain ${use.domain} uses it`;
+  if (use) return `${nameFor(ctx, use.domain)} uses it`;
   const overlays = storage.overlaysOf(image).filter(stays);
   if (overlays.length > 0) return `it is the base of ${overlays.join(", ")}`;
   const dataUsers = storage.dataUsersOf(image).filter(stays);
@@ -143,8 +147,5 @@ function reasonToKeep(
     if (user) return user.reason;
   }
   const unknown = storage.unknown.find(isOther);
-  return (
-    unknown &&
-    `it may be the base of ${unknown.path} of domain ${unknown.domain}, which cannot be read: ${unknown.reason}`
-  );
+  return unknown && `it ${whyUnknown(ctx, unknown)}`;
 }

@@ -8,7 +8,7 @@ const turns = new Map<string, Promise<unknown>>();
 
 /**
  * Runs `work` when the changes of this process to the same domain before it have ended, with the domain's UUID and
- * what `dominfo` then says.
+ * what `dominfo` then says. Throws `forbidden` for one that is not the caller's any more.
  */
 export async function inTurn<T>(
   ctx: Context,
@@ -18,9 +18,10 @@ export async function inTurn<T>(
   const ref = await domainRef(ctx, name);
   const { UUID: uuid = ref } = keyValues(await ctx.virsh(["dominfo", "--domain", ref]));
   const key = `${ctx.host} ${ctx.uri} ${uuid}`;
-  const result = (turns.get(key) ?? Promise.resolve()).then(async () =>
-    work(uuid, await ctx.virsh(["dominfo", "--domain", uuid])),
-  );
+  const result = (turns.get(key) ?? Promise.resolve()).then(async () => {
+    await ctx.rights.checkAgain(ctx.host, name, uuid);
+    return work(uuid, await ctx.virsh(["dominfo", "--domain", uuid]));
+  });
   const end = result.catch(() => {});
   turns.set(key, end);
   try {

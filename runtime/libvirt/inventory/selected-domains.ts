@@ -4,7 +4,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { type Caller, checkHost, describeCaller, isUuid } from "../../access/caller.ts";
+import {
+  type Caller,
+  checkDomain,
+  checkHost,
+  describeCaller,
+  isUuid,
+} from "../../access/caller.ts";
 import type { DomainRights } from "../../access/domain-rights.ts";
 import { HyperError, toHyperError } from "../../core/errors.ts";
 import { memoize } from "../../core/memoize.ts";
@@ -86,6 +92,12 @@ export class SelectedDomains implements DomainRights {
     const known = this.#known.get(host);
     const unknown = names.filter((name) => !known?.has(name) && !isUuid(name));
     if (unknown.length > 0) await this.#read(host, unknown);
+  }
+
+  async checkAgain(host: string, name: string, ref = name) {
+    const now = new SelectedDomains(this.#caller, this.#query.text);
+    await now.#read(host, [ref]);
+    checkDomain(this.#caller, name, now.sees(host, ref));
   }
 
   async haveChanged(): Promise<boolean> {

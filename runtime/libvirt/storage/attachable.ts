@@ -4,6 +4,7 @@
  */
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
+import { foreignImage, nameFor, shownTo } from "../shown-domains.ts";
 import { mayRead } from "./image-access.ts";
 import { readImageChain } from "./image-chain.ts";
 import { assertCopyable, readFilesOf } from "./isolation-chain.ts";
@@ -37,11 +38,25 @@ export async function assertAttachable(
   known?: Storage,
 ): Promise<string[]> {
   const storage = known ?? (await readStorage(ctx));
-  assertNotUsed(storage, domain, image, sharing, field);
+  await lookUpUsers(ctx, storage, [image]);
+  assertNotUsed(ctx, storage, domain, image, sharing, field);
   if (!sharing.readOnly) await assertNoBase(ctx, storage, image, field);
   const below = await imagesBelow(ctx, image, field);
+  await lookUpUsers(ctx, storage, below.map(placeOf));
   for (const path of below) assertStillBase(ctx, storage, image, path, field);
   return below;
+}
+
+const placeOf = (path: string) => ({ path, pool: undefined, name: path });
+
+/** Their domains came out of storage: nobody has named them, so nothing is known of the caller's right to them. */
+async function lookUpUsers(
+  ctx: Context,
+  storage: Storage,
+  images: Parameters<Storage["disksUsing"]>[0][],
+) {
+  const users = images.flatMap((image) => storage.disksUsing(image).map(({ domain }) => domain));
+  if (users.length > 0) await ctx.rights.lookUp(ctx.host, [...new Set(users)]);
 }
 
 /** A name that QEMU takes for something else than a file: `nbd:…`, `json:…`. */
@@ -73,6 +88,7 @@ async function imagesBelow(ctx: Context, image: Image, field: string): Promise<s
 
 /** Two domains may have one image if both share it, or if neither writes to it. */
 export function assertNotUsed(
+  ctx: Context,
   storage: Storage,
   domain: string,
   image: Pick<Image, "path" | "pool" | "name">,
@@ -90,9 +106,10 @@ export function assertNotUsed(
     (readOnly && isReader(use)) || (shareable && use.shared && use.writes);
   const other = uses.find((use) => !isFine(use));
   if (!other) return;
-  const how = other.below ? `below its disk ${other.target}` : `as ${other.target}`;
-  const text = `${field}: domain ${other.domain} uses ${image.name} ${how}; only a disk that is shareable in both, or read-only in both, can be in two domains`;
-  throw new HyperError("in_use", text, { details: { domains: [other.domain] } });
+  const seen = ctx.rights.sees(ctx.host, other.domain);
+  const how = !seen ? "" : other.below ? ` below its disk ${other.target}` : ` as ${other.target}`;
+  const text = `${field}: ${nameFor(ctx, other.domain)} uses ${image.name}${how}; only a disk that is shareable in both, or read-only in both, can be in two domains`;
+  throw new HyperError("in_use", text, { details: { domains: shownTo(ctx, [other.domain]) } });
 }
 
 /** What is written to a base corrupts the images on it. */
@@ -107,7 +124,7 @@ async function assertNoBase(ctx: Context, storage: Storage, image: Image, field:
     throw new HyperError("in_use", text, { details: { children } });
   }
   const isUsed = storage.disksUsing(image).length > 0;
-  if (!isUsed && storage.unknown.length > 0) throw mayBeInUse(image.name, storage.unknown);
+  if (!isUsed && storage.unknown.length > 0) throw mayBeInUse(ctx, image.name, storage.unknown);
 }
 
 /** An image below must be of a domain that the caller may see, and none may write to it. */
@@ -118,9 +135,10 @@ function assertStillBase(
   path: string,
   field: string,
 ) {
-  const place = { path, pool: undefined, name: path };
-  for (const use of storage.disksUsing(place).filter(({ below, shared }) => !below && !shared)) {
-    ctx.checkDomain(use.domain);
+  for (const use of storage
+    .disksUsing(placeOf(path))
+    .filter(({ below, shared }) => !below && !shared)) {
+    if (!ctx.rights.sees(ctx.host, use.domain)) throw foreignImage(ctx, image.name);
     if (!use.running) continue;
     const text = `${field}: ${image.name} stands on ${path}, to which the running domain ${use.domain} writes`;
     throw new HyperError("in_use", text, { details: { domains: [use.domain] } });

@@ -1,6 +1,7 @@
 /** Deleting a volume, and the file that holds its data. */
 import type { Context } from "../../hypervisor/context.ts";
 import { pathExists } from "../program.ts";
+import { nameFor } from "../shown-domains.ts";
 import type { Storage } from "./usage.ts";
 
 interface Place {
@@ -28,7 +29,7 @@ export async function deleteVolume(
   if (!volume && !(await pathExists(ctx, file).catch(() => true)))
     return { removed: [path], kept: [] };
   const keep = (reason: string) => ({ removed: [path], kept: [{ path: file, reason }] });
-  const reason = reasonToKeep(storage, volume, pool, path);
+  const reason = reasonToKeep(ctx, storage, volume, pool, path);
   if (!volume || reason) return keep(`it held the data of ${path}, and ${reason}`);
   const [outcome] = await ctx.virsh.settled([["vol-delete", "--pool", pool, "--vol", volume.name]]);
   if (typeof outcome === "string") return { removed: [path, volume.path], kept: [] };
@@ -36,6 +37,7 @@ export async function deleteVolume(
 }
 
 function reasonToKeep(
+  ctx: Context,
   storage: Storage,
   volume: Place | undefined,
   pool: string,
@@ -44,7 +46,7 @@ function reasonToKeep(
   if (!volume) return "is in no active pool";
   if (volume.pool !== pool) return `is in another pool, ${volume.pool}`;
   const [use] = storage.disksUsing(volume);
-  if (use) return `domain ${use.domain} uses it`;
+  if (use) return `${nameFor(ctx, use.domain)} uses it`;
   const others = [...storage.overlaysOf(volume), ...storage.dataUsersOf(volume)];
   const other = others.find((image) => image !== path);
   return other && `${other} uses it`;

@@ -5,6 +5,7 @@
 import { HyperError } from "../../core/errors.ts";
 import type { Context } from "../../hypervisor/context.ts";
 import { pathExists } from "../program.ts";
+import { shownTo } from "../shown-domains.ts";
 import { readImageChain } from "./image-chain.ts";
 
 /** An image whose backing files are unknown: it may stand on any volume. */
@@ -29,9 +30,16 @@ export async function imagesBelow(
 }
 
 /** Says that a volume may be in use by images that cannot be read; `remedy` completes the message. */
-export function mayBeInUse(name: string, unknown: UnknownImage[], remedy = "") {
-  const [{ path = "", domain = "", reason = "" } = {}] = unknown;
-  const domains = [...new Set(unknown.map(({ domain }) => domain))];
-  const text = `${name} may be the base of ${path} of domain ${domain}, which cannot be read: ${reason}${remedy}`;
+export function mayBeInUse(ctx: Context, name: string, unknown: UnknownImage[], remedy = "") {
+  const domains = shownTo(ctx, [...new Set(unknown.map(({ domain }) => domain))]);
+  const text = `${name} ${whyUnknown(ctx, unknown[0])}${remedy}`;
   return new HyperError("in_use", text, { details: { domains } });
+}
+
+/** The path of an image, too, tells whose it is. */
+export function whyUnknown(ctx: Context, image: UnknownImage | undefined): string {
+  const { path = "", domain = "", reason = "" } = image ?? {};
+  if (!ctx.rights.sees(ctx.host, domain))
+    return "may be the base of an image of another domain, which cannot be read";
+  return `may be the base of ${path} of domain ${domain}, which cannot be read: ${reason}`;
 }

@@ -107,7 +107,7 @@ export async function assertUnused(ctx: Context, volume: Place, force: boolean):
   if (force && !running) return storage;
   const remedy = "; force: true does it all the same";
   if (uses.length === 0 && storage.unknown.length > 0)
-    throw mayBeInUse(name, storage.unknown, remedy);
+    throw mayBeInUse(ctx, name, storage.unknown, remedy);
   if (uses.length === 0) return storage;
   const domains = [...new Set(uses.map(({ domain }) => domain))];
   const text = running

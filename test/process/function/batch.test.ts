@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PROCESS } from "../../../runtime/access/caller.ts";
+import { rightsByName } from "../../../runtime/access/domain-rights.ts";
 import { HyperError } from "../../../runtime/core/errors.ts";
 import { goDuration } from "../../../runtime/core/go-duration.ts";
 import { log } from "../../../runtime/core/log.ts";
@@ -17,7 +19,8 @@ import { startServer, type TestServer } from "../../server.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `vm ${i}`);
 const { virsh, calls } = answering(() => "11111111-1111-4111-8111-111111111111 42\n");
-const ctx = { virsh, log, progress: unwatched } as unknown as Context;
+const rights = rightsByName(PROCESS);
+const ctx = { virsh, log, progress: unwatched, host: "local", rights } as unknown as Context;
 
 describe("a batch", () => {
   test("over 50: four at once, in request order, whoever ends first", async () => {
@@ -67,6 +70,28 @@ describe("a batch", () => {
       { domain: "b", success: false, error: expect.stringMatching(/log/), code: "internal" },
     ]);
     expect(JSON.stringify(results)).not.toMatch(/secret/);
+  });
+
+  test("a domain that is the caller's no more when its turn comes is left alone", async () => {
+    const lost = new Set<string>();
+    const rights = {
+      ...ctx.rights,
+      async checkAgain(host: string, name: string) {
+        if (lost.has(`${host}/${name}`)) throw new HyperError("forbidden", `not ${name}`);
+      },
+    };
+    const done: string[] = [];
+    const { results } = await batch(
+      { ...ctx, rights },
+      "stop",
+      { domains: names(6) },
+      () => async (_, name) => {
+        lost.add("local/vm 5"); // the sixth waits for one of the first four
+        done.push(name);
+      },
+    );
+    expect(done).toEqual(names(5));
+    expect(results[5]).toMatchObject({ success: false, code: "forbidden", error: "not vm 5" });
   });
 
   test("a name that could be an ID becomes a UUID; one that does not exist fails alone", async () => {

@@ -47,6 +47,7 @@ test("what is open ends once a query selects other domains, and is asked no more
   const rights = {
     sees: () => true,
     lookUp: async () => {},
+    checkAgain: async () => {},
     haveChanged: async () => {
       looks++;
       return haveChanged;

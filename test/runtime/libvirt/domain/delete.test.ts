@@ -1,5 +1,7 @@
 /** Deleting a domain: what goes, what stays and why, and what a failure in the middle says. */
 import { describe, expect, test } from "vitest";
+import { PROCESS } from "../../../../runtime/access/caller.ts";
+import { rightsByName } from "../../../../runtime/access/domain-rights.ts";
 import { HyperError } from "../../../../runtime/core/errors.ts";
 import type { Context } from "../../../../runtime/hypervisor/context.ts";
 import { deleteDomain, storageSnapshot } from "../../../../runtime/libvirt/domain/delete.ts";
@@ -123,6 +125,7 @@ function world({ machines, volumes = {}, links = {}, fails = {}, ...more }: Worl
       const real = input.split("\0").map((path) => `${links[path] ?? path}\0`);
       return { stdout: real.join(""), stderr: "", exitCode: 0 };
     },
+    rights: rightsByName(PROCESS),
   } as unknown as Context;
   const keeper = storageSnapshot(ctx, true);
   return {

@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { everything } from "../../../../runtime/access/caller.ts";
+import { enter } from "../../../../runtime/http/authorise.ts";
+import type { Call } from "../../../../runtime/http/call.ts";
+import type { Admission } from "../../../../runtime/http/limits.ts";
+import { type Context, createContext } from "../../../../runtime/hypervisor/context.ts";
 import { closeHypervisors } from "../../../../runtime/hypervisor/registry.ts";
+import { inTurn } from "../../../../runtime/libvirt/domain/turn.ts";
 import {
   parseRights,
   SelectedDomains,
@@ -89,4 +94,48 @@ test("a hypervisor that the query excludes has none, and one that is not the tok
     code: "forbidden",
     details: { missing: "host:local" },
   });
+});
+
+test("a domain is looked at again: one that has lost its tag is refused, by the name that was given", async () => {
+  const rights = holder("tag:prod");
+  const { virsh } = createContext();
+  await rights.lookUp("local", ["web", "db"]);
+  const uuid = (await virsh(["domuuid", "web"])).trim();
+  await rights.checkAgain("local", "web");
+  await virsh(["metadata", "web", "--uri", URI, "--remove"]);
+  expect(rights.sees("local", "web")).toBe(true); // as it was
+  const refused = { code: "forbidden", details: { missing: "domain:web" } };
+  await expect(rights.checkAgain("local", "web")).rejects.toMatchObject(refused);
+  await expect(rights.checkAgain("local", "web", uuid)).rejects.toMatchObject(refused);
+  await expect(rights.checkAgain("local", "gone")).rejects.toMatchObject({ code: "forbidden" });
+});
+
+test("a call that waited for its place begins with rights of which nothing is known yet", async () => {
+  const caller = { ...everything("token", "ci"), domains: [], select: "tag:prod" };
+  const before = holder("tag:prod");
+  const call = { caller, rights: before } as unknown as Call;
+  await enter(call, { enter: () => undefined } as unknown as Admission, "local");
+  expect(call.rights).toBe(before);
+  await enter(call, { enter: async () => {} } as unknown as Admission, "local");
+  expect(call.rights).not.toBe(before);
+});
+
+test("what waits for the changes of a domain before it looks again", async () => {
+  const virsh = Object.assign(async () => "Name: web\nUUID: 1-2\n", {});
+  const checked: unknown[] = [];
+  const rights = {
+    async checkAgain(...what: unknown[]) {
+      checked.push(what);
+      if (checked.length > 1) throw new Error("lost");
+    },
+  };
+  const ctx = { virsh, rights, host: "local", uri: "u" } as unknown as Context;
+  const works: string[] = [];
+  const turn = (name: string) => inTurn(ctx, "web", async () => works.push(name));
+  const [, second] = await Promise.allSettled([turn("first"), turn("second")]);
+  expect([works, second.status]).toEqual([["first"], "rejected"]);
+  expect(checked).toEqual([
+    ["local", "web", "1-2"],
+    ["local", "web", "1-2"],
+  ]);
 });
