@@ -127,18 +127,23 @@ describe("back", () => {
   const info = (more: string) =>
     `Name: vm\nUUID: ${UUID}\nState: shut off\nPersistent: yes\n${more}`;
   const XML = "<domain><name>vm</name><devices/></domain>";
+  const onlyVm = (name: string) => {
+    if (name !== "vm") throw new HyperError("forbidden", `domain ${name}`);
+  };
   const GONE = new HyperError("not_found", "gone");
-  function two(more: string, here = "", there = "") {
+  function two(more: string, here = "", there = "", itsName = "vm") {
     let isGone = false;
     const fake = answering((verb) => {
       if (verb === "undefine") isGone = true;
       if (verb === "domstate") return isGone ? GONE : "shut off (saved)\n";
       return { dominfo: info(more), dumpxml: XML, "snapshot-list": here }[verb] ?? "";
     });
-    const origin = side("a", {
-      ...{ domstate: "shut off (migrated)\n", dumpxml: XML, "snapshot-list": there },
-    });
-    const back = () => goBack({ ...fake, host: "b" } as never, UUID, origin as unknown as Context);
+    const dominfo = `Id:             -\nName:           ${itsName}\n`;
+    const answers = { domstate: "shut off (migrated)\n", dumpxml: XML, "snapshot-list": there };
+    const origin = { ...side("a", { ...answers, dominfo }), checkDomain: onlyVm };
+    const rights = { lookUp: async () => {} };
+    const ctx = { ...fake, host: "b", rights };
+    const back = () => goBack(ctx as never, UUID, origin as unknown as Context);
     return { back, verbs: fake.verbs, origin };
   }
   test.each([
@@ -149,6 +154,11 @@ describe("back", () => {
     await expect(back()).rejects.toMatchObject({
       ...{ code: "in_use", message: expect.stringMatching(message) },
     });
+    expect(verbs()).not.toContain("undefine");
+  });
+  test("goes to no domain that has another's name by now", async () => {
+    const { back, verbs } = two("", "", "", "db-1");
+    await expect(back()).rejects.toMatchObject({ code: "forbidden" });
     expect(verbs()).not.toContain("undefine");
   });
   test("takes autostart with it", async () => {
