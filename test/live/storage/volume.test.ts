@@ -245,7 +245,7 @@ describe("create", () => {
       ["3 M", 3 * MIB],
       ["100 KB", 100_000],
       ["1tib", 1024 * GIB],
-      ["1048576", MIB],
+      ["1048576 B", MIB],
       ["1000 bytes", 1000],
     ];
     for (const [capacity, bytes] of SIZES) {
