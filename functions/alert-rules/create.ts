@@ -94,9 +94,7 @@ export default defineFunction({
 });
 
 function checkHost(host: string, at: number) {
-  if (Object.hasOwn(settings().hosts, host)) return;
-  const { code, message } = unknownHypervisor([host]);
-  throw new HyperError(code, message.replace("host:", `hosts.${at}:`));
+  if (!Object.hasOwn(settings().hosts, host)) throw unknownHypervisor([host], `hosts.${at}`);
 }
 
 interface Bounds {

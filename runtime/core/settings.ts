@@ -25,9 +25,10 @@ export function uriOf(alias: string): string {
   throw unknownHypervisor([alias]);
 }
 
-export function unknownHypervisor(aliases: string[]): HyperError {
+/** `field`: where the aliases are given. */
+export function unknownHypervisor(aliases: string[], field = "host"): HyperError {
   const unknown = aliases.map((alias) => JSON.stringify(alias)).join(", ");
   const configured = Object.keys(settings().hosts).join(", ");
-  const text = `host: unknown hypervisor ${unknown}; configured: ${configured}`;
+  const text = `${field}: unknown hypervisor ${unknown}; configured: ${configured}`;
   return new HyperError("invalid_input", text);
 }

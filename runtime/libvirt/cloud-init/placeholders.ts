@@ -26,8 +26,7 @@ export function fillIn(template: CloudInit, values: Values): CloudInit {
 }
 
 function message(error: Parameters<typeof inputError>[0], name: string) {
-  const issues = error.issues.map((issue) => ({ ...issue, path: ["cloud_init", ...issue.path] }));
-  return `${inputError({ ...error, issues }).message}, for domain ${name}`;
+  return `${inputError(error, ["cloud_init"]).message}, for domain ${name}`;
 }
 
 function fillAll(value: unknown, values: Values): unknown {

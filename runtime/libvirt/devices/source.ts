@@ -11,6 +11,7 @@ import {
   assertAttachable,
   assertNotUsed,
   type Image,
+  placeOf,
   type Sharing,
 } from "../storage/attachable.ts";
 import { Path, SourceFormat } from "../storage/import-image.ts";
@@ -71,8 +72,7 @@ export async function findSource(
     : await ofFile(ctx, `${path}`, format, judge);
   await assertOwnSeeds(ctx, storage, [source]);
   const below = await assertAttachable(ctx, domain, source, sharing, field, storage);
-  const places = below.map((path) => ({ pool: undefined, name: path, path }));
-  await assertOwnSeeds(ctx, storage, places);
+  await assertOwnSeeds(ctx, storage, below.map(placeOf));
   // one that is shared may change while it is looked at, and is raw
   if (volume && format !== "raw" && !sharing.shareable)
     await readImageVolume(ctx, field, { pool, name: volume }, () => {});

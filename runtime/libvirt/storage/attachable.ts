@@ -47,7 +47,8 @@ export async function assertAttachable(
   return below;
 }
 
-const placeOf = (path: string) => ({ path, pool: undefined, name: path });
+/** An image that is known by its path alone. */
+export const placeOf = (path: string) => ({ path, pool: undefined, name: path });
 
 /** Their domains came out of storage: nobody has named them, so nothing is known of the caller's right to them. */
 async function lookUpUsers(
